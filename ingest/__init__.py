@@ -1,0 +1,1 @@
+"""Files in, passages out: discover -> parse -> chunk -> embed -> store."""

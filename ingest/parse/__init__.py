@@ -1,0 +1,1 @@
+"""One format family per file, one contract: parse(path) -> Document."""

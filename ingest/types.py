@@ -1,0 +1,133 @@
+"""What ingestion passes from step to step. Plain values; nothing heavy is imported here."""
+
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+SourceStatus = Literal["indexed", "empty", "needs-ocr", "encrypted", "unsupported", "too-large", "failed"]
+BlockKind = Literal["title", "heading", "paragraph", "list", "table", "code", "caption", "note"]
+
+SOURCE_STATUSES: tuple[str, ...] = get_args(SourceStatus)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where text stands in its source: characters `start` to `end` (0-based, end excluded).
+
+    On a PDF page the offsets count that page's characters as PDFium numbers them; in other files they count
+    the decoded text's characters and `page` is None.
+    """
+
+    page: int | None
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A piece of a document in reading order. `headings` is the path of headings above it, outermost first."""
+
+    kind: BlockKind
+    text: str
+    page: int | None = None
+    headings: tuple[str, ...] = ()
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What parsing one file gives. `pages` is None where the format has no pages; page numbers are 1-based."""
+
+    title: str
+    media_type: str
+    parser: str
+    blocks: tuple[Block, ...]
+    pages: int | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """What is embedded, found and cited.
+
+    `text` is exactly the source's own; `headings` are embedded with it but never quoted. `position` counts the
+    passages of one source from 0, so the neighbours are position - 1 and + 1. `tokens` counts the embedder's
+    tokens of the embedded text, special tokens included, and never exceeds its window. `path` is relative to
+    the library folder, with '/'.
+    """
+
+    id: str
+    path: str
+    position: int
+    text: str
+    headings: tuple[str, ...]
+    kind: BlockKind
+    page: int | None
+    page_to: int | None
+    spans: tuple[Span, ...]
+    tokens: int
+    language: str
+
+    @property
+    def section(self) -> str:
+        """The heading path as shown to a person: 'Lease > Deposit'."""
+        return " > ".join(self.headings)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file in a library folder, as the catalogue knows it. Times are ISO 8601 in UTC."""
+
+    folder: str
+    path: str
+    size: int
+    mtime_ns: int
+    sha256: str
+    status: SourceStatus
+    reason: str = ""
+    media_type: str = ""
+    title: str = ""
+    language: str = ""
+    pages: int | None = None
+    passages: int = 0
+    parser: str = ""
+    indexed_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PathReason:
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class IndexProgress:
+    """Where an index run stands. `files_done` of `files` are settled; rates are over the run so far."""
+
+    files: int
+    files_done: int
+    path: str
+    passages: int
+    passages_per_second: float
+    seconds_left: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class IndexReport:
+    """What an index run did. Counts, and for every file left out its reason."""
+
+    added: int
+    changed: int
+    renamed: int
+    removed: int
+    unchanged: int
+    skipped: tuple[PathReason, ...]
+    failed: tuple[PathReason, ...]
+    passages: int
+    embedded: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    ok: bool
+    problems: tuple[str, ...]

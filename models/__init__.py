@@ -1,0 +1,1 @@
+"""Which generator models there are, and which one answers."""

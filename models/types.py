@@ -1,0 +1,28 @@
+"""What is known of a generator model. Plain values; nothing heavy is imported here."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """A generator as its own metadata describes it; `name` is what the user types.
+
+    For `extractive` everything but the name is empty. Sizes are bytes, `context` is tokens.
+    """
+
+    name: str
+    path: str = ""
+    size: int = 0
+    architecture: str = ""
+    title: str = ""
+    quantisation: str = ""
+    parameters: int = 0
+    context: int = 0
+    chat_template: str = ""
+    bos_token: str = ""
+    eos_token: str = ""
+    special_tokens: tuple[str, ...] = ()
+    active: bool = False
+
+
+EXTRACTIVE = ModelInfo(name="extractive")

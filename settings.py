@@ -1,0 +1,133 @@
+"""Settings: one frozen value, grouped by stage.
+
+Order of precedence: flags > environment (CITA_RETRIEVE__K=5) > cita.toml in the home > the defaults here.
+"""
+
+import os
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from errors import SettingsError
+
+CODE = Path(__file__).resolve().parent
+
+
+class Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Parse(Group):
+    """Limits of one document's worker process. A document gets `seconds` plus one second per megabyte."""
+
+    seconds: float = Field(60.0, gt=0)
+    memory_mb: int = Field(4096, ge=512)
+    max_file_mb: int = Field(200, ge=1)
+    workers: int = Field(2, ge=1, le=64)
+
+
+class Chunk(Group):
+    """Sizes in the embedder's tokens. A passage with its headings always fits the embedder's window."""
+
+    tokens: int = Field(200, ge=16)
+    heading_tokens: int = Field(40, ge=0)
+
+
+class Embed(Group):
+    """`model` is a sentence-transformers folder or name; the default's weights come with the install."""
+
+    model: str = "all-MiniLM-L6-v2"
+    runtime: Literal["auto", "onnx", "torch"] = "auto"
+    batch: int = Field(8, ge=1)
+    threads: int = Field(0, ge=0, description="0: one per core")
+
+
+class Retrieve(Group):
+    k: int = Field(8, ge=1, le=200)
+    candidates: int = Field(100, ge=1, le=10_000)
+
+
+class Generate(Group):
+    """`model` empty: the one picked with `cita models use`, else extractive. `threads` 0: one per core."""
+
+    model: str = ""
+    temperature: float = Field(0.0, ge=0, le=2)
+    max_tokens: int = Field(512, ge=1)
+    context: int = Field(4096, ge=256)
+    threads: int = Field(0, ge=0)
+    gpu_layers: int = Field(0, ge=-1)
+    seed: int = 0
+
+
+class App(Group):
+    port: int = Field(8501, ge=1, le=65535)
+    language: Literal["auto", "en", "es"] = "auto"
+
+
+class Settings(BaseSettings):
+    """Everything a person can set. Values only, never live objects; change with `model_copy(update=...)`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CITA_", env_nested_delimiter="__", frozen=True, extra="forbid", env_ignore_empty=True
+    )
+
+    home: Path = CODE / "data"
+    parse: Parse = Parse()
+    chunk: Chunk = Chunk()
+    embed: Embed = Embed()
+    retrieve: Retrieve = Retrieve()
+    generate: Generate = Generate()
+    app: App = App()
+
+    @property
+    def library(self) -> Path:
+        return self.home / "library"
+
+    @property
+    def index(self) -> Path:
+        return self.home / "index"
+
+    @property
+    def models(self) -> Path:
+        return self.home / "models"
+
+    @property
+    def file(self) -> Path:
+        return self.home / "cita.toml"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        home = init_settings().get("home") or os.environ.get("CITA_HOME") or CODE / "data"
+        file = TomlConfigSettingsSource(settings_cls, Path(home).expanduser() / "cita.toml")
+        return init_settings, env_settings, file
+
+    @classmethod
+    def load(cls, home: Path | str | None = None, **flags: Any) -> Self:
+        """Reads flags, environment and cita.toml once.
+
+        Raises SettingsError naming the setting and its value.
+        """
+        chosen: dict[str, Any] = dict(flags)
+        if home is not None:
+            chosen["home"] = Path(home)
+        try:
+            settings = cls(**chosen)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(str(part) for part in first["loc"])
+            raise SettingsError(
+                f"Setting {name!r} cannot be {first.get('input')!r}: {first['msg']}.",
+                hint="Correct it on the command line, in a CITA_ variable or in cita.toml.",
+            ) from error
+        except ValueError as error:  # cita.toml is not TOML
+            raise SettingsError(f"cita.toml cannot be read: {error}.", hint="Correct it or move it away.") from error
+        return settings.model_copy(update={"home": settings.home.expanduser().absolute()})

@@ -1,0 +1,143 @@
+"""Stand-ins that can be computed by hand."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from engine import Status
+from errors import FolderError, ModelNotFoundError, UsageError
+from ingest.types import IndexProgress, IndexReport, Passage, PathReason, Source, VerifyReport
+from models.types import EXTRACTIVE, ModelInfo
+from rag.types import (
+    ABSTENTION,
+    Answer,
+    AnswerSentence,
+    Citation,
+    Completed,
+    Event,
+    Hit,
+    Retrieved,
+    SearchResult,
+    Timings,
+    Token,
+)
+
+LEASE = Passage(
+    id="lease-0",
+    path="contracts/lease.pdf",
+    position=0,
+    text="The notice period is thirty days. The deposit is 1,200 euros.",
+    headings=("Lease", "Ending the lease"),
+    kind="paragraph",
+    page=2,
+    page_to=2,
+    spans=(),
+    tokens=18,
+    language="en",
+)
+
+
+class FakeEngine:
+    """An engine over one passage: it answers questions that contain 'notice' and abstains from all others."""
+
+    def __init__(self, folders: Sequence[Path] = ()) -> None:
+        self._folders = list(folders)
+        self.closed = False
+        self.stopped = False
+        self.used = EXTRACTIVE.name
+        self._models = [EXTRACTIVE]
+
+    def folders(self) -> list[Path]:
+        return list(self._folders)
+
+    def add_folders(self, folders: Sequence[Path]) -> list[Path]:
+        for folder in folders:
+            if not folder.is_dir():
+                raise FolderError(f"Folder {str(folder)!r} does not exist.", hint="Check the spelling.")
+        self._folders += [folder for folder in folders if folder not in self._folders]
+        return self.folders()
+
+    def remove_folders(self, folders: Sequence[Path]) -> list[Path]:
+        self._folders = [folder for folder in self._folders if folder not in folders]
+        return self.folders()
+
+    def index(self, progress: Callable[[IndexProgress], None] | None = None) -> IndexReport:
+        if progress:
+            progress(IndexProgress(2, 1, "contracts/lease.pdf", 1, 10.0, 0.1))
+            progress(IndexProgress(2, 2, "broken.pdf", 1, 10.0, 0.0))
+        return IndexReport(1, 0, 0, 0, 0, (), (PathReason("broken.pdf", "Not a PDF."),), 1, 1, 0.1)
+
+    def sources(self) -> list[Source]:
+        lease = Source("/library", LEASE.path, 1000, 0, "ab" * 32, "indexed", pages=3, passages=1, title="Lease")
+        broken = Source("/library", "broken.pdf", 10, 0, "cd" * 32, "failed", reason="Not a PDF.")
+        return [lease, broken]
+
+    def status(self) -> Status:
+        return Status(
+            "/home", tuple(map(str, self._folders)), {"indexed": 1, "failed": 1}, 1, "fake", "exact", self.used,
+            "0.1.0", True, (),
+        )  # fmt: skip
+
+    def verify(self) -> VerifyReport:
+        return VerifyReport(True, ())
+
+    def search(self, question: str, k: int | None = None, within: Sequence[str] = ()) -> SearchResult:
+        if not question.strip():
+            raise UsageError("The question is empty.", hint="Type a question.")
+        return SearchResult(question, (Hit(1, 0.9, LEASE, "Lease"),), 0.01)
+
+    def ask(
+        self, question: str, k: int | None = None, within: Sequence[str] = (), model: str | None = None
+    ) -> Iterator[Event]:
+        hits = self.search(question, k, within).hits
+        yield Retrieved(hits, 0.01)
+        try:
+            yield from self._answer(question, model or self.used)
+        except GeneratorExit:
+            self.stopped = True
+            raise
+
+    def _answer(self, question: str, model: str) -> Iterator[Event]:
+        timings = Timings(0.01, 0.02, 0.03)
+        if "notice" not in question.lower():
+            yield Token(ABSTENTION["en"])
+            sentence = AnswerSentence(ABSTENTION["en"], (), True)
+            yield Completed(Answer(question, ABSTENTION["en"], True, (), (sentence,), model, timings))
+            return
+        text = "The notice period is thirty days. [1]"
+        for word in text.split(" "):
+            yield Token(word + " ")
+        quote = "The notice period is thirty days."
+        citation = Citation(1, LEASE.id, LEASE.path, 2, LEASE.section, quote, 0, len(quote), True)
+        sentence = AnswerSentence(quote, (1,), True)
+        yield Completed(Answer(question, text, False, (citation,), (sentence,), model, timings))
+
+    def passage(self, id: str) -> Passage:
+        if id != LEASE.id:
+            raise UsageError(f"There is no passage {id!r}.")
+        return LEASE
+
+    def page_image(self, path: str, page: int, quotes: Sequence[str] = (), scale: float = 2.0) -> bytes:
+        one_pixel = (
+            "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154"
+            "789c6360f8cf500f0003860180b0f3c7a30000000049454e44ae426082"
+        )
+        return bytes.fromhex(one_pixel)
+
+    def models(self) -> list[ModelInfo]:
+        return list(self._models)
+
+    def add_model(self, path: Path) -> ModelInfo:
+        if not path.is_file():
+            raise ModelNotFoundError(f"There is no file {str(path)!r}.", hint="Check the path.")
+        self._models.append(ModelInfo(name=path.stem, path=str(path)))
+        return self._models[-1]
+
+    def use_model(self, name: str) -> ModelInfo:
+        for model in self._models:
+            if model.name == name:
+                self.used = name
+                return model
+        raise ModelNotFoundError(f"There is no model {name!r}.", hint="`cita models list` names those there are.")
+
+    def close(self) -> None:
+        self.closed = True

@@ -1,0 +1,1 @@
+"""The app's pages: draw, call the engine, stream. No logic."""
