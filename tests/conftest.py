@@ -1,0 +1,59 @@
+"""What every test gets: no network, a clean environment, a home of its own."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from settings import Settings
+from tests import no_network
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+
+no_network.install()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """No setting of the developer's own, no model hub, an empty home folder; yields the log of network attempts."""
+    folder = tmp_path_factory.mktemp("user")
+    log = tmp_path_factory.mktemp("network") / "log"
+    log.touch()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("CITA_", "XDG_", "HF_", "STREAMLIT_"))]:
+            patch.delenv(name)
+        patch.setenv("HOME", str(folder))
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        patch.setenv("PYTHONPATH", str(ROOT / "tests" / "site"), prepend=os.pathsep)
+        patch.setenv(no_network.LOG, str(log))
+        yield log
+
+
+@pytest.fixture(autouse=True)
+def network_log(clean_environment: Path) -> Iterator[Path]:
+    """Fails the test when it, a library or a process it started tried to leave the machine, swallowed or not."""
+    yield clean_environment
+    attempts = clean_environment.read_text(encoding="utf-8").splitlines()
+    clean_environment.write_text("", encoding="utf-8")
+    assert not attempts, f"Something tried to leave this machine: {'; '.join(attempts)}"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Where a test's library, index and models lie; made by whoever uses it first."""
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def settings(home: Path) -> Settings:
+    return Settings.load(home)
+
+
+def shared_data(*parts: str) -> Path:
+    """A file or folder of the shared data beside the checkout; skips the test, saying so, where it is absent."""
+    path = SHARED.joinpath("data", *parts)
+    if not path.exists():
+        pytest.skip(f"SHARED DATA ABSENT: {Path('../shared/data', *parts)} is not on this machine")
+    return path
