@@ -22,17 +22,17 @@ class Group(BaseModel):
 class Parse(Group):
     """Limits of one document's worker process. A document gets `seconds` plus one second per megabyte."""
 
-    seconds: float = Field(60.0, gt=0)
-    memory_mb: int = Field(4096, ge=512)
-    max_file_mb: int = Field(200, ge=1)
-    workers: int = Field(2, ge=1, le=64)
+    seconds: float = Field(default=60.0, gt=0)
+    memory_mb: int = Field(default=4096, ge=512)
+    max_file_mb: int = Field(default=200, ge=1)
+    workers: int = Field(default=2, ge=1, le=64)
 
 
 class Chunk(Group):
     """Sizes in the embedder's tokens. A passage with its headings always fits the embedder's window."""
 
-    tokens: int = Field(200, ge=16)
-    heading_tokens: int = Field(40, ge=0)
+    tokens: int = Field(default=200, ge=16)
+    heading_tokens: int = Field(default=40, ge=0)
 
 
 class Embed(Group):
@@ -40,29 +40,29 @@ class Embed(Group):
 
     model: str = "all-MiniLM-L6-v2"
     runtime: Literal["auto", "onnx", "torch"] = "auto"
-    batch: int = Field(8, ge=1)
-    threads: int = Field(0, ge=0, description="0: one per core")
+    batch: int = Field(default=8, ge=1)
+    threads: int = Field(default=0, ge=0, description="0: one per core")
 
 
 class Retrieve(Group):
-    k: int = Field(8, ge=1, le=200)
-    candidates: int = Field(100, ge=1, le=10_000)
+    k: int = Field(default=8, ge=1, le=200)
+    candidates: int = Field(default=100, ge=1, le=10_000)
 
 
 class Generate(Group):
     """`model` empty: the one picked with `cita models use`, else extractive. `threads` 0: one per core."""
 
     model: str = ""
-    temperature: float = Field(0.0, ge=0, le=2)
-    max_tokens: int = Field(512, ge=1)
-    context: int = Field(4096, ge=256)
-    threads: int = Field(0, ge=0)
-    gpu_layers: int = Field(0, ge=-1)
+    temperature: float = Field(default=0.0, ge=0, le=2)
+    max_tokens: int = Field(default=512, ge=1)
+    context: int = Field(default=4096, ge=256)
+    threads: int = Field(default=0, ge=0)
+    gpu_layers: int = Field(default=0, ge=-1)
     seed: int = 0
 
 
 class App(Group):
-    port: int = Field(8501, ge=1, le=65535)
+    port: int = Field(default=8501, ge=1, le=65535)
     language: Literal["auto", "en", "es"] = "auto"
 
 

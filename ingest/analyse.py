@@ -1,0 +1,78 @@
+"""Text to the terms that full-text search matches: lower case, accents folded, stop words out, stems in.
+
+Used on passages when they are stored and on questions when they are asked, so that both sides always agree.
+"""
+
+import re
+import unicodedata
+from functools import lru_cache
+
+from ingest.stopwords import STOPWORDS
+
+LANGUAGES = ("en", "es")
+_SNOWBALL = {"en": "english", "es": "spanish"}
+
+# A number with its separators (1,200.50 or 3.14), or a run of letters and digits.
+_WORD = re.compile(r"\d+(?:[.,]\d+)+|[^\W_]+")
+_POSSESSIVE = re.compile(r"['’]s\b")
+_THOUSANDS = re.compile(r"[.,](?=\d{3}(?:\D|$))")
+
+
+def fold(text: str) -> str:
+    """Lower case without accents or compatibility forms: 'Póliza' -> 'poliza'. Length may change."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(c for c in decomposed if not unicodedata.combining(c))
+
+
+def words(text: str) -> list[str]:
+    """The folded words of a text in order. Numbers lose their thousands separators: '1,200' -> '1200'."""
+    folded = _POSSESSIVE.sub("", fold(text))
+    return [_number(word) if word[0].isdigit() else word for word in _WORD.findall(folded)]
+
+
+def terms(text: str, language: str) -> list[str]:
+    """What a text is indexed under, in order and with repeats. An unknown language is stemmed as English.
+
+    A text of nothing but stop words keeps them, so that it can still be found.
+    """
+    found = words(text)
+    stop = STOPWORDS.get(language, STOPWORDS["en"])
+    kept = [word for word in found if word not in stop] or found
+    return [stem(word, language) for word in kept]
+
+
+@lru_cache(maxsize=200_000)
+def stem(word: str, language: str) -> str:
+    """The Snowball stem (Porter 2001) of one folded word. Words with digits are left alone."""
+    if any(c.isdigit() for c in word):
+        return word
+    stemmed: str = _stemmer(_SNOWBALL.get(language, "english")).stemWord(word)
+    return stemmed
+
+
+@lru_cache(maxsize=4)
+def _stemmer(algorithm: str):  # type: ignore[no-untyped-def]  # PyStemmer has no types
+    import Stemmer
+
+    return Stemmer.Stemmer(algorithm)
+
+
+def _number(word: str) -> str:
+    # FTS5 would split a decimal point; '_' is a token character there.
+    return re.sub(r"[.,]", "_", _THOUSANDS.sub("", word))
+
+
+def detect_language(text: str, default: str = "en") -> str:
+    """'en' or 'es'. Stop words decide where there are any; otherwise the language identifier of py3langid
+    (Lui and Baldwin 2012), which is not asked about fewer than four words."""
+    found = words(text[:4000])
+    votes = {language: sum(word in STOPWORDS[language] for word in found) for language in LANGUAGES}
+    if votes["en"] != votes["es"]:
+        return max(votes, key=lambda language: votes[language])
+    if len(found) < 4:
+        return default
+    import py3langid
+
+    py3langid.set_languages(list(LANGUAGES))
+    language: str = py3langid.classify(text[:4000])[0]
+    return language

