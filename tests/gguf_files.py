@@ -94,7 +94,7 @@ def tiny_gguf(
 
 
 def header_gguf(path: Path, architecture: str, tokens: Sequence[str] = (), **metadata: Any) -> Path:
-    """Writes a GGUF without tensors whose header says what the arguments say; '__' in a name stands for '.'.
+    """Writes a GGUF of one small tensor whose header says what the arguments say; '__' in a name stands for '.'.
 
     `tokens` are control tokens. For reading and choosing only: llama.cpp does not load it.
     """
@@ -104,6 +104,7 @@ def header_gguf(path: Path, architecture: str, tokens: Sequence[str] = (), **met
         writer.add_token_types([CONTROL] * len(tokens))
     for key, value in metadata.items():
         _add_value(writer, key.replace("__", "."), value)
+    writer.add_tensor("token_embd.weight", np.zeros((1, 32), dtype=np.float16))
     return _write(writer, path)
 
 

@@ -1,0 +1,291 @@
+"""Read what a GGUF file says of itself, without loading a weight.
+
+The format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. The file may come from anywhere, so every count
+and length is checked against what is left of the file before it is believed: reading a damaged or hostile one takes
+bounded time and memory and ends in a NotAModelError.
+"""
+
+import os
+import stat
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from errors import ModelNotFoundError, NotAModelError
+from models.types import ModelInfo
+
+Value = int | float | bool | str | list["Value"]
+
+MAGIC = b"GGUF"
+MAX_ENTRIES = 100_000  # metadata keys, and tensors; the largest models have some thousands
+MAX_ARRAY = 2_000_000  # the largest vocabularies have 262,144 tokens and twice as many merges
+MAX_HEADER = 256 * 1024 * 1024
+MAX_STRING = 16 * 1024 * 1024
+MAX_ALIGNMENT = 4096
+MAX_DIMENSIONS = 4
+
+SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+STRING, ARRAY = 8, 9
+UNKNOWN_TOKEN, CONTROL_TOKEN, USER_DEFINED_TOKEN = 2, 3, 4
+
+# Elements and bytes of a block, per tensor type (ggml/src/ggml.c, `type_traits`).
+BLOCKS = {
+    0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34), 9: (32, 40),
+    10: (256, 84), 11: (256, 110), 12: (256, 144), 13: (256, 176), 14: (256, 210), 15: (256, 292), 16: (256, 66),
+    17: (256, 74), 18: (256, 98), 19: (256, 50), 20: (32, 18), 21: (256, 110), 22: (256, 82), 23: (256, 136),
+    24: (1, 1), 25: (1, 2), 26: (1, 4), 27: (1, 8), 28: (1, 8), 29: (256, 56), 30: (1, 2), 34: (256, 54),
+    35: (256, 66), 39: (32, 17), 40: (64, 36), 41: (128, 18),
+}  # fmt: skip
+
+# `general.file_type` (llama.h, `enum llama_ftype`).
+QUANTISATIONS = {
+    0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1", 10: "Q2_K", 11: "Q3_K_S", 12: "Q3_K_M",
+    13: "Q3_K_L", 14: "Q4_K_S", 15: "Q4_K_M", 16: "Q5_K_S", 17: "Q5_K_M", 18: "Q6_K", 19: "IQ2_XXS", 20: "IQ2_XS",
+    21: "Q2_K_S", 22: "IQ3_XS", 23: "IQ3_XXS", 24: "IQ1_S", 25: "IQ4_NL", 26: "IQ3_S", 27: "IQ3_M", 28: "IQ2_S",
+    29: "IQ2_M", 30: "IQ4_XS", 31: "IQ1_M", 32: "BF16", 36: "TQ1_0", 37: "TQ2_0", 38: "MXFP4_MOE", 39: "NVFP4",
+    40: "Q1_0",
+}  # fmt: skip
+
+# Architectures that encode or see, and so write no answers.
+NOT_GENERATORS = {"bert", "nomic-bert", "nomic-bert-moe", "jina-bert-v2", "jina-bert-v3", "modern-bert", "neo-bert",
+                  "eurobert", "gemma-embedding", "t5encoder", "clip", "wavtokenizer-dec"}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What stands before a GGUF's weights. `parameters` counts the elements of all tensors."""
+
+    metadata: dict[str, Value]
+    tensors: int
+    parameters: int
+    size: int
+
+    def text(self, key: str) -> str:
+        value = self.metadata.get(key)
+        return value if isinstance(value, str) else ""
+
+    def number(self, key: str, default: int = 0) -> int:
+        value = self.metadata.get(key)
+        return value if isinstance(value, int) else default
+
+    def values(self, key: str) -> list[Value]:
+        value = self.metadata.get(key)
+        return value if isinstance(value, list) else []
+
+
+def read_model(path: Path) -> ModelInfo:
+    """What the GGUF at `path` says of itself; its `name` is the file's stem.
+
+    Raises ModelNotFoundError if there is no such file, NotAModelError if it is none, a damaged one, one part of
+    several, or no generator.
+    """
+    header = read_header(path)
+    architecture = header.text("general.architecture")
+    parts = header.number("split.count")
+    if parts > 1:
+        raise NotAModelError(
+            f"{str(path)!r} is part {header.number('split.no') + 1} of a model in {parts} files.",
+            hint="Join them with `llama-gguf-split --merge FIRST_PART WHOLE.gguf` and add the whole.",
+        )
+    if not architecture or not header.tensors:
+        raise NotAModelError(
+            f"{str(path)!r} is a GGUF without {'weights' if architecture else 'an architecture'}.",
+            hint="Download the model itself, not only its vocabulary.",
+        )
+    if architecture in NOT_GENERATORS or header.text("general.type") in ("adapter", "mmproj", "imatrix"):
+        kind = header.text("general.type") if architecture not in NOT_GENERATORS else architecture
+        raise NotAModelError(
+            f"{str(path)!r} is of the kind {kind!r}: it writes no answers.",
+            hint="Add the language model's own GGUF.",
+        )
+    return ModelInfo(
+        name=path.stem,
+        path=str(path),
+        size=header.size,
+        architecture=architecture,
+        title=header.text("general.name"),
+        quantisation=QUANTISATIONS.get(header.number("general.file_type", -1), ""),
+        parameters=header.parameters,
+        context=header.number(f"{architecture}.context_length"),
+        chat_template=header.text("tokenizer.chat_template"),
+        bos_token=_token(header, "tokenizer.ggml.bos_token_id"),
+        eos_token=_token(header, "tokenizer.ggml.eos_token_id"),
+        special_tokens=_special_tokens(header),
+    )
+
+
+def read_header(path: Path) -> Header:
+    """The header of the GGUF at `path`.
+
+    Raises ModelNotFoundError if there is no such file, NotAModelError if it is not a GGUF or a damaged one.
+    """
+    try:
+        # Asked before opening: opening a pipe or a device could wait for ever.
+        if not stat.S_ISREG(path.stat().st_mode):
+            kind = "a folder" if path.is_dir() else "not a plain file"
+            raise NotAModelError(f"{str(path)!r} is {kind}, not a GGUF file.", hint="Name the .gguf file itself.")
+        with path.open("rb") as file:
+            return _Reader(file, path).header()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ModelNotFoundError(f"There is no file {str(path)!r}.", hint="Check the path.") from error
+    except OSError as error:
+        raise NotAModelError(
+            f"{str(path)!r} cannot be read: {error.strerror}.", hint="Check the file's permissions and its disk."
+        ) from error
+
+
+class _Reader:
+    """Reads a header's values in their order, never past the file's end nor more than is sane."""
+
+    def __init__(self, file: BinaryIO, path: Path) -> None:
+        self._file = file
+        self._path = path
+        self._size = os.fstat(file.fileno()).st_size
+        self._at = 0
+
+    def header(self) -> Header:
+        self._check_magic()
+        tensors, entries = self._count("tensors", MAX_ENTRIES), self._count("metadata entries", MAX_ENTRIES)
+        metadata: dict[str, Value] = {}
+        for _ in range(entries):
+            key = self._string()
+            if key in metadata:
+                raise self._damaged(f"it holds {key!r} twice")
+            metadata[key] = self._value(self._scalar("I"))
+        sizes = [self._tensor() for _ in range(tensors)]
+        self._check_weights(metadata, [end for _, end in sizes])
+        return Header(metadata, tensors, sum(elements for elements, _ in sizes), self._size)
+
+    def _check_magic(self) -> None:
+        start = self._file.read(8)
+        self._at = len(start)
+        if start[:4] != MAGIC:
+            begins = f"it begins with {start[:4]!r}" if start else "it is empty"
+            raise NotAModelError(
+                f"{str(self._path)!r} is not a GGUF file: {begins}.", hint="Choose a model file that ends in .gguf."
+            )
+        if len(start) < 8:
+            raise self._truncated()
+        version = struct.unpack("<I", start[4:])[0]
+        if version in (2 << 24, 3 << 24):
+            raise NotAModelError(
+                f"{str(self._path)!r} is a GGUF in big-endian byte order.", hint="Choose the little-endian file."
+            )
+        if version not in (2, 3):
+            raise NotAModelError(
+                f"{str(self._path)!r} is a GGUF of version {version}; versions 2 and 3 can be read.",
+                hint="Download a current conversion of the model.",
+            )
+
+    def _tensor(self) -> tuple[int, int]:
+        """(elements, the end of its bytes counted from the start of the weights)"""
+        name = self._string()
+        dimensions = self._scalar("I")
+        if dimensions > MAX_DIMENSIONS:
+            raise self._damaged(f"tensor {name!r} has {dimensions} dimensions")
+        elements = 1
+        for _ in range(dimensions):
+            elements *= self._scalar("Q")
+        block, size = BLOCKS.get(self._scalar("I"), (1, 0))  # a type newer than this table: checked by its offset only
+        return elements, self._scalar("Q") + elements // block * size
+
+    def _check_weights(self, metadata: dict[str, Value], ends: list[int]) -> None:
+        alignment = metadata.get("general.alignment", 32)
+        if not isinstance(alignment, int) or not 0 < alignment <= MAX_ALIGNMENT:
+            raise self._damaged(f"its alignment is {alignment!r}")
+        start = -(-self._at // alignment) * alignment
+        needed = start + max(ends, default=0)
+        if ends and needed > self._size:
+            raise self._truncated(needed)
+
+    def _value(self, kind: int) -> Value:
+        if kind == STRING:
+            return self._string()
+        if kind == ARRAY:
+            return self._array()
+        if kind not in SCALARS:
+            raise self._damaged(f"it holds a value of the unknown type {kind}")
+        value: int | float | bool = self._scalar(SCALARS[kind])
+        return value
+
+    def _array(self) -> list[Value]:
+        kind = self._scalar("I")
+        count = self._count("array elements", MAX_ARRAY)
+        if kind == STRING:
+            return self._strings(count)
+        if kind not in SCALARS:  # arrays in arrays: allowed by the format, used by no model
+            raise self._damaged(f"it holds an array of the type {kind}")
+        form = struct.Struct(f"<{count}{SCALARS[kind]}")
+        return list(form.unpack(self._bytes(form.size)))
+
+    def _strings(self, count: int) -> list[Value]:
+        """What `_string` would give `count` times, in a tenth of a second for a whole vocabulary."""
+        read, strings = self._file.read, []
+        for _ in range(count):
+            size = int.from_bytes(read(8), "little")
+            self._at += 8 + size
+            if size > MAX_STRING or self._at > self._size:
+                raise self._truncated()
+            strings.append(read(size).decode("utf-8", "replace"))
+        self._bytes(0)
+        return list(strings)
+
+    def _string(self) -> str:
+        return self._bytes(self._count("bytes in a string", MAX_STRING)).decode("utf-8", "replace")
+
+    def _count(self, what: str, limit: int) -> int:
+        count: int = self._scalar("Q")
+        if count > limit:
+            raise self._damaged(f"it claims {count} {what}")
+        if count > self._size - self._at:  # whatever is counted takes a byte at least
+            raise self._truncated()
+        return count
+
+    def _scalar(self, form: str) -> int:
+        value: int = struct.unpack("<" + form, self._bytes(struct.calcsize("<" + form)))[0]
+        return value
+
+    def _bytes(self, size: int) -> bytes:
+        if size > self._size - self._at:
+            raise self._truncated()
+        data = self._file.read(size)
+        if len(data) < size:  # it shrank under our hands
+            raise self._truncated()
+        self._at += size
+        if self._at > MAX_HEADER:
+            raise self._damaged(f"its header is over {MAX_HEADER} bytes")
+        return data
+
+    def _damaged(self, how: str) -> NotAModelError:
+        return NotAModelError(f"{str(self._path)!r} is a damaged GGUF: {how}.", hint="Download it again.")
+
+    def _truncated(self, needed: int = 0) -> NotAModelError:
+        of = f" of at least {needed}" if needed else ""
+        return NotAModelError(
+            f"{str(self._path)!r} is a GGUF cut short: it has {self._size}{of} bytes.",
+            hint="The download did not finish; download it again.",
+        )
+
+
+def _token(header: Header, key: str) -> str:
+    tokens = header.values("tokenizer.ggml.tokens")
+    at = header.number(key, -1)
+    return str(tokens[at]) if 0 <= at < len(tokens) else ""
+
+
+def _special_tokens(header: Header) -> tuple[str, ...]:
+    """The tokens that llama.cpp reads as control tokens when they stand in a prompt's text.
+
+    Of the user-defined ones only those that look like markers: others are plain words, spaces and digits.
+    """
+    tokens, types = header.values("tokenizer.ggml.tokens"), header.values("tokenizer.ggml.token_type")
+    return tuple(
+        str(token)
+        for token, kind in zip(tokens, types, strict=False)
+        if kind in (UNKNOWN_TOKEN, CONTROL_TOKEN) or (kind == USER_DEFINED_TOKEN and _is_marker(str(token)))
+    )
+
+
+def _is_marker(token: str) -> bool:
+    return len(token) > 2 and (token[0], token[-1]) in (("<", ">"), ("[", "]"))
