@@ -1,0 +1,455 @@
+"""Lines of a PDF with their places -> blocks: paragraphs, headings, lists, tables. Pure; no library, no file.
+
+Reading order is the file's own order, so that a block is one run of its page's characters.
+Lengths are PDF points, y grows upwards.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import NamedTuple
+
+from ingest.types import Block, BlockKind, Span
+
+HYPHEN = "\x02"  # how PDFium writes a hyphen at the end of a line
+
+TABLE_GAP = 1.2  # in font sizes; the spaces of justified text stay below it
+HEADING_SCALE = 1.12  # a heading's font size over the body's
+PITCH_SLACK = 1.25  # a wider step between lines than this, over the usual one, starts a paragraph
+RUNNING_SHARE = 0.4  # of all pages; a running head that differs on left and right pages is on half of them
+RUNNING_ZONE = 0.12  # of the page's height, at its top and bottom
+
+_BULLET = re.compile(r"^(?:[•‣◦▪▫■□●○◆◇►▶➢➤✓✔∙·*–—-]|o(?=\s{1,9}[A-ZÁÉÍÓÚÑ]))\s")
+_NUMBER = re.compile(r"^(?:\(?(?:\d{1,3}|[a-z]|[ivx]{1,5})\)|\d{1,3}\.)\s")
+_CAPTION = re.compile(r"^(?:Figure|Fig\.|Table|Exhibit|Chart|Figura|Tabla|Gráfico|Cuadro)\s?\d+(?:\.\d+)*[.:]\s", re.I)
+_SENTENCE_END = re.compile(r"[.!?:;…][\"'”’»)\]]*$")
+_NUMERALS = re.compile(r"\d+|\b[ivxlc]+\b")
+_COMPOUND = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)+")
+_NOT_TEXT = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\ufeff\ufffe\uffff\ue000-\uf8ff\U000f0000-\U0010ffff]"
+)
+_CURRENCY = frozenset("$€£¥")
+_CLOSERS = frozenset((")", "%", ")%", "%)"))
+
+
+class Cell(NamedTuple):
+    """Words of a line that stand close together."""
+
+    text: str
+    x0: float
+    x1: float
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a page; `start` to `end` are its characters in PDFium's numbering. `text` may end in HYPHEN."""
+
+    start: int
+    end: int
+    cells: tuple[Cell, ...]
+    bottom: float
+    top: float
+    size: float
+    bold: bool = False
+    mono: bool = False
+
+    @property
+    def text(self) -> str:
+        return " ".join(cell.text for cell in self.cells)
+
+    @property
+    def x0(self) -> float:
+        return self.cells[0].x0
+
+    @property
+    def x1(self) -> float:
+        return self.cells[-1].x1
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`number` is 1-based."""
+
+    number: int
+    height: float
+    lines: tuple[Line, ...]
+
+
+class OutlineEntry(NamedTuple):
+    """A bookmark; `level` counts from 1, `page` is 1-based."""
+
+    level: int
+    title: str
+    page: int
+
+
+def clean(text: str) -> str:
+    """Text without controls, private-use glyphs and lone surrogates; Symbol's bullet becomes a bullet."""
+    text = text.replace("\uf0b7", "•").replace("\xa0", " ")
+    if not text.isprintable():
+        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "ignore")
+        text = _NOT_TEXT.sub("", text)
+    return text
+
+
+def split_cells(words: Sequence[Cell], size: float) -> tuple[Cell, ...]:
+    """Joins the words of a line to cells: a gap wider than TABLE_GAP font sizes starts a new cell."""
+    cells: list[Cell] = []
+    for word in words:
+        last = cells[-1] if cells else None
+        together = last is not None and (
+            word.x0 - last.x1 <= TABLE_GAP * size or last.text in _CURRENCY or word.text in _CLOSERS
+        )
+        if last is not None and together:
+            cells[-1] = Cell(f"{last.text} {word.text}", last.x0, max(last.x1, word.x1))
+        else:
+            cells.append(word)
+    return tuple(cells)
+
+
+def blocks(pages: Sequence[Page], outline: Iterable[OutlineEntry] = ()) -> list[Block]:
+    """The document's blocks in reading order, with the heading path carried over pages."""
+    pages = drop_running_lines([replace(page, lines=_join_baselines(page.lines)) for page in pages])
+    style = _Style.of(pages, outline)
+    pieces = [piece for page in pages for piece in _pieces(page, style)]
+    return list(_with_headings(pieces, style))
+
+
+def drop_running_lines(pages: Sequence[Page]) -> list[Page]:
+    """Pages without the lines at top or bottom that repeat on most pages, digits aside (heads, page numbers)."""
+    if len(pages) < 3:
+        return list(pages)
+    keys = [_running_keys(page) for page in pages]
+    seen = Counter(key for of_page in keys for key in set(of_page.values()))
+    running = {key for key, count in seen.items() if count >= max(3, RUNNING_SHARE * len(pages))}
+    return [
+        replace(page, lines=tuple(line for at, line in enumerate(page.lines) if of_page.get(at) not in running))
+        for page, of_page in zip(pages, keys, strict=True)
+    ]
+
+
+def _running_keys(page: Page) -> dict[int, str]:
+    """What each line near the page's top or bottom has in common with its like on other pages, by its position.
+
+    Near is the outermost zone of the page, or the two lines at either end of the text.
+    """
+    lines = page.lines
+    order = sorted(range(len(lines)), key=lambda at: lines[at].bottom)
+    zone = RUNNING_ZONE * page.height
+    near = {at for at in order if lines[at].top < zone or lines[at].bottom > page.height - zone}
+    return {at: _NUMERALS.sub("#", lines[at].text.strip()) for at in near.union(order[:2], order[-2:])}
+
+
+def _join_baselines(lines: Iterable[Line]) -> tuple[Line, ...]:
+    """Lines that PDFium split though they stand side by side (cells, superscripts), as one."""
+    joined: list[Line] = []
+    for line in lines:
+        last = joined[-1] if joined else None
+        if last is not None and _beside(last, line):
+            bigger = max(last, line, key=lambda part: part.top - part.bottom)
+            cells = split_cells(last.cells + line.cells, max(last.size, line.size))
+            joined[-1] = replace(bigger, start=last.start, end=line.end, cells=cells, bold=last.bold and line.bold)
+        else:
+            joined.append(line)
+    return tuple(joined)
+
+
+def _beside(left: Line, right: Line) -> bool:
+    overlap = min(left.top, right.top) - max(left.bottom, right.bottom)
+    height = min(left.top - left.bottom, right.top - right.bottom)
+    hyphenated = left.text.endswith(HYPHEN)
+    return not hyphenated and overlap > 0.5 * height and right.x0 >= left.x1 - 0.3 * left.size
+
+
+@dataclass(frozen=True)
+class _Style:
+    """What is usual in this document, so that the unusual can be seen."""
+
+    size: float
+    bold: bool
+    mono: bool
+    pitch: float
+    compounds: frozenset[str]
+    outline: Mapping[int, Mapping[str, int]]
+
+    @classmethod
+    def of(cls, pages: Sequence[Page], outline: Iterable[OutlineEntry]) -> "_Style":
+        sizes: Counter[float] = Counter()
+        bold: Counter[bool] = Counter()
+        mono: Counter[bool] = Counter()
+        pitches: Counter[float] = Counter()
+        for page in pages:
+            for line in page.lines:
+                weight = line.end - line.start
+                sizes[round(line.size * 2) / 2] += weight
+                bold[line.bold] += weight
+                mono[line.mono] += weight
+            for above, line in pairwise(page.lines):
+                if above.size > 0 and 0 < above.bottom - line.bottom < 3 * above.size:
+                    pitches[round((above.bottom - line.bottom) / above.size, 1)] += 1
+        entries: dict[int, dict[str, int]] = defaultdict(dict)
+        for entry in outline:
+            if key := _letters(entry.title):
+                entries[entry.page].setdefault(key, entry.level)
+        compounds = {m.lower() for page in pages for line in page.lines for m in _COMPOUND.findall(line.text)}
+        return cls(
+            size=sizes.most_common(1)[0][0] if sizes else 0.0,
+            bold=bold[True] > bold[False],
+            mono=mono[True] > mono[False],
+            pitch=pitches.most_common(1)[0][0] if pitches else 1.2,
+            compounds=frozenset(compounds),
+            outline=entries,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A block in the making. `level` is the outline's, where the outline names this heading."""
+
+    kind: BlockKind
+    text: str
+    page: int
+    lines: Sequence[Line]
+    level: int | None = None
+
+    @property
+    def look(self) -> tuple[float, bool]:
+        """What tells headings of different levels apart."""
+        return (round(max(line.size for line in self.lines) * 2) / 2, self.lines[0].bold)
+
+
+def _pieces(page: Page, style: _Style) -> Iterator[_Piece]:
+    lines = page.lines
+    edges = _right_edges(lines)
+    named = style.outline.get(page.number, {})
+    at = 0
+    while at < len(lines):
+        if found := _outline_heading(lines, at, named):
+            end, level = found
+            yield _Piece("heading", _flow(lines[at:end], style), page.number, lines[at:end], level)
+        elif (end := _table_end(lines, at)) > at:
+            text = "\n".join("  ".join(cell.text for cell in line.cells) for line in lines[at:end])
+            yield _Piece("table", text.replace(HYPHEN, "-"), page.number, lines[at:end])
+        elif _is_item(lines[at]):
+            end = _list_end(lines, at, style, edges, named)
+            yield _Piece("list", _list_text(lines[at:end], style), page.number, lines[at:end])
+        else:
+            end = _paragraph_end(lines, at, style, edges, named)
+            yield _paragraph(page.number, lines[at:end], lines[end] if end < len(lines) else None, style)
+        at = end
+
+
+def _paragraph(page: int, lines: Sequence[Line], below: Line | None, style: _Style) -> _Piece:
+    text = _flow(lines, style)
+    kind: BlockKind = "paragraph"
+    if _CAPTION.match(text):
+        kind = "caption"
+    elif _looks_like_heading(lines, text, below, style):
+        kind = "heading"
+    elif all(line.mono for line in lines) and not style.mono:
+        kind, text = "code", "\n".join(line.text.replace(HYPHEN, "-") for line in lines)
+    return _Piece(kind, text, page, lines)
+
+
+def _looks_like_heading(lines: Sequence[Line], text: str, below: Line | None, style: _Style) -> bool:
+    if len(lines) > 3 or len(text) > 200 or sum(map(str.isalpha, text)) < 3:
+        return False
+    if min(line.size for line in lines) >= HEADING_SCALE * style.size:
+        return not (len(text) > 80 and text.endswith((".", ",", ";")))
+    runs_on = below is not None and below.text[:1].islower()
+    bold = all(line.bold for line in lines) and not style.bold
+    return bold and len(text) <= 120 and not text.endswith((".", ",", ";")) and not runs_on
+
+
+def _outline_heading(lines: Sequence[Line], at: int, named: Mapping[str, int]) -> tuple[int, int] | None:
+    """The end and level of the heading at `at`, where one to three lines spell out a bookmark of this page."""
+    if not named:
+        return None
+    letters = ""
+    for end in range(at + 1, min(at + 3, len(lines)) + 1):
+        letters += _letters(lines[end - 1].text)
+        if letters in named:
+            return end, named[letters]
+    return None
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text)).casefold()
+
+
+def _right_edges(lines: Sequence[Line]) -> dict[int, float]:
+    """How far to the right lines with about the same left margin reach."""
+    edges: dict[int, float] = defaultdict(float)
+    for line in lines:
+        edges[_margin(line)] = max(edges[_margin(line)], line.x1)
+    return edges
+
+
+def _margin(line: Line) -> int:
+    return round(line.x0 / 6)
+
+
+def _paragraph_end(
+    lines: Sequence[Line], at: int, style: _Style, edges: Mapping[int, float], named: Mapping[str, int]
+) -> int:
+    end = at + 1
+    while (
+        end < len(lines)
+        and not _starts_paragraph(lines[end - 1], lines[end], style, edges)
+        and not _is_item(lines[end])
+        and not _outline_heading(lines, end, named)
+        and _table_end(lines, end) == end
+    ):
+        end += 1
+    return end
+
+
+def _starts_paragraph(above: Line, line: Line, style: _Style, edges: Mapping[int, float]) -> bool:
+    if above.text.endswith(HYPHEN):
+        return False
+    ended = bool(_SENTENCE_END.search(above.text))
+    pitch = above.bottom - line.bottom
+    if pitch < -0.5 * above.size:  # the top of the next column
+        return ended or not line.text[:1].islower()
+    if abs(line.size - above.size) > 0.08 * above.size or line.bold != above.bold:
+        return True
+    if pitch > PITCH_SLACK * style.pitch * above.size:
+        return True
+    if ended and line.x0 > above.x0 + 0.8 * line.size:
+        return True
+    first_word = line.cells[0].text.split(" ", 1)[0]
+    width = len(first_word) * (line.cells[0].x1 - line.cells[0].x0) / max(1, len(line.cells[0].text))
+    # A line is broken early on purpose where the next word would still have fitted.
+    return above.x1 + width + 1.5 * line.size < edges[_margin(above)]
+
+
+def _is_item(line: Line) -> bool:
+    text = line.text + " "
+    return bool(_BULLET.match(text) or (_NUMBER.match(text) and not line.bold))
+
+
+def _list_end(
+    lines: Sequence[Line], at: int, style: _Style, edges: Mapping[int, float], named: Mapping[str, int]
+) -> int:
+    end = _paragraph_end(lines, at, style, edges, named)
+    while end < len(lines) and _is_item(lines[end]) and abs(lines[end].size - lines[at].size) < 1:
+        if _table_end(lines, end) > end or _outline_heading(lines, end, named):
+            break
+        end = _paragraph_end(lines, end, style, edges, named)
+    return end
+
+
+def _list_text(lines: Sequence[Line], style: _Style) -> str:
+    items: list[list[Line]] = []
+    for line in lines:
+        if _is_item(line) or not items:
+            items.append([])
+        items[-1].append(line)
+    return "\n".join(_flow(item, style) for item in items)
+
+
+def _table_end(lines: Sequence[Line], at: int) -> int:
+    """The end of the table that starts at `at`, or `at` where none does.
+
+    A table is two or more lines of aligned cells; a line of one cell belongs to it where it is a label or a
+    column's head, that is, where it does not reach over the row above it.
+    """
+    if not _is_row(lines[at]) and not _heads_columns(lines, at):
+        return at
+    end, rows, row = at, 0, None
+    for index in range(at, len(lines)):
+        line = lines[index]
+        if index > at and lines[index - 1].bottom - line.bottom > 3.5 * line.size:
+            break
+        if _is_row(line):
+            if row is not None and not _aligned(row, line) and index - end > 1:
+                break
+            row, rows, end = line, rows + 1, index + 1
+        elif index - end >= 2 or (row is not None and line.x1 > row.cells[-1].x0):
+            break
+    aligned = any(_aligned(a, b) for a, b in pairwise(line for line in lines[at:end] if _is_row(line)))
+    return end if rows >= 2 and aligned else at
+
+
+def _is_row(line: Line) -> bool:
+    if len(line.cells) < 2:
+        return False
+    marker = _BULLET.match(line.cells[0].text + " ") or _NUMBER.match(line.cells[0].text + " ")
+    return not (marker and len(line.cells) == 2 and " " not in line.cells[0].text)
+
+
+def _heads_columns(lines: Sequence[Line], at: int) -> bool:
+    """Whether the line is a head over the columns of the row right below, away from the left margin."""
+    if at + 1 >= len(lines) or not _is_row(lines[at + 1]):
+        return False
+    line, row = lines[at], lines[at + 1]
+    close = line.bottom - row.bottom < 2 * row.size
+    return close and line.x0 > row.cells[0].x0 + 2 * row.size and len(line.text) < 60
+
+
+def _aligned(above: Line, below: Line) -> bool:
+    slack = 0.7 * below.size
+    return any(
+        abs(a.x0 - b.x0) < slack or abs(a.x1 - b.x1) < slack or abs((a.x0 + a.x1) - (b.x0 + b.x1)) < 2 * slack
+        for a in above.cells[1:]
+        for b in below.cells[1:]
+    )
+
+
+def _flow(lines: Sequence[Line], style: _Style) -> str:
+    """The lines as one text: a space at each line's end, hyphenated words mended."""
+    text = ""
+    for line in lines:
+        text = _mend(text, line.text, style) if text else line.text
+    return text.removesuffix(HYPHEN).rstrip("\xad") + ("-" if text.endswith(HYPHEN) else "")
+
+
+def _mend(text: str, after: str, style: _Style) -> str:
+    if text.endswith("\xad"):
+        return text[:-1] + after
+    if not text.endswith((HYPHEN, "-")) or text.endswith((" -", "--")):
+        return f"{text} {after}"
+    head, tail = text[:-1], after
+    compound = f"{head.rsplit(' ', 1)[-1]}-{tail.split(' ', 1)[0]}"
+    known = _COMPOUND.search(compound)
+    hyphen_stays = not tail[:1].islower() or not head[-1:].isalpha() or (known and known[0].lower() in style.compounds)
+    return f"{head}-{tail}" if hyphen_stays else head + tail
+
+
+def _with_headings(pieces: Sequence[_Piece], style: _Style) -> Iterator[Block]:
+    levels = _levels(pieces)
+    title = next((piece for piece in pieces if piece.kind == "heading"), None)
+    if title is not None and not (title.page == 1 and title.look[0] > style.size and levels[id(title)] == 1):
+        title = None
+    path: list[tuple[int, str]] = []
+    for piece in pieces:
+        if not piece.text.strip():
+            continue
+        kind: BlockKind = "title" if piece is title else piece.kind
+        if piece.kind == "heading":
+            level = 0 if piece is title else levels[id(piece)]
+            path = [entry for entry in path if entry[0] < level]
+        span = Span(piece.page, piece.lines[0].start, piece.lines[-1].end)
+        yield Block(kind, piece.text, piece.page, tuple(text for _, text in path), span)
+        if piece.kind == "heading":
+            path.append((level, piece.text))
+
+
+def _levels(pieces: Sequence[_Piece]) -> dict[int, int]:
+    """Each heading's level by id(): the outline's where it names it, else by its look, largest first.
+
+    A look that the outline names somewhere has that level everywhere; other looks rank below the outline's
+    levels where the document has an outline, as an outline rarely leaves out the greater headings.
+    """
+    headings = [piece for piece in pieces if piece.kind == "heading"]
+    named: dict[tuple[float, bool], Counter[int]] = defaultdict(Counter)
+    for heading in headings:
+        if heading.level is not None:
+            named[heading.look][heading.level] += 1
+    by_look = {look: counts.most_common(1)[0][0] for look, counts in named.items()}
+    deepest = max(by_look.values(), default=0)
+    rest = sorted({heading.look for heading in headings} - by_look.keys(), reverse=True)
+    by_look |= {look: deepest + rank for rank, look in enumerate(rest, 1)}
+    return {id(heading): heading.level if heading.level is not None else by_look[heading.look] for heading in headings}

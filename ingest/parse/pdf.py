@@ -1,0 +1,333 @@
+"""PDF -> Document, and a page's picture with quotes highlighted.
+
+PDFium (pypdfium2) gives text with places and renders; pypdf gives outline and metadata, about which it is exact.
+PDFium is not thread-safe: one document at a time in a process (see ingest/isolate.py).
+"""
+
+import ctypes
+import io
+import logging
+import math
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from errors import EncryptedError, NeedsOcrError, ParseError, UsageError
+from ingest.parse.layout import HYPHEN, Cell, Line, OutlineEntry, Page, blocks, clean, split_cells
+from ingest.parse.locate import Box, PageChars, locate
+from ingest.types import Block, Document, Span
+
+if TYPE_CHECKING:
+    import pypdfium2
+    from pypdf import PdfReader
+
+MEDIA_TYPE = "application/pdf"
+
+MAX_PAGES = 20_000
+MAX_PIXELS = 40_000_000
+MARKER = (255, 221, 0, 96)  # semi-transparent yellow
+
+_LINES = re.compile(r"[^\r\n\x02]+\x02?")
+_WORDS = re.compile(r"[^\s\x02]+\x02?")
+_BOLD_NAME = re.compile(rb"bold|black|heavy|demi", re.I)
+_FIXED_PITCH = 1  # PDF 32000-1:2008, table 123
+_FORCE_BOLD = 1 << 18
+_JUNK_TITLE = re.compile(r"untitled|microsoft \w+ - .*|[\W\d_]*|\S*\.(docx?|xlsx?|pptx?|tex|dvi|indd|qxd|pdf)", re.I)
+_METADATA = {
+    "/Title": "title",
+    "/Author": "author",
+    "/Subject": "subject",
+    "/Keywords": "keywords",
+    "/CreationDate": "created",
+    "/ModDate": "modified",
+}
+
+
+def parser_version() -> str:
+    return f"pdf/1 pypdfium2 {version('pypdfium2')} pypdf {version('pypdf')}"
+
+
+def warm() -> None:
+    """Imports the libraries, so that a process forked afterwards starts at once."""
+    import pydantic  # noqa: F401
+    import pypdf  # noqa: F401
+    import pypdfium2.raw  # noqa: F401
+    from PIL import Image, ImageDraw, PngImagePlugin  # noqa: F401
+
+
+def parse(path: Path) -> Document:
+    """Reads a PDF with a text layer.
+
+    Raises EncryptedError if it needs a password, NeedsOcrError if its pages are pictures of text, ParseError if
+    it is damaged.
+    """
+    data = path.read_bytes()
+    with _open(data, path) as pdf:
+        raw_pages = [_read_page(pdf, number) for number in range(1, len(pdf) + 1)]
+        has_text = any(page.lines for page in raw_pages)
+        if not has_text and (pictures := sum(_has_picture(pdf, number) for number in range(1, len(pdf) + 1))):
+            raise NeedsOcrError(
+                f"{path.name} has no text: {pictures} of its {len(pdf)} pages are pictures.",
+                hint="Run it through text recognition (OCR) and add the result.",
+            )
+    metadata, outline = _describe(data)
+    found = blocks(raw_pages, outline)
+    return Document(
+        title=_title(metadata, found, path),
+        media_type=MEDIA_TYPE,
+        parser=parser_version(),
+        blocks=tuple(found),
+        pages=len(raw_pages),
+        metadata=metadata,
+    )
+
+
+def render_page(
+    path: Path, page: int, quotes: Sequence[str] = (), spans: Sequence[Span] = (), scale: float = 2.0
+) -> bytes:
+    """A PNG of the page (1-based) with each quote highlighted; `scale` 1.0 is 72 dots per inch.
+
+    Where a quote stands on the page more than once, `spans` say which occurrence is meant.
+    Raises UsageError if there is no such page, and what parse() raises for a file that cannot be opened.
+    """
+    from PIL import Image, ImageDraw
+
+    with _open(path.read_bytes(), path) as pdf:
+        if not 1 <= page <= len(pdf):
+            raise UsageError(f"{path.name} has no page {page}.", hint=f"It has pages 1 to {len(pdf)}.")
+        shown = _load_page(pdf, page)
+        width, height = shown.get_size()
+        scale = min(scale, (MAX_PIXELS / max(1.0, width * height)) ** 0.5)
+        picture = shown.render(scale=scale).to_pil().convert("RGBA")
+        marks = Image.new("RGBA", picture.size, (0, 0, 0, 0))
+        draw = ImageDraw.Draw(marks)
+        chars = _PageReader(shown).chars() if quotes else PageChars("", ())
+        here = [span for span in spans if span.page == page]
+        for box in (box for quote in quotes for box in locate(chars, quote, here)):
+            corners = (box.left * scale, (height - box.top) * scale, box.right * scale, (height - box.bottom) * scale)
+            draw.rectangle(corners, fill=MARKER)
+        file = io.BytesIO()
+        Image.alpha_composite(picture, marks).convert("RGB").save(file, "PNG", compress_level=3)
+    return file.getvalue()
+
+
+@contextmanager
+def _open(data: bytes, path: Path) -> Iterator["pypdfium2.PdfDocument"]:
+    import pypdfium2
+
+    try:
+        pdf = pypdfium2.PdfDocument(data)
+    except pypdfium2.PdfiumError as error:
+        if error.err_code == pypdfium2.raw.FPDF_ERR_PASSWORD:
+            raise EncryptedError(
+                f"{path.name} is protected by a password.", hint="Save a copy without the password and add that."
+            ) from error
+        if error.err_code == pypdfium2.raw.FPDF_ERR_SECURITY:
+            raise EncryptedError(
+                f"{path.name} is encrypted in a way that cannot be read.", hint="Save a copy without encryption."
+            ) from error
+        raise ParseError(
+            f"{path.name} is damaged: {_what_is_wrong(data)}", hint="Get the file again, or print it to a new PDF."
+        ) from error
+    try:
+        if not 0 < len(pdf) <= MAX_PAGES:
+            raise ParseError(f"{path.name} has {len(pdf)} pages; between 1 and {MAX_PAGES} can be read.")
+        yield pdf
+    finally:
+        pdf.close()
+
+
+def _what_is_wrong(data: bytes) -> str:
+    if b"%PDF-" not in data[:1024]:
+        return "it does not begin as a PDF does (%PDF-)."
+    if b"%%EOF" not in data[-2048:]:
+        return "its end is missing (no %%EOF)."
+    return "its table of objects cannot be read."
+
+
+def _load_page(pdf: "pypdfium2.PdfDocument", number: int) -> "pypdfium2.PdfPage":
+    import pypdfium2
+
+    try:
+        return pdf[number - 1]
+    except pypdfium2.PdfiumError as error:
+        raise ParseError(f"Page {number} is damaged and cannot be opened.") from error
+
+
+def _read_page(pdf: "pypdfium2.PdfDocument", number: int) -> Page:
+    """The page's lines. A page that PDFium cannot open has none, as it has no text to lose."""
+    try:
+        page = _load_page(pdf, number)
+    except ParseError:
+        return Page(number, 0.0, ())
+    reader = _PageReader(page)
+    try:
+        return Page(number, reader.height, tuple(reader.lines()))
+    finally:
+        reader.close()
+
+
+class _PageReader:
+    """A page's text and places through PDFium's raw calls, as few as will do: one call costs 1 to 2 microseconds."""
+
+    def __init__(self, page: "pypdfium2.PdfPage") -> None:
+        import pypdfium2.raw as raw
+
+        self._raw: Any = raw
+        self._page = page
+        self._text_page = page.get_textpage()
+        self._handle = self._text_page.raw
+        self._rotation = page.get_rotation()
+        self._left, self._bottom, *_ = page.get_bbox()
+        self.width, self.height = page.get_size()
+        self._rect, self._matrix, self._flags = raw.FS_RECTF(), raw.FS_MATRIX(), ctypes.c_int()
+        self._rect_ref, self._loose_box = ctypes.byref(self._rect), raw.FPDFText_GetLooseCharBox
+        self._name = ctypes.create_string_buffer(128)
+        self.text = self._read_text()
+
+    def close(self) -> None:
+        self._text_page.close()
+        self._page.close()
+
+    def _read_text(self) -> str:
+        """The page's characters, one for each of PDFium's, so that an index into it is PDFium's."""
+        raw = self._raw
+        count = raw.FPDFText_CountChars(self._handle)
+        if count <= 0:
+            return ""
+        buffer = (ctypes.c_ushort * (count + 1))()
+        written = raw.FPDFText_GetText(self._handle, 0, count, buffer) - 1
+        # Characters without a Unicode value are left out by GetText, which would shift all that follow.
+        units = buffer[:count] if written == count else [raw.FPDFText_GetUnicode(self._handle, i) for i in range(count)]
+        return "".join(map(chr, units)).replace("\ufffe", HYPHEN)
+
+    def lines(self) -> Iterator[Line]:
+        for match in _LINES.finditer(self.text):
+            words = self._words(match.start(), match[0])
+            if words:
+                yield self._line(words)
+
+    def _words(self, offset: int, line: str) -> list["_Word"]:
+        words = []
+        for match in _WORDS.finditer(line):
+            text = match[0]
+            start, end = offset + match.start(), offset + match.end()
+            if text.isprintable():
+                words.append(_Word(text, start, end, self._side(start, 0), self._side(end - 1, 1)))
+            elif cleaned := clean(text):
+                hyphenated = text.endswith(HYPHEN)
+                right = self._side(end - 1 - hyphenated, 1)
+                words.append(_Word(cleaned + HYPHEN * hyphenated, start, end, self._side(start, 0), right))
+        return words
+
+    def _side(self, index: int, right: int) -> float:
+        """Where the character begins or ends, as box() tells: the one call that is made for every word."""
+        if self._rotation:
+            return self.box(index)[2 if right else 0]
+        self._loose_box(self._handle, index, self._rect_ref)
+        return (self._rect.right if right else self._rect.left) - self._left  # type: ignore[no-any-return]
+
+    def _line(self, words: Sequence["_Word"]) -> Line:
+        main = max(words, key=lambda word: word.end - word.start)
+        box = self.box(main.start)
+        size, bold, mono = self._font(main.start)
+        bold = bold and all(self._font(word.start)[1] for word in (words[0], words[-1]))
+        cells = [Cell(word.text, word.x0, word.x1) for word in words]
+        return Line(words[0].start, words[-1].end, split_cells(cells, size), box.bottom, box.top, size, bold, mono)
+
+    def _font(self, index: int) -> tuple[float, bool, bool]:
+        """Size in points as shown, and whether the font is bold and of fixed pitch."""
+        raw, handle = self._raw, self._handle
+        raw.FPDFText_GetMatrix(handle, index, ctypes.byref(self._matrix))
+        size = raw.FPDFText_GetFontSize(handle, index) * math.hypot(self._matrix.c, self._matrix.d)
+        raw.FPDFText_GetFontInfo(handle, index, self._name, len(self._name), ctypes.byref(self._flags))
+        flags = self._flags.value
+        bold = bool(
+            flags & _FORCE_BOLD
+            or _BOLD_NAME.search(self._name.value)
+            or raw.FPDFText_GetFontWeight(handle, index) >= 600
+        )
+        return size, bold, bool(flags & _FIXED_PITCH)
+
+    def box(self, index: int) -> Box:
+        """The character's box, upright as the page is shown, from its lower left corner."""
+        rect = self._rect
+        self._loose_box(self._handle, index, self._rect_ref)
+        left, right = rect.left - self._left, rect.right - self._left
+        bottom, top = rect.bottom - self._bottom, rect.top - self._bottom
+        match self._rotation:
+            case 90:
+                return Box(bottom, self.height - right, top, self.height - left)
+            case 180:
+                return Box(self.width - right, self.height - top, self.width - left, self.height - bottom)
+            case 270:
+                return Box(self.width - top, left, self.width - bottom, right)
+        return Box(left, bottom, right, top)
+
+    def chars(self) -> PageChars:
+        return PageChars(self.text, [self.box(index) for index in range(len(self.text))])
+
+
+class _Word(NamedTuple):
+    text: str
+    start: int
+    end: int
+    x0: float
+    x1: float
+
+
+def _has_picture(pdf: "pypdfium2.PdfDocument", number: int) -> bool:
+    import pypdfium2.raw as raw
+
+    try:
+        page = _load_page(pdf, number)
+    except ParseError:
+        return False
+    try:
+        return next(iter(page.get_objects(filter=(raw.FPDF_PAGEOBJ_IMAGE,))), None) is not None
+    finally:
+        page.close()
+
+
+def _describe(data: bytes) -> tuple[dict[str, str], list[OutlineEntry]]:
+    """Metadata and outline. Both are extras: where pypdf cannot read them, there are none."""
+    import pypdf
+    from pypdf.errors import PyPdfError
+
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it warns of every oddity it has already mended
+    metadata: dict[str, str] = {}
+    outline: list[OutlineEntry] = []
+    try:
+        reader = pypdf.PdfReader(io.BytesIO(data))
+        if reader.is_encrypted:
+            reader.decrypt("")
+        for name, value in (reader.metadata or {}).items():
+            key = _METADATA.get(str(name))
+            text = " ".join(clean(str(value)).split())
+            if key and text:
+                metadata[key] = text
+        outline.extend(_outline(reader, reader.outline, 1))
+    except (PyPdfError, ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OSError):
+        pass
+    return metadata, outline
+
+
+def _outline(reader: "PdfReader", entries: Sequence[Any], level: int) -> Iterator[OutlineEntry]:
+    for entry in entries:
+        if isinstance(entry, list):
+            yield from _outline(reader, entry, level + 1)
+        else:
+            number = reader.get_destination_page_number(entry)
+            if number is not None and number >= 0:
+                yield OutlineEntry(level, clean(str(entry.title)), number + 1)
+
+
+def _title(metadata: dict[str, str], found: Sequence[Block], path: Path) -> str:
+    """The file's own title unless it is a program's filler, else the title on page 1, else the file's name."""
+    title = metadata.get("title", "")
+    if title and not _JUNK_TITLE.fullmatch(title):
+        return title
+    return next((block.text for block in found if block.kind == "title"), path.stem)
