@@ -1,0 +1,27 @@
+"""The Streamlit door: navigation only; each page is a file in ui/. `cita app` starts it (ui/launch.py)."""
+
+import streamlit as st
+
+from ui import ask, library, models, settings
+from ui.frame import FOLDER, draw_sidebar, get_texts, guarded
+
+
+def main() -> None:
+    st.set_page_config(page_title="Cita", page_icon=str(FOLDER / "icon.svg"), layout="centered")
+    st.html(FOLDER / "style.css")
+    st.logo(str(FOLDER / "logo.svg"), icon_image=str(FOLDER / "icon.svg"), size="large")
+    texts = get_texts()
+    page = st.navigation(
+        [
+            st.Page(guarded(ask.draw), title=texts.nav_ask, icon=":material/forum:", url_path="ask", default=True),
+            st.Page(guarded(library.draw), title=texts.nav_library, icon=":material/folder_open:", url_path="library"),
+            st.Page(guarded(models.draw), title=texts.nav_models, icon=":material/neurology:", url_path="models"),
+            st.Page(guarded(settings.draw), title=texts.nav_settings, icon=":material/tune:", url_path="settings"),
+        ]
+    )
+    draw_sidebar()
+    page.run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,234 @@
+"""Ask: a chat that streams, with the passage behind every claim."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Literal
+
+import streamlit as st
+
+from engine import Engine
+from errors import CitaError
+from ingest.types import Source
+from rag.types import Answer, Citation, Completed, Hit, Retrieved, Token
+from ui import library, reader, render
+from ui.engine import get_engine, get_settings
+from ui.frame import get_texts, guarded, heading, model_name, notice
+from ui.samples import sample_questions
+from ui.stream import follow
+from ui.texts import Texts
+
+REDRAW_SECONDS = 0.06
+NEAREST = 3
+
+
+@dataclass
+class Turn:
+    """A question and what became of it. Until it is answered or failed it counts as stopped, whatever ended it."""
+
+    question: str
+    within: tuple[str, ...] = ()
+    k: int | None = None
+    state: Literal["asked", "answered", "stopped", "failed"] = "asked"
+    hits: tuple[Hit, ...] = ()
+    draft: str = ""
+    answer: Answer | None = None
+    error: CitaError | None = field(default=None)
+
+
+def draw() -> None:
+    engine, texts = get_engine(), get_texts()
+    turns: list[Turn] = st.session_state.setdefault("turns", [])
+    sources = engine.sources()
+    ready = any(source.status == "indexed" for source in sources)
+    question = _question(sources, texts, ready, bool(turns))
+    if question:
+        reader.close()
+        turns.append(Turn(question, tuple(st.session_state.get("within", ())), st.session_state.get("k")))
+
+    opened = reader.opened()
+    if opened:
+        st.set_page_config(layout="wide")
+        conversation, beside = st.columns([10, 9], gap="large")
+        with beside:
+            reader.draw(engine, opened, texts)
+    else:
+        conversation = st.container()
+    with conversation:
+        if not turns:
+            _welcome(sources, ready, texts)
+        for number, turn in enumerate(turns):
+            _draw_turn(engine, number, turn, texts)
+
+
+def _question(sources: Sequence[Source], texts: Texts, ready: bool, talking: bool) -> str | None:
+    """The options and the box to type in, at the foot of the page."""
+    with st.bottom:
+        with st.container(horizontal=True, key="options", vertical_alignment="center"):
+            _options(sources, texts)
+            if talking and st.button(texts.ask_new, key="new", type="tertiary", icon=":material/edit_square:"):
+                st.session_state.turns = []
+                reader.close()
+                st.rerun()
+        typed = st.chat_input(texts.ask_placeholder, key="question", disabled=not ready, max_chars=4000)
+    suggested: str | None = st.session_state.pop("suggested", None)
+    return typed or suggested
+
+
+def _options(sources: Sequence[Source], texts: Texts) -> None:
+    within, k = st.session_state.get("within", ()), st.session_state.get("k") or get_settings().retrieve.k
+    scope = texts.ask_some_sources.format(n=len(within)) if within else texts.ask_all_sources
+    with st.popover(f"{scope} · {texts.ask_passages.format(k=k)}", icon=":material/tune:", type="tertiary"):
+        st.multiselect(
+            texts.ask_within,
+            _places(sources),
+            key="within",
+            placeholder=texts.ask_within_all,
+            help=texts.ask_within_help,
+        )
+        st.slider(texts.ask_k, 1, max(30, k), k, key="k", help=texts.ask_k_help)
+
+
+def _places(sources: Sequence[Source]) -> list[str]:
+    """What a question can be kept to: the folders, then the files."""
+    files = sorted({source.path for source in sources if source.status == "indexed"}, key=str.casefold)
+    folders = {str(folder) for file in files for folder in PurePosixPath(file).parents if folder.name}
+    return sorted(folders, key=str.casefold) + files
+
+
+def _welcome(sources: Sequence[Source], ready: bool, texts: Texts) -> None:
+    with st.container(key="welcome"):
+        heading(
+            texts.ask_title, texts.ask_lead if ready else texts.ask_not_indexed if sources else texts.ask_empty_library
+        )
+        if not ready:
+            if st.button(texts.ask_open_library, type="primary", icon=":material/folder_open:"):
+                st.switch_page(st.Page(guarded(library.draw), url_path="library"))
+            return
+        samples = sample_questions(sources)
+        if samples:
+            st.html(render.block("label", render.span("t", texts.ask_try)))
+        for number, sample in enumerate(samples):
+            st.button(
+                render.label(sample),
+                key=f"sample-{number}",
+                width="stretch",
+                icon=":material/arrow_outward:",
+                icon_position="right",
+                on_click=_suggest,
+                args=(sample,),
+            )
+
+
+def _suggest(question: str) -> None:
+    st.session_state.suggested = question
+
+
+def _draw_turn(engine: Engine, number: int, turn: Turn, texts: Texts) -> None:
+    with st.container(key=f"question-{number}"):
+        st.html(render.block("question", render.span("t", turn.question)))
+    with st.container(key=f"answer-{number}", gap="small"):
+        if turn.state == "asked":
+            _stream(engine, turn, texts)
+        elif turn.error:
+            notice(turn.error)
+        elif turn.answer is None or turn.answer.stopped:
+            st.html(render.stopped(turn.draft))
+            st.html(render.block("stopped", render.span("t", texts.ask_stopped)))
+        elif turn.answer.abstained:
+            _draw_abstention(number, turn, turn.answer, texts)
+        else:
+            _draw_answer(number, turn.answer, texts)
+
+
+def _stream(engine: Engine, turn: Turn, texts: Texts) -> None:
+    """Writes the answer as it comes. A click on Stop, or anywhere, interrupts this function at its next drawing."""
+    turn.state = "stopped"
+    place = st.empty()
+    place.html(render.draft("", texts.ask_searching))
+    st.button(texts.ask_stop, key="stop", icon=":material/stop_circle:")
+    events = follow(engine.ask(turn.question, k=turn.k, within=turn.within))
+    drawn = 0.0
+    try:
+        for event in events:
+            if isinstance(event, Completed):
+                turn.answer, turn.state = event.answer, "answered"
+            elif isinstance(event, Retrieved):
+                turn.hits = event.hits
+            elif isinstance(event, Token):
+                turn.draft += event.text
+            if not isinstance(event, Token) or time.monotonic() - drawn > REDRAW_SECONDS:
+                waiting = "" if turn.draft else texts.ask_reading if turn.hits else texts.ask_searching
+                place.html(render.draft(turn.draft, waiting))
+                drawn = time.monotonic()
+    except CitaError as error:
+        turn.error, turn.state = error, "failed"
+    finally:
+        events.close()
+    st.rerun()
+
+
+def _draw_abstention(number: int, turn: Turn, answer: Answer, texts: Texts) -> None:
+    st.html(
+        render.block(
+            "abstained",
+            render.block("abstained-answer", render.span("t", answer.answer)),
+            render.span("lead", texts.ask_abstained),
+        )
+    )
+    if turn.hits:
+        with st.expander(texts.ask_nearest, icon=":material/near_me:", type="compact"):
+            for hit in turn.hits[:NEAREST]:
+                _draw_hit(number, hit, texts)
+    _draw_timing(answer, texts)
+
+
+def _draw_hit(number: int, hit: Hit, texts: Texts) -> None:
+    passage = hit.passage
+    with st.container(key=f"cite-{number}-hit-{hit.rank}", horizontal=True, vertical_alignment="center"):
+        st.html(
+            render.source_card(
+                "", passage.path, reader.place(passage.page, passage.page_to, texts), passage.section, passage.text
+            )
+        )
+        st.button(
+            texts.ask_open, key=f"open-{number}-hit-{hit.rank}", icon=":material/open_in_full:", type="tertiary",
+            on_click=reader.open_passage, args=(passage.id, passage.page),
+        )  # fmt: skip
+
+
+def _draw_answer(number: int, answer: Answer, texts: Texts) -> None:
+    st.html(render.answer(answer, texts.ask_unsupported_sentence))
+    if answer.citations:
+        st.html(render.block("label", render.span("t", texts.ask_sources)))
+    for citation in answer.citations:
+        _draw_citation(number, citation, texts)
+    if answer.invented:
+        st.html(render.block("stopped", render.span("t", texts.ask_invented.format(n=answer.invented))))
+    _draw_timing(answer, texts)
+
+
+def _draw_citation(number: int, citation: Citation, texts: Texts) -> None:
+    chosen = reader.is_open(citation)
+    key = f"cite-{number}-{citation.n}-{'open' if chosen else 'shut'}"
+    with st.container(key=key, horizontal=True, vertical_alignment="center"):
+        st.html(
+            render.source_card(
+                str(citation.n),
+                citation.source,
+                reader.place(citation.page, None, texts),
+                citation.section,
+                citation.quote,
+                "" if citation.supported else texts.ask_unsupported,
+            )
+        )
+        st.button(
+            texts.ask_open, key=f"open-{number}-{citation.n}", icon=":material/open_in_full:", type="tertiary",
+            on_click=reader.open_citation, args=(citation,),
+        )  # fmt: skip
+
+
+def _draw_timing(answer: Answer, texts: Texts) -> None:
+    line = texts.ask_timing.format(model=model_name(answer.model, texts), seconds=f"{answer.timings.total:.1f}")
+    st.html(render.block("timing", render.span("t", line)))

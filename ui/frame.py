@@ -1,0 +1,79 @@
+"""What all pages share: texts, errors, the sidebar."""
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+
+import streamlit as st
+
+from errors import CitaError, SettingsError
+from models.types import EXTRACTIVE
+from ui import render
+from ui.engine import get_engine, get_settings
+from ui.texts import TEXTS, Texts, choose_language
+
+FOLDER = Path(__file__).parent
+
+
+def get_texts() -> Texts:
+    """The texts in the language that the settings or else the browser ask for."""
+    try:
+        setting = get_settings().app.language
+    except SettingsError:  # said by the page itself; its words still need a language
+        setting = "auto"
+    return TEXTS[choose_language(setting, st.context.locale)]
+
+
+def guarded(draw: Callable[[], None]) -> Callable[[], None]:
+    """A page that shows an error of ours as a notice, with its next step."""
+
+    @wraps(draw)
+    def drawn() -> None:
+        try:
+            draw()
+        except CitaError as error:
+            notice(error)
+
+    return drawn
+
+
+def notice(error: CitaError) -> None:
+    hint = f"  \n**{get_texts().next_step}** {render.label(error.hint)}" if error.hint else ""
+    st.error(render.label(error.message) + hint, icon=":material/error:")
+
+
+def heading(title: str, lead: str) -> None:
+    st.html(render.block("heading", render.block("title", render.span("h", title)), render.span("lead", lead)))
+
+
+def model_name(name: str, texts: Texts) -> str:
+    return texts.extractive if name == EXTRACTIVE.name else name
+
+
+def draw_sidebar() -> None:
+    """At the foot of the navigation: how much there is, what answers, and that nothing leaves."""
+    texts = get_texts()
+    with st.sidebar.container(key="foot"):
+        try:
+            status = get_engine().status()
+        except CitaError as error:
+            notice(error)
+        else:
+            st.html(
+                render.block(
+                    "facts",
+                    render.block(
+                        "fact",
+                        render.span("dot", ""),
+                        render.span("t", texts.documents(status.sources.get("indexed", 0))),
+                    ),
+                    render.block(
+                        "fact",
+                        render.span("dot", ""),
+                        render.span("t", texts.answers_by.format(model=model_name(status.model, texts))),
+                    ),
+                    render.block(
+                        "fact", render.span("dot cita-good", ""), render.span("t", texts.private, texts.private_help)
+                    ),
+                )
+            )

@@ -1,0 +1,74 @@
+"""Models: what answers now, which there are, adding a GGUF by its path."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from engine import Engine
+from models.types import EXTRACTIVE, ModelInfo
+from ui import render
+from ui.engine import get_engine
+from ui.frame import get_texts, heading, model_name
+from ui.texts import Texts
+
+
+def draw() -> None:
+    engine, texts = get_engine(), get_texts()
+    heading(texts.models_title, texts.models_lead)
+    active = engine.status().model
+    for number, model in enumerate(sorted(engine.models(), key=lambda model: model.name != active)):
+        _draw_model(engine, number, model, model.name == active, texts)
+    _draw_add(engine, texts)
+
+
+def _draw_model(engine: Engine, number: int, model: ModelInfo, active: bool, texts: Texts) -> None:
+    with st.container(
+        key=f"model-{number}-{'active' if active else 'idle'}", horizontal=True, vertical_alignment="center"
+    ):
+        remark = texts.models_now if active else ""
+        st.html(render.model_card(_title(model, texts), remark, describe(model, texts), model.path))
+        if not active and st.button(texts.models_use, key=f"use-{model.name}"):
+            engine.use_model(model.name)
+            st.rerun()
+
+
+def _title(model: ModelInfo, texts: Texts) -> str:
+    name = model_name(model.name, texts)
+    return name[:1].upper() + name[1:] if model.name == EXTRACTIVE.name else name
+
+
+def describe(model: ModelInfo, texts: Texts) -> str:
+    """What a person wants to know of a model before choosing it, on one line."""
+    if model.name == EXTRACTIVE.name:
+        return texts.models_extractive
+    parts = [model.title if model.title != model.name else "", model.architecture]
+    if model.parameters:
+        parts.append(texts.models_parameters.format(n=_short(model.parameters)))
+    parts.append(model.quantisation)
+    if model.size:
+        parts.append(f"{_short(model.size)}B")
+    if model.context:
+        parts.append(texts.models_context.format(n=f"{model.context:,}"))
+    return " · ".join(part for part in parts if part)
+
+
+def _short(number: int) -> str:
+    """1_234_567 -> '1.2 M'."""
+    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
+        if number >= size:
+            return f"{number / size:.1f} {unit}"
+    return f"{number} "
+
+
+def _draw_add(engine: Engine, texts: Texts) -> None:
+    st.html(render.block("section", render.span("h", texts.models_add), render.span("lead", texts.models_add_lead)))
+    with st.form("add-model", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
+        path = st.text_input(texts.models_path, placeholder=str(Path.home() / "model.gguf"), key="model-path")
+        added = st.form_submit_button(texts.models_add_button, icon=":material/add:")
+    if added and path.strip():
+        model = engine.add_model(Path(path.strip()).expanduser())
+        st.session_state.added_model = model.name
+        st.rerun()
+    name = st.session_state.pop("added_model", None)
+    if name:
+        st.success(texts.models_added.format(name=render.label(name)), icon=":material/check_circle:")

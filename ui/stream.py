@@ -1,0 +1,55 @@
+"""Following an answer so that stopping is at once, even while the model is still reading."""
+
+import queue
+import threading
+from collections.abc import Generator, Iterator
+
+from rag.types import Event
+
+
+class _End:
+    pass
+
+
+def follow(events: Iterator[Event], tick: float = 0.2) -> Generator[Event | None]:
+    """Yields the events as they come, and None whenever `tick` seconds pass without one.
+
+    The engine's iterator runs in a thread of its own. Closing this iterator returns at once; the engine's is closed
+    as soon as it gives control back, which ends its generation. Raises what the engine raises.
+    """
+    inbox: queue.Queue[Event | Exception | _End] = queue.Queue()
+    closed = threading.Event()
+    threading.Thread(target=_pump, args=(events, inbox, closed), name="cita-answer", daemon=True).start()
+    try:
+        yield from _receive(inbox, tick)
+    finally:
+        closed.set()
+
+
+def _receive(inbox: queue.Queue[Event | Exception | _End], tick: float) -> Iterator[Event | None]:
+    while True:
+        try:
+            item = inbox.get(timeout=tick)
+        except queue.Empty:
+            yield None
+            continue
+        if isinstance(item, _End):
+            return
+        if isinstance(item, Exception):
+            raise item
+        yield item
+
+
+def _pump(events: Iterator[Event], inbox: queue.Queue[Event | Exception | _End], closed: threading.Event) -> None:
+    try:
+        for event in events:
+            if closed.is_set():
+                break
+            inbox.put(event)
+    except Exception as error:  # noqa: BLE001 - crosses to the page's thread, which raises it
+        inbox.put(error)
+    finally:
+        close = getattr(events, "close", None)
+        if close:
+            close()
+        inbox.put(_End())

@@ -1,0 +1,442 @@
+"""Every text of the app, in English and Spanish. A text missing in one language is a type error."""
+
+from dataclasses import dataclass
+
+from rag.types import Language
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Texts with holes ({n}) are filled with `.format`; both languages have the same holes."""
+
+    # navigation and what every page shows
+    nav_ask: str
+    nav_library: str
+    nav_models: str
+    nav_settings: str
+    tagline: str
+    private: str
+    private_help: str
+    documents_one: str
+    documents_many: str
+    answers_by: str
+    extractive: str
+    next_step: str
+
+    # Ask
+    ask_title: str
+    ask_lead: str
+    ask_placeholder: str
+    ask_empty_library: str
+    ask_not_indexed: str
+    ask_open_library: str
+    ask_try: str
+    ask_reading: str
+    ask_searching: str
+    ask_stop: str
+    ask_stopped: str
+    ask_new: str
+    ask_options: str
+    ask_within: str
+    ask_within_all: str
+    ask_within_help: str
+    ask_k: str
+    ask_k_help: str
+    ask_all_sources: str
+    ask_some_sources: str
+    ask_passages: str
+    ask_sources: str
+    ask_open: str
+    ask_nearest: str
+    ask_abstained: str
+    ask_unsupported: str
+    ask_unsupported_sentence: str
+    ask_invented: str
+    ask_timing: str
+    reader_page: str
+    reader_pages: str
+    reader_whole: str
+    reader_passage: str
+    reader_close: str
+    reader_image: str
+
+    # Library
+    library_title: str
+    library_lead: str
+    library_drop: str
+    library_drop_help: str
+    library_stored: str
+    library_known: str
+    library_renamed: str
+    library_folders: str
+    library_folders_lead: str
+    library_folder_path: str
+    library_folder_add: str
+    library_folder_remove: str
+    library_own_folder: str
+    library_index: str
+    library_indexing: str
+    library_scanning: str
+    library_files_of: str
+    library_rate: str
+    library_left: str
+    library_done: str
+    library_unchanged: str
+    library_skipped: str
+    library_failed: str
+    library_files: str
+    library_passages: str
+    library_attention: str
+    library_filter: str
+    library_filter_all: str
+    library_filter_good: str
+    library_filter_bad: str
+    library_find: str
+    library_empty: str
+    library_none_match: str
+    library_column_file: str
+    library_column_status: str
+    library_column_reason: str
+    library_column_pages: str
+    library_column_passages: str
+    library_column_indexed: str
+    status_indexed: str
+    status_empty: str
+    status_needs_ocr: str
+    status_encrypted: str
+    status_unsupported: str
+    status_too_large: str
+    status_failed: str
+
+    # Models
+    models_title: str
+    models_lead: str
+    models_now: str
+    models_extractive: str
+    models_list: str
+    models_use: str
+    models_active: str
+    models_add: str
+    models_add_lead: str
+    models_path: str
+    models_add_button: str
+    models_added: str
+    models_parameters: str
+    models_context: str
+
+    # Settings
+    settings_title: str
+    settings_lead: str
+    settings_language: str
+    settings_language_auto: str
+    settings_answers: str
+    settings_k: str
+    settings_max_tokens: str
+    settings_context: str
+    settings_temperature: str
+    settings_reading: str
+    settings_max_file: str
+    settings_seconds: str
+    settings_memory: str
+    settings_save: str
+    settings_saved: str
+    settings_restart: str
+    settings_fixed: str
+    settings_home: str
+    settings_file: str
+    settings_library: str
+    settings_index: str
+    settings_embedder: str
+    settings_version: str
+    settings_all: str
+    settings_healthy: str
+
+    def documents(self, n: int) -> str:
+        return self.documents_one if n == 1 else self.documents_many.format(n=f"{n:,}")
+
+    def status(self, status: str) -> str:
+        """The name of a source's status, as a person reads it."""
+        name: str = getattr(self, "status_" + status.replace("-", "_"))
+        return name
+
+
+ENGLISH = Texts(
+    nav_ask="Ask",
+    nav_library="Library",
+    nav_models="Models",
+    nav_settings="Settings",
+    tagline="Answers from your own documents",
+    private="Stays on this computer",
+    private_help="Your files, questions and answers never leave this machine. The app talks to nothing but itself.",
+    documents_one="1 document",
+    documents_many="{n} documents",
+    answers_by="Answers by {model}",
+    extractive="quotation",
+    next_step="Next step:",
+    ask_title="What would you like to know?",
+    ask_lead="Ask about your documents. Every answer shows the passage it comes from.",
+    ask_placeholder="Ask your documents",
+    ask_empty_library="Your library is empty. Add a few files and come back with a question.",
+    ask_not_indexed="Your files are not indexed yet. Index them and come back with a question.",
+    ask_open_library="Open the library",
+    ask_try="Try one of these",
+    ask_reading="Reading the passages",
+    ask_searching="Searching your documents",
+    ask_stop="Stop",
+    ask_stopped="Stopped. The answer is incomplete and its citations were not checked.",
+    ask_new="New chat",
+    ask_options="Search options",
+    ask_within="Where to look",
+    ask_within_all="All documents",
+    ask_within_help="Files or folders. Empty means everywhere.",
+    ask_k="Passages to read",
+    ask_k_help="More passages find more and take longer.",
+    ask_all_sources="All documents",
+    ask_some_sources="{n} chosen",
+    ask_passages="{k} passages",
+    ask_sources="Sources",
+    ask_open="Open",
+    ask_nearest="The nearest passages, in case they help",
+    ask_abstained="No passage answers this question.",
+    ask_unsupported="Not confirmed: this quote does not carry the claim",
+    ask_unsupported_sentence="Not confirmed by a passage",
+    ask_invented="{n} citation(s) that pointed to no passage were removed.",
+    ask_timing="{model} · {seconds} s",
+    reader_page="page {page}",
+    reader_pages="pages {page}–{page_to}",
+    reader_whole="no page numbers",
+    reader_passage="The passage",
+    reader_close="Close",
+    reader_image="Page {page} of {file}, the quote highlighted",
+    library_title="Library",
+    library_lead="The files that Cita reads. They are copied or read in place, never uploaded anywhere.",
+    library_drop="Drop files here",
+    library_drop_help="Copied into your library and indexed at once. At most {mb} MB each.",
+    library_stored="{n} added to your library.",
+    library_known="Already in your library: {names}.",
+    library_renamed="{name} was kept as {stored}: another file has that name.",
+    library_folders="Folders",
+    library_folders_lead="Read in place. Nothing in them is changed; removing one only takes it out of the index.",
+    library_folder_path="Path of a folder on this computer",
+    library_folder_add="Add folder",
+    library_folder_remove="Remove",
+    library_own_folder="Your library, always indexed",
+    library_index="Index now",
+    library_indexing="Indexing",
+    library_scanning="Looking for changes",
+    library_files_of="{done} of {files} files",
+    library_rate="{rate} passages/s",
+    library_left="{time} left",
+    library_done="Index up to date: {added} added, {changed} changed, {removed} removed, in {seconds} s.",
+    library_unchanged="Nothing to do: the index was already up to date.",
+    library_skipped="{n} skipped",
+    library_failed="{n} failed",
+    library_files="Files",
+    library_passages="Passages",
+    library_attention="Need attention",
+    library_filter="Show",
+    library_filter_all="All",
+    library_filter_good="Indexed",
+    library_filter_bad="Need attention",
+    library_find="Find by name",
+    library_empty="No files yet. Drop some above, or add a folder.",
+    library_none_match="No file matches.",
+    library_column_file="File",
+    library_column_status="Status",
+    library_column_reason="Reason",
+    library_column_pages="Pages",
+    library_column_passages="Passages",
+    library_column_indexed="Indexed",
+    status_indexed="Indexed",
+    status_empty="Empty",
+    status_needs_ocr="Needs OCR",
+    status_encrypted="Password",
+    status_unsupported="Unsupported",
+    status_too_large="Too large",
+    status_failed="Failed",
+    models_title="Models",
+    models_lead="What writes the answers. Every model runs on this computer.",
+    models_now="Answers now",
+    models_extractive="Quotes the sentences of your documents that answer the question. Needs no model file, works at "
+    "once, and cannot make anything up.",
+    models_list="Your models",
+    models_use="Use",
+    models_active="In use",
+    models_add="Add a model",
+    models_add_lead="Any GGUF file on this computer. It is used where it lies, not copied.",
+    models_path="Path of a .gguf file",
+    models_add_button="Add model",
+    models_added="{name} was added.",
+    models_parameters="{n} parameters",
+    models_context="reads {n} tokens",
+    settings_title="Settings",
+    settings_lead="Kept in cita.toml in your home folder.",
+    settings_language="Language of the app",
+    settings_language_auto="As the browser",
+    settings_answers="Answers",
+    settings_k="Passages to read",
+    settings_max_tokens="Longest answer, in tokens",
+    settings_context="The model's window, in tokens",
+    settings_temperature="Temperature (0 gives the same answer every time)",
+    settings_reading="Reading files",
+    settings_max_file="Largest file, in MB",
+    settings_seconds="Seconds a file may take",
+    settings_memory="Memory a file may take, in MB",
+    settings_save="Save",
+    settings_saved="Saved.",
+    settings_restart="Language and passages count at once; the rest when Cita starts next.",
+    settings_fixed="Set by the environment, which goes before cita.toml: {names}.",
+    settings_home="Where things are",
+    settings_file="Settings file",
+    settings_library="Library",
+    settings_index="Index",
+    settings_embedder="Embedding model",
+    settings_version="Version",
+    settings_all="All settings in force",
+    settings_healthy="The index is healthy",
+)
+
+SPANISH = Texts(
+    nav_ask="Preguntar",
+    nav_library="Biblioteca",
+    nav_models="Modelos",
+    nav_settings="Ajustes",
+    tagline="Respuestas de tus propios documentos",
+    private="No sale de este equipo",
+    private_help="Tus archivos, preguntas y respuestas nunca salen de este equipo. "
+    "La aplicación solo habla consigo misma.",
+    documents_one="1 documento",
+    documents_many="{n} documentos",
+    answers_by="Responde {model}",
+    extractive="con citas textuales",
+    next_step="Qué hacer:",
+    ask_title="¿Qué quieres saber?",
+    ask_lead="Pregunta a tus documentos. Cada respuesta muestra el pasaje del que sale.",
+    ask_placeholder="Pregunta a tus documentos",
+    ask_empty_library="Tu biblioteca está vacía. Añade algunos archivos y vuelve con una pregunta.",
+    ask_not_indexed="Tus archivos aún no están indexados. Indéxalos y vuelve con una pregunta.",
+    ask_open_library="Abrir la biblioteca",
+    ask_try="Prueba con una de estas",
+    ask_reading="Leyendo los pasajes",
+    ask_searching="Buscando en tus documentos",
+    ask_stop="Detener",
+    ask_stopped="Detenida. La respuesta está incompleta y sus citas no se comprobaron.",
+    ask_new="Nueva conversación",
+    ask_options="Opciones de búsqueda",
+    ask_within="Dónde buscar",
+    ask_within_all="Todos los documentos",
+    ask_within_help="Archivos o carpetas. Vacío significa en todas partes.",
+    ask_k="Pasajes que se leen",
+    ask_k_help="Con más pasajes se encuentra más y se tarda más.",
+    ask_all_sources="Todos los documentos",
+    ask_some_sources="{n} elegidos",
+    ask_passages="{k} pasajes",
+    ask_sources="Fuentes",
+    ask_open="Abrir",
+    ask_nearest="Los pasajes más cercanos, por si ayudan",
+    ask_abstained="Ningún pasaje responde a esta pregunta.",
+    ask_unsupported="Sin confirmar: esta cita no sostiene lo que se afirma",
+    ask_unsupported_sentence="Ningún pasaje lo confirma",
+    ask_invented="Se quitaron {n} citas que no apuntaban a ningún pasaje.",
+    ask_timing="{model} · {seconds} s",
+    reader_page="página {page}",
+    reader_pages="páginas {page}–{page_to}",
+    reader_whole="sin números de página",
+    reader_passage="El pasaje",
+    reader_close="Cerrar",
+    reader_image="Página {page} de {file}, con la cita resaltada",
+    library_title="Biblioteca",
+    library_lead="Los archivos que lee Cita. Se copian o se leen donde están; nunca se suben a ningún sitio.",
+    library_drop="Suelta archivos aquí",
+    library_drop_help="Se copian en tu biblioteca y se indexan enseguida. {mb} MB cada uno como máximo.",
+    library_stored="{n} en tu biblioteca.",
+    library_known="Ya estaban en tu biblioteca: {names}.",
+    library_renamed="{name} se guardó como {stored}: otro archivo tiene ese nombre.",
+    library_folders="Carpetas",
+    library_folders_lead="Se leen donde están. Nada cambia en ellas; quitar una solo la saca del índice.",
+    library_folder_path="Ruta de una carpeta de este equipo",
+    library_folder_add="Añadir carpeta",
+    library_folder_remove="Quitar",
+    library_own_folder="Tu biblioteca, siempre indexada",
+    library_index="Indexar ahora",
+    library_indexing="Indexando",
+    library_scanning="Buscando cambios",
+    library_files_of="{done} de {files} archivos",
+    library_rate="{rate} pasajes/s",
+    library_left="quedan {time}",
+    library_done="Índice al día: {added} añadidos, {changed} cambiados, {removed} quitados, en {seconds} s.",
+    library_unchanged="Nada que hacer: el índice ya estaba al día.",
+    library_skipped="{n} omitidos",
+    library_failed="{n} con error",
+    library_files="Archivos",
+    library_passages="Pasajes",
+    library_attention="Por revisar",
+    library_filter="Mostrar",
+    library_filter_all="Todos",
+    library_filter_good="Indexados",
+    library_filter_bad="Por revisar",
+    library_find="Buscar por nombre",
+    library_empty="Aún no hay archivos. Suelta algunos arriba o añade una carpeta.",
+    library_none_match="Ningún archivo coincide.",
+    library_column_file="Archivo",
+    library_column_status="Estado",
+    library_column_reason="Motivo",
+    library_column_pages="Páginas",
+    library_column_passages="Pasajes",
+    library_column_indexed="Indexado",
+    status_indexed="Indexado",
+    status_empty="Vacío",
+    status_needs_ocr="Necesita OCR",
+    status_encrypted="Contraseña",
+    status_unsupported="No admitido",
+    status_too_large="Muy grande",
+    status_failed="Error",
+    models_title="Modelos",
+    models_lead="Lo que escribe las respuestas. Todos los modelos funcionan en este equipo.",
+    models_now="Responde ahora",
+    models_extractive="Cita las frases de tus documentos que responden a la pregunta. No necesita ningún modelo, "
+    "funciona enseguida y no puede inventar nada.",
+    models_list="Tus modelos",
+    models_use="Usar",
+    models_active="En uso",
+    models_add="Añadir un modelo",
+    models_add_lead="Cualquier archivo GGUF de este equipo. Se usa donde está, no se copia.",
+    models_path="Ruta de un archivo .gguf",
+    models_add_button="Añadir modelo",
+    models_added="Se añadió {name}.",
+    models_parameters="{n} de parámetros",
+    models_context="lee {n} tokens",
+    settings_title="Ajustes",
+    settings_lead="Se guardan en cita.toml, en tu carpeta de Cita.",
+    settings_language="Idioma de la aplicación",
+    settings_language_auto="El del navegador",
+    settings_answers="Respuestas",
+    settings_k="Pasajes que se leen",
+    settings_max_tokens="Respuesta más larga, en tokens",
+    settings_context="Ventana del modelo, en tokens",
+    settings_temperature="Temperatura (con 0 la respuesta es siempre la misma)",
+    settings_reading="Lectura de archivos",
+    settings_max_file="Archivo más grande, en MB",
+    settings_seconds="Segundos por archivo",
+    settings_memory="Memoria por archivo, en MB",
+    settings_save="Guardar",
+    settings_saved="Guardado.",
+    settings_restart="El idioma y los pasajes cuentan enseguida; lo demás, cuando Cita vuelva a arrancar.",
+    settings_fixed="Fijado por el entorno, que va antes que cita.toml: {names}.",
+    settings_home="Dónde están las cosas",
+    settings_file="Archivo de ajustes",
+    settings_library="Biblioteca",
+    settings_index="Índice",
+    settings_embedder="Modelo de embeddings",
+    settings_version="Versión",
+    settings_all="Todos los ajustes en vigor",
+    settings_healthy="El índice está sano",
+)
+
+TEXTS: dict[Language, Texts] = {"en": ENGLISH, "es": SPANISH}
+
+
+def choose_language(setting: str, locale: str | None) -> Language:
+    """The app's language: the setting, or with "auto" the browser's locale ("es-MX"); English for any other."""
+    wanted = setting if setting != "auto" else (locale or "")
+    return "es" if wanted.lower().split("-")[0] == "es" else "en"
