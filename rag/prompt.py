@@ -1,0 +1,262 @@
+"""Which template a model needs, and filling it with a question and as many passages as fit.
+
+The templates are data: prompts/README.md says how they are written. What documents say goes in as quoted data: every
+text that could end a turn, open one or close a quotation is taken out of it.
+"""
+
+import re
+import tomllib
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from importlib import resources
+from string import Template
+from typing import Any
+
+from errors import ModelError
+from models.types import ModelInfo
+from rag.types import ABSTENTION, Hit, Language
+
+PLAIN = "plain"
+
+# A passage's own delimiters, and numbers in brackets that would read as citations of ours.
+DELIMITER = re.compile(r"<\s*/?\s*passage\b\s*>?", re.IGNORECASE)
+BRACKETED_NUMBERS = re.compile(r"\[(\d[\d\s,;–-]*)\]")
+
+_HOLES = {"first": {"system", "user"}, "user": {"user"}, "assistant": {"assistant"}, "generation": set[str]()}
+
+
+@dataclass(frozen=True, slots=True)
+class ChatTemplate:
+    """How one family of models writes its turns; the fields are those of prompts/families/NAME.toml."""
+
+    family: str
+    first: str
+    user: str
+    assistant: str
+    generation: str
+    bos: bool
+    stop: tuple[str, ...]
+    marks: tuple[str, ...]
+
+    def render(self, system: str, turns: Sequence[str], eos: str = "") -> str:
+        """The prompt for the answer to the last of `turns`, which are user, assistant, user ... in turn."""
+        text = Template(self.first).substitute(system=system, user=turns[0], eos=eos)
+        for number, turn in enumerate(turns[1:]):
+            form = self.user if number % 2 else self.assistant
+            text += Template(form).substitute(user=turn, assistant=turn, eos=eos)
+        return text + self.generation
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What a generator is given. `hits` are the passages it holds: the first is [1] in the text, and so on."""
+
+    question: str
+    language: Language
+    hits: tuple[Hit, ...]
+    text: str
+    stop: tuple[str, ...]
+    family: str
+
+
+def fill_prompt(
+    question: str,
+    hits: Sequence[Hit],
+    info: ModelInfo,
+    language: Language,
+    count_tokens: Callable[[str], int],
+    context: int,
+    max_tokens: int,
+) -> Prompt:
+    """The prompt for `question` with the best of `hits` (best first), as many as leave `max_tokens` for the answer.
+
+    `count_tokens` counts the model's own tokens of a whole prompt; `context` is how many it takes, answer included.
+    Raises ModelError if not even the first passage fits, ValueError if there is none.
+    """
+    if not hits:
+        raise ValueError("a prompt needs a passage")
+    template = choose_template(info)
+    budget = min(context, info.context or context) - max_tokens
+    system = _fill_task(
+        "answer-plain" if template.family == PLAIN else "answer", language, abstention=ABSTENTION[language]
+    )
+    bos = info.bos_token if template.bos or "bos_token" in info.chat_template else ""
+    asked = strip_marks(question, template, info)
+    passages = [_passage(number, hit, template, info) for number, hit in enumerate(hits, start=1)]
+
+    def render(count: int) -> str:
+        user = _fill_task("question", language, passages="\n\n".join(passages[:count]), question=asked)
+        return bos + template.render(system, [user], info.eos_token or "</s>")
+
+    fitting = bisect_right(range(1, len(passages) + 1), budget, key=lambda count: count_tokens(render(count)))
+    if not fitting:
+        raise ModelError(
+            f"Not one passage fits: the prompt may have {budget} tokens"
+            f" (a context of {budget + max_tokens} less {max_tokens} for the answer).",
+            hint="Raise generate.context or lower generate.max_tokens in cita.toml, or choose another model.",
+        )
+    return Prompt(question, language, tuple(hits[:fitting]), render(fitting), template.stop, template.family)
+
+
+def strip_marks(text: str, template: ChatTemplate, info: ModelInfo) -> str:
+    """`text` without any of the model's marks and special tokens, our delimiters and characters that do not show."""
+    visible = "".join(_visible(char) for char in text)
+    marks = _marks_pattern(template.marks, info.special_tokens)
+    while (stripped := DELIMITER.sub("", marks.sub("", visible))) != visible:  # what is left may join to a new mark
+        visible = stripped
+    return visible
+
+
+def _visible(char: str) -> str:
+    if char in "\n\t":
+        return char
+    return {"Cc": " ", "Cf": "", "Cs": ""}.get(unicodedata.category(char), char)
+
+
+@lru_cache(maxsize=8)
+def _marks_pattern(marks: tuple[str, ...], special_tokens: tuple[str, ...]) -> re.Pattern[str]:
+    found = {mark for mark in (*marks, *special_tokens) if len(mark.strip()) > 1}
+    return re.compile("|".join(re.escape(mark) for mark in sorted(found, key=len, reverse=True)) or r"(?!)")
+
+
+def _passage(number: int, hit: Hit, template: ChatTemplate, info: ModelInfo) -> str:
+    passage = hit.passage
+    origin = ", ".join(filter(None, (passage.path, hit.title, _pages(passage.page, passage.page_to), passage.section)))
+    origin = " ".join(strip_marks(origin, template, info).split())
+    text = BRACKETED_NUMBERS.sub(r"(\1)", strip_marks(passage.text, template, info))
+    return f"<passage>\n[{number}] {origin}\n{text}\n</passage>"
+
+
+def _pages(first: int | None, last: int | None) -> str:
+    if first is None:
+        return ""
+    return f"p. {first}" if last in (None, first) else f"p. {first}-{last}"
+
+
+# ---------------------------------------------------------------------------------------- the choice of a template
+
+Condition = Callable[[ModelInfo], bool]
+
+
+def _says(*texts: str) -> Condition:
+    return lambda info: all(text in info.chat_template for text in texts)
+
+
+def _matches(pattern: str) -> Condition:
+    return lambda info: re.search(pattern, info.chat_template) is not None
+
+
+def _opens_thinking(info: ModelInfo) -> bool:
+    """The template puts <think>, open or closed, before the answer (Qwen3, SmolLM3, Granite 4.2)."""
+    before_answer = info.chat_template.rpartition("add_generation_prompt")[2]
+    return "<|im_start|>" in info.chat_template and "<think>" in before_answer
+
+
+def _untold(*tokens: str, ends_in: str = "", architecture: str = "") -> Condition:
+    """No chat template, but a vocabulary (and end of turn: base models have the tokens too) that leaves no doubt."""
+    return lambda info: (
+        not info.chat_template
+        and set(tokens) <= set(info.special_tokens)
+        and ends_in in ("", info.eos_token)
+        and architecture in ("", info.architecture)
+    )
+
+
+# The first that holds wins. Why llama.cpp's own detection is not used: it takes Zephyr for GLM-Edge, Mistral Small 3
+# for Mistral v7, the thinkers for plain ChatML, and does not know Gemma 4.
+RULES: tuple[tuple[Condition, str], ...] = (
+    (_says("<|start|>", "<|channel|>"), "gpt-oss"),
+    (_says("<|turn>"), "gemma4"),
+    (_says("<start_of_turn>"), "gemma"),
+    (_says("<|START_OF_TURN_TOKEN|>", "<|USER_TOKEN|>"), "command-r"),
+    (_says("<|start_of_role|>"), "granite"),
+    (_says("<|im_start|>", "<|im_sep|>"), "phi4"),
+    (_opens_thinking, "chatml-no-think"),
+    (_matches(r"(?s)^(?!.*<end_of_utterance>).*<\|im_start\|>"), "chatml"),
+    (_says("<|start_header_id|>", "<|end_header_id|>"), "llama3"),
+    (_says("<｜Assistant｜>", "think>"), "deepseek-r1"),
+    (_says("<｜Assistant｜>"), "deepseek-v3"),
+    (_says("<|assistant|>", "<|end|>"), "phi3"),
+    (_matches(r"<\|user\|>[^}]*(eos_token|</s>|<\|endoftext\|>)"), "zephyr"),
+    (_says("<|user|>", "<|assistant|>"), "falcon3"),
+    (_says("[SYSTEM_PROMPT] "), "mistral-v7"),
+    (_says("[SYSTEM_PROMPT]"), "mistral-v7-tekken"),
+    (_says("[INST]", "<<SYS>>"), "llama2"),
+    (_matches(r"\[INST\][\"']"), "mistral-v3-tekken"),
+    (_says("[INST]", " [/INST]"), "mistral-v1"),
+    (_says("[INST]"), "mistral-v3"),
+    (_says("USER:", "ASSISTANT:"), "vicuna"),
+    (_says("### Instruction:", "### Response:"), "alpaca"),
+    (_says("Instruct:", "Output:"), "phi2"),
+    (_says("User:", "Assistant:"), "falcon"),
+    (_untold("<|im_start|>", "<|im_sep|>", ends_in="<|im_end|>"), "phi4"),
+    (_untold("<|im_start|>", ends_in="<|im_end|>"), "chatml"),
+    (_untold("<|start_header_id|>", ends_in="<|eot_id|>"), "llama3"),
+    (_untold("<start_of_turn>", ends_in="<end_of_turn>"), "gemma"),
+    (_untold("<|turn>", ends_in="<turn|>"), "gemma4"),
+    (_untold("<|assistant|>", ends_in="<|end|>"), "phi3"),
+    (_untold("<|START_OF_TURN_TOKEN|>", ends_in="<|END_OF_TURN_TOKEN|>"), "command-r"),
+    (_untold("<|channel|>", ends_in="<|return|>"), "gpt-oss"),
+    (_untold(architecture="phi2"), "phi2"),
+    (_untold(architecture="falcon"), "falcon"),
+)
+
+
+def choose_template(info: ModelInfo) -> ChatTemplate:
+    """The template that the model's metadata asks for; `plain` where it does not say."""
+    chosen = _selector().get_prompt(info)
+    return load_family(chosen.metadata["family"])
+
+
+@cache
+def _selector() -> Any:
+    from langchain_classic.chains.prompt_selector import ConditionalPromptSelector
+    from langchain_core.prompts import PromptTemplate
+
+    def prompt(family: str) -> PromptTemplate:
+        template = load_family(family)
+        text = Template(template.first).substitute(system="{system}", user="{user}", eos="{eos}") + template.generation
+        return PromptTemplate.from_template(text, metadata={"family": family})
+
+    # Its conditions are called with whatever get_prompt is given: here the model's metadata, not a LangChain model.
+    conditionals: list[Any] = [(condition, prompt(family)) for condition, family in RULES]
+    return ConditionalPromptSelector(default_prompt=prompt(PLAIN), conditionals=conditionals)
+
+
+# ------------------------------------------------------------------------------------------------ templates as data
+
+
+@cache
+def load_family(name: str) -> ChatTemplate:
+    """prompts/families/`name`.toml. Raises ModelError if it lacks a key, or a hole, or has one too many."""
+    file = resources.files("prompts") / "families" / f"{name}.toml"
+    try:
+        data = tomllib.loads(file.read_text("utf-8"))
+        template = ChatTemplate(name, **{**data, "stop": tuple(data["stop"]), "marks": tuple(data["marks"])})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"The family file {file.name!r} cannot be used: {error}.", hint=_SEE) from error
+    for part, holes in _HOLES.items():
+        _check_holes(f"{part} in {file.name}", getattr(template, part), holes, optional={"eos"})
+    return template
+
+
+def _fill_task(name: str, language: Language, **values: str) -> str:
+    """prompts/tasks/`name`.`language`.txt with its holes filled; a name too few or too many is a ModelError."""
+    file = resources.files("prompts") / "tasks" / f"{name}.{language}.txt"
+    text = file.read_text("utf-8").strip()
+    _check_holes(file.name, text, set(values))
+    return Template(text).substitute(values)
+
+
+def _check_holes(where: str, text: str, wanted: set[str], optional: frozenset[str] | set[str] = frozenset()) -> None:
+    found = set(Template(text).get_identifiers())
+    if missing := wanted - found:
+        raise ModelError(f"The prompt {where} lacks the hole ${min(missing)}.", hint=_SEE)
+    if unknown := found - wanted - optional:
+        raise ModelError(f"The prompt {where} has the hole ${min(unknown)}, which nothing fills.", hint=_SEE)
+
+
+_SEE = "prompts/README.md says how it is written."
