@@ -7,6 +7,7 @@ copied or moved file embeds nothing. One connection writes, under a lock; each r
 
 import hashlib
 import json
+import math
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -65,6 +66,26 @@ class NewPassage:
     @property
     def vector_key(self) -> str:
         return vector_key(self.embedded_text)
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A word of a question: its stems in every language, for a passage is stemmed in its own; its inverse document
+    frequency (of the commonest stem); the number of passages that have it."""
+
+    word: str
+    stems: tuple[str, ...]
+    idf: float
+    frequency: int
+
+    @property
+    def bound(self) -> float:
+        """The most that BM25 can give for it; 0 if no passage has it."""
+        return self.idf * (K1 + 1) if self.frequency else 0.0
+
+
+def vector_key(self) -> str:
+    return vector_key(self.embedded_text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +157,7 @@ class Catalog:
                 "INSERT OR IGNORE INTO vectors VALUES (?, ?)",
                 [(key, np.asarray(vector, np.float32).tobytes()) for key, vector in vectors.items()],
             )
-            columns = _SOURCE.count(",") + 1
+            columns = len(_SOURCE_COLUMNS)
             cursor = write.execute(
                 f"INSERT INTO sources ({_SOURCE}) VALUES ({', '.join('?' * columns)})", _source_row(source)
             )
@@ -253,33 +274,36 @@ class Catalog:
 
     # --- full text
 
-    def search_terms(self, question: str, limit: int, rows: Iterable[int] | None = None) -> LexicalScores:
-        """The best `limit` passages by BM25 (Robertson and Zaragoza 2009) over the question's terms.
+    def question_terms(self, question: str) -> tuple[Term, ...]:
+        """The question's content words with their weights in this library, in order and without repeats."""
+        stop = STOPWORDS[detect_language(question)]
+        found = list(dict.fromkeys(words(question)))
+        content = [word for word in found if word not in stop] or found
+        total = self.count_passages()
+        return tuple(self._term(word, total) for word in content)
 
-        With `rows`, all of those that match any term, however many. A question is stemmed in every language, a
-        passage in its own, so that either finds the other.
+    def _term(self, word: str, total: int) -> Term:
+        stems = tuple(sorted({stem(word, language) for language in LANGUAGES}))
+        counts = [row[0] for row in self._read_many("SELECT doc FROM vocabulary WHERE term IN", stems)]
+        frequency = min(max(counts, default=0), total)
+        idf = max(math.log((total - frequency + 0.5) / (frequency + 0.5)), 1e-6)
+        return Term(word, stems, idf, frequency)
+
+    def search_terms(self, question: Sequence[Term], limit: int, rows: Iterable[int] | None = None) -> dict[int, float]:
+        """Row and BM25 score (Robertson and Zaragoza 2009) of the best `limit` passages.
+
+        With `rows`, of all of those that match any term, however many.
         """
-        variants = _variants(question)
-        if not variants:
-            return LexicalScores({}, 0.0)
-        match = " OR ".join(f'"{term}"' for group in variants for term in sorted(group))
+        if not question:
+            return {}
+        match = " OR ".join(f'"{stem}"' for term in question for stem in term.stems)
         weights = ", ".join(map(str, FIELD_WEIGHTS))
         select = f"SELECT rowid, -bm25(terms, {weights}) AS score FROM terms WHERE terms MATCH ?"
         if rows is None:
             found = self._read(f"{select} ORDER BY score DESC, rowid LIMIT ?", (match, limit))
         else:
             found = list(self._read_many(f"{select} AND rowid IN", list(rows), (match,)))
-        return LexicalScores({int(row): float(score) for row, score in found}, self._bound(variants))
-
-    def _bound(self, variants: list[set[str]]) -> float:
-        total = self.count_passages()
-        bound = 0.0
-        for group in variants:
-            counts = [row[0] for row in self._read_many("SELECT doc FROM vocabulary WHERE term IN", sorted(group))]
-            if counts:
-                frequency = min(max(counts), total)
-                bound += max(float(np.log((total - frequency + 0.5) / (frequency + 0.5))), 1e-6) * (K1 + 1)
-        return bound
+        return {int(row): float(score) for row, score in found}
 
     # --- health
 
@@ -397,19 +421,12 @@ class Catalog:
         return connection
 
 
-def _variants(question: str) -> list[set[str]]:
-    """For each of the question's content words, its stems in every language."""
-    stop = STOPWORDS[detect_language(question)]
-    found = list(dict.fromkeys(words(question)))
-    content = [word for word in found if word not in stop] or found
-    return [{stem(word, language) for language in LANGUAGES} for word in content]
-
-
 def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-_SOURCE = "folder, path, size, mtime_ns, sha256, status, reason, media_type, title, language, pages, passages, parser, indexed_at"
+_SOURCE_COLUMNS = tuple(Source.__dataclass_fields__)
+_SOURCE = ", ".join(_SOURCE_COLUMNS)
 _PASSAGES = (
     "SELECT p.row, p.id, s.path, p.position, p.text, p.headings, p.kind, p.page, p.page_to, p.spans, p.tokens,"
     " p.language FROM passages p JOIN sources s ON s.id = p.source"
@@ -417,11 +434,11 @@ _PASSAGES = (
 
 
 def _source(row: Sequence[Any]) -> Source:
-    return Source(**dict(zip(_SOURCE.split(", "), row, strict=True)))
+    return Source(**dict(zip(_SOURCE_COLUMNS, row, strict=True)))
 
 
 def _source_row(source: Source) -> tuple[Any, ...]:
-    return tuple(getattr(source, name) for name in _SOURCE.split(", "))
+    return tuple(getattr(source, name) for name in _SOURCE_COLUMNS)
 
 
 def _passage(row: Sequence[Any]) -> Passage:
