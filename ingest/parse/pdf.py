@@ -65,12 +65,12 @@ def parse(path: Path) -> Document:
     it is damaged.
     """
     data = path.read_bytes()
-    with _open(data, path) as pdf:
+    with _open(data) as pdf:
         raw_pages = [_read_page(pdf, number) for number in range(1, len(pdf) + 1)]
         has_text = any(page.lines for page in raw_pages)
-        if not has_text and (pictures := sum(_has_picture(pdf, number) for number in range(1, len(pdf) + 1))):
+        if not has_text and (drawn := sum(_is_drawn_on(pdf, number) for number in range(1, len(pdf) + 1))):
             raise NeedsOcrError(
-                f"{path.name} has no text: {pictures} of its {len(pdf)} pages are pictures.",
+                f"The file has no text that can be read: {drawn} of its {len(pdf)} pages are pictures or drawings.",
                 hint="Run it through text recognition (OCR) and add the result.",
             )
     metadata, outline = _describe(data)
@@ -95,9 +95,9 @@ def render_page(
     """
     from PIL import Image, ImageDraw
 
-    with _open(path.read_bytes(), path) as pdf:
+    with _open(path.read_bytes()) as pdf:
         if not 1 <= page <= len(pdf):
-            raise UsageError(f"{path.name} has no page {page}.", hint=f"It has pages 1 to {len(pdf)}.")
+            raise UsageError(f"The file has no page {page}.", hint=f"It has pages 1 to {len(pdf)}.")
         shown = _load_page(pdf, page)
         width, height = shown.get_size()
         scale = min(scale, (MAX_PIXELS / max(1.0, width * height)) ** 0.5)
@@ -115,7 +115,7 @@ def render_page(
 
 
 @contextmanager
-def _open(data: bytes, path: Path) -> Iterator["pypdfium2.PdfDocument"]:
+def _open(data: bytes) -> Iterator["pypdfium2.PdfDocument"]:
     import pypdfium2
 
     try:
@@ -123,18 +123,18 @@ def _open(data: bytes, path: Path) -> Iterator["pypdfium2.PdfDocument"]:
     except pypdfium2.PdfiumError as error:
         if error.err_code == pypdfium2.raw.FPDF_ERR_PASSWORD:
             raise EncryptedError(
-                f"{path.name} is protected by a password.", hint="Save a copy without the password and add that."
+                "The file is protected by a password.", hint="Save a copy without the password and add that."
             ) from error
         if error.err_code == pypdfium2.raw.FPDF_ERR_SECURITY:
             raise EncryptedError(
-                f"{path.name} is encrypted in a way that cannot be read.", hint="Save a copy without encryption."
+                "The file is encrypted in a way that cannot be read.", hint="Save a copy without encryption."
             ) from error
         raise ParseError(
-            f"{path.name} is damaged: {_what_is_wrong(data)}", hint="Get the file again, or print it to a new PDF."
+            f"The file is damaged: {_what_is_wrong(data)}", hint="Get the file again, or print it to a new PDF."
         ) from error
     try:
         if not 0 < len(pdf) <= MAX_PAGES:
-            raise ParseError(f"{path.name} has {len(pdf)} pages; between 1 and {MAX_PAGES} can be read.")
+            raise ParseError(f"The file has {len(pdf)} pages; between 1 and {MAX_PAGES} can be read.")
         yield pdf
     finally:
         pdf.close()
@@ -279,7 +279,8 @@ class _Word(NamedTuple):
     x1: float
 
 
-def _has_picture(pdf: "pypdfium2.PdfDocument", number: int) -> bool:
+def _is_drawn_on(pdf: "pypdfium2.PdfDocument", number: int) -> bool:
+    """Whether anything at all is on the page."""
     import pypdfium2.raw as raw
 
     try:
@@ -287,7 +288,7 @@ def _has_picture(pdf: "pypdfium2.PdfDocument", number: int) -> bool:
     except ParseError:
         return False
     try:
-        return next(iter(page.get_objects(filter=(raw.FPDF_PAGEOBJ_IMAGE,))), None) is not None
+        return bool(raw.FPDFPage_CountObjects(page.raw) > 0)
     finally:
         page.close()
 

@@ -1,0 +1,149 @@
+"""DOCX -> Document."""
+
+import io
+import zipfile
+import zlib
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from errors import EncryptedError, ParseError, TooLargeError
+from ingest.parse import unstructured_reader
+from ingest.types import BlockKind, Document
+
+if TYPE_CHECKING:
+    from docx.document import Document as Word
+    from docx.styles.style import BaseStyle
+
+MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+
+# An archive that inflates to more is refused before any parser sees it.
+MAX_ENTRIES = 10_000
+MAX_INFLATED = 500_000_000
+MAX_RATIO = 100
+RATIO_FROM = 1_000_000  # small files compress well without harm
+
+OLE = bytes.fromhex("d0cf11e0a1b11ae1")  # how Office wraps a document that has a password
+_RESAVE = "Open it with a word processor and save it anew."
+
+
+def parser_version() -> str:
+    return f"{unstructured_reader.parser_version('docx')} python-docx {version('python-docx')}"
+
+
+def warm() -> None:
+    """Imports the libraries, so that a process forked afterwards starts at once."""
+    import docx  # noqa: F401
+
+    unstructured_reader.warm()
+
+
+def parse(path: Path) -> Document:
+    """Headings, paragraphs, lists, tables and code of a Word document; running heads and feet are left out.
+
+    Raises EncryptedError if it has a password, TooLargeError if it inflates beyond measure, ParseError if it is
+    damaged.
+    """
+    data = path.read_bytes()
+    if data.startswith(OLE) and "EncryptedPackage".encode("utf-16-le") in data:
+        raise EncryptedError(
+            "The file is protected by a password.", hint="Save a copy without the password and add that."
+        )
+    check_archive(data)
+    word = _open(data)
+    blocks = unstructured_reader.docx_blocks(data, _kinds(word))
+    metadata = _metadata(word)
+    titled = next((p.text for p in word.paragraphs if p.style and p.style.name == "Title" and p.text.strip()), "")
+    return Document(
+        title=metadata.get("title") or " ".join(titled.split()) or path.stem,
+        media_type=MEDIA_TYPE,
+        parser=parser_version(),
+        blocks=tuple(blocks),
+        metadata=metadata,
+    )
+
+
+def check_archive(data: bytes) -> None:
+    """Inflates every entry of a ZIP archive, keeping nothing and counting what comes out, as its header may lie.
+
+    Raises TooLargeError over a limit, ParseError if it is no archive or a damaged one.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = archive.infolist()
+            if len(entries) > MAX_ENTRIES:
+                raise TooLargeError(f"The archive has {len(entries)} entries; {MAX_ENTRIES} are allowed.", hint=_RESAVE)
+            if any(entry.flag_bits & 1 for entry in entries):
+                raise EncryptedError("The archive is protected by a password.", hint="Save a copy without it.")
+            _count_inflated(archive, entries, len(data))
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, OSError) as error:
+        raise ParseError(f"The archive is damaged: {str(error).rstrip('.')}.", hint=_RESAVE) from error
+
+
+def _count_inflated(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo], packed: int) -> None:
+    total = 0
+    for entry in entries:
+        with archive.open(entry) as file:
+            while piece := file.read(1 << 16):
+                total += len(piece)
+                if total > MAX_INFLATED or (total > RATIO_FROM and total > MAX_RATIO * packed):
+                    raise TooLargeError(
+                        f"The archive of {packed:,} bytes inflates to more than {total:,}.",
+                        hint="It looks like a file made to exhaust memory; it was not opened.",
+                    )
+
+
+def _open(data: bytes) -> "Word":
+    import docx
+
+    try:
+        return docx.Document(io.BytesIO(data))
+    except MemoryError:
+        raise
+    except Exception as error:  # python-docx lets through what lxml and zipfile raise
+        said = str(error).strip('".')
+        raise ParseError(f"The file is no readable Word document: {said}.", hint=_RESAVE) from error
+
+
+def _metadata(word: "Word") -> dict[str, str]:
+    properties = word.core_properties
+    names = ("title", "author", "subject", "keywords", "language")
+    found = {name: " ".join(str(getattr(properties, name) or "").split()) for name in names}
+    return {name: text for name, text in found.items() if text}
+
+
+def _kinds(word: "Word") -> dict[str, int | BlockKind]:
+    """Paragraphs that are headings (with level, from 0) or code by their style, by their text.
+
+    unstructured takes only styles named "Heading 1" to "Heading 9" for headings; templates with names of their
+    own mark headings by an outline level. It takes no style for code.
+    """
+    kinds: dict[str, int | BlockKind] = {}
+    known: dict[str, int | BlockKind | None] = {}
+    for paragraph in word.paragraphs:
+        text, style = paragraph.text.strip("\n\r\t \xa0"), paragraph.style
+        if text and style is not None:
+            if style.style_id not in known:
+                known[style.style_id] = _kind_of_style(style)
+            kind = known[style.style_id]
+            if kind is not None:
+                kinds[text] = kind
+    return kinds
+
+
+def _kind_of_style(style: "BaseStyle") -> int | BlockKind | None:
+    name = (style.name or "").lower()
+    if name == "title":
+        return 0
+    if "code" in name or "preformatted" in name:
+        return "code"
+    if name.startswith("heading ") and name[8:].isdigit():
+        return int(name[8:])
+    ancestor: BaseStyle | None = style
+    for _ in range(10):  # a chain of styles may be a ring
+        if ancestor is None:
+            break
+        if levels := ancestor.element.xpath("./w:pPr/w:outlineLvl/@w:val"):
+            return int(levels[0]) + 1 if levels[0].isdigit() and int(levels[0]) < 9 else None
+        ancestor = getattr(ancestor, "base_style", None)
+    return None

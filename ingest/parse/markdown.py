@@ -1,0 +1,153 @@
+"""Markdown -> Document. Every block is the raw slice of the file, as that is what is quoted."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ingest.parse.text import decode
+from ingest.types import Block, BlockKind, Document, Span
+
+if TYPE_CHECKING:
+    from markdown_it.token import Token
+
+MEDIA_TYPE = "text/markdown"
+
+_KINDS: dict[str, BlockKind] = {
+    "paragraph_open": "paragraph",
+    "blockquote_open": "paragraph",
+    "html_block": "paragraph",
+    "bullet_list_open": "list",
+    "ordered_list_open": "list",
+    "table_open": "table",
+    "fence": "code",
+    "code_block": "code",
+}
+
+
+def parser_version() -> str:
+    return f"markdown/1 markdown-it-py {version('markdown-it-py')}"
+
+
+def warm() -> None:
+    """Imports the libraries, so that a process forked afterwards starts at once."""
+    import charset_normalizer  # noqa: F401
+    import markdown_it  # noqa: F401
+    import yaml  # noqa: F401
+
+
+def parse(path: Path) -> Document:
+    """CommonMark with tables. Front matter gives metadata and a block of kind "note".
+
+    The title is the front matter's, else the first heading of level 1, else the file's name.
+    Raises ParseError if the file holds no text but binary data.
+    """
+    text, encoding = decode(path.read_bytes())
+    lines = _Lines.of(text)
+    body = _front_matter_end(lines)
+    metadata = {"encoding": encoding} | (_front_matter(lines, body) if body else {})
+    blocks = [*_note(lines, body), *_blocks(lines, body)]
+    first_heading = next((block.text for block in blocks if block.kind == "heading" and not block.headings), "")
+    return Document(
+        title=metadata.get("title") or first_heading or path.stem,
+        media_type=MEDIA_TYPE,
+        parser=parser_version(),
+        blocks=tuple(blocks),
+        metadata=metadata,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """A text by its lines; `starts` has one entry more than there are lines."""
+
+    text: str
+    starts: list[int]
+
+    @classmethod
+    def of(cls, text: str) -> "_Lines":
+        return cls(text, [0, *accumulate(len(line) + 1 for line in text.split("\n"))])
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def line(self, number: int) -> str:
+        return self.text[self.starts[number] : self.starts[number + 1] - 1]
+
+    def span(self, first: int, end: int) -> Span:
+        """Lines `first` to before `end`, without blank lines around them."""
+        start, stop = self.starts[first], min(self.starts[end], len(self.text))
+        raw = self.text[start:stop]
+        stop -= len(raw) - len(raw.rstrip())
+        while first < end - 1 and not self.line(first).strip():
+            first += 1
+        return Span(None, min(self.starts[first], stop), stop)
+
+    def slice(self, span: Span) -> str:
+        return self.text[span.start : span.end]
+
+
+def _front_matter_end(lines: _Lines) -> int:
+    """The number of the first line after the front matter; 0 where there is none."""
+    if lines.line(0).rstrip() != "---":
+        return 0
+    return next((n + 1 for n in range(1, len(lines)) if lines.line(n).rstrip() in ("---", "...")), 0)
+
+
+def _front_matter(lines: _Lines, body: int) -> dict[str, str]:
+    import yaml
+
+    # BaseLoader reads strings only: no dates to convert, no objects to build.
+    try:
+        values = yaml.load("\n".join(lines.line(n) for n in range(1, body - 1)), Loader=yaml.BaseLoader)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return {}
+    if not isinstance(values, dict):
+        return {}
+    texts = {str(key).lower(): _as_text(value) for key, value in values.items()}
+    return {key: text for key, text in texts.items() if text}
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(filter(None, map(_as_text, value)))
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_as_text(item)}" for key, item in value.items())
+    return str(value or "").strip()
+
+
+def _note(lines: _Lines, body: int) -> Iterator[Block]:
+    if body > 2 and lines.slice(span := lines.span(1, body - 1)).strip():
+        yield Block("note", lines.slice(span), span=span)
+
+
+def _blocks(lines: _Lines, body: int) -> Iterator[Block]:
+    from markdown_it import MarkdownIt
+
+    path: list[tuple[int, str]] = []
+    # The front matter's lines are kept as blank ones, so that line numbers stay the file's.
+    tokens = MarkdownIt("commonmark").enable("table").parse("\n" * body + lines.text[lines.starts[body] :])
+    for index, token in enumerate(tokens):
+        if token.level or not token.map:
+            continue
+        span = lines.span(*token.map)
+        if token.type == "heading_open":
+            title, span = _heading(lines, tokens[index + 1], span)
+            level = int(token.tag[1:])
+            path = [entry for entry in path if entry[0] < level]
+            if title:
+                yield Block("heading", title, headings=tuple(text for _, text in path), span=span)
+                path.append((level, title))
+        elif (kind := _KINDS.get(token.type)) and span.start < span.end:
+            yield Block(kind, lines.slice(span), headings=tuple(text for _, text in path), span=span)
+
+
+def _heading(lines: _Lines, inline: "Token", span: Span) -> tuple[str, Span]:
+    """The heading's text without its marks, and where that text stands."""
+    title = inline.content
+    start = lines.text.find(title, span.start, span.end)
+    if start < 0:  # a heading of several underlined lines, whose indents are gone
+        return " ".join(title.split()), span
+    return title, Span(None, start, start + len(title))

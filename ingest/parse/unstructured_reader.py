@@ -1,0 +1,136 @@
+"""unstructured, kept offline: file bytes -> its elements -> our blocks. The one file that imports it.
+
+unstructured 0.27 reports to its makers on import and for every document, and fetches a spaCy model at run time,
+unless it is kept from doing so before it is used.
+"""
+
+import io
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import cache
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from errors import ParseError
+from ingest.parse.markup import table_rows
+from ingest.parse.text import scrub
+from ingest.types import Block, BlockKind
+
+if TYPE_CHECKING:
+    from unstructured.documents.elements import Element
+
+_QUIET = {"DO_NOT_TRACK": "1", "SCARF_NO_ANALYTICS": "1", "UNSTRUCTURED_DISABLE_NOTICE": "1"}
+
+_KINDS: dict[str, BlockKind] = {
+    "ListItem": "list",
+    "Table": "table",
+    "CodeSnippet": "code",
+    "FigureCaption": "caption",
+    "Footnote": "note",
+}
+_LEFT_OUT = frozenset(("Header", "Footer", "PageBreak", "PageNumber", "Image"))
+
+
+def parser_version(name: str) -> str:
+    return f"{name}/1 unstructured {version('unstructured')}"
+
+
+def html_blocks(page: str) -> list[Block]:
+    """The blocks of an HTML page. Raises ParseError if unstructured cannot read it."""
+    _load()
+    from unstructured.partition.html import partition_html
+
+    elements = _partition(lambda: partition_html(text=page, languages=[""]))
+    return list(_merge(_blocks(elements, {}, headings_have_depth=True)))
+
+
+def docx_blocks(data: bytes, kinds: Mapping[str, int | BlockKind]) -> list[Block]:
+    """The blocks of a DOCX. `kinds` tells what unstructured does not: by a paragraph's text, its heading level
+    (from 0) or its kind. Raises ParseError if unstructured cannot read it.
+    """
+    _load()
+    from unstructured.partition.docx import partition_docx
+
+    elements = _partition(lambda: partition_docx(file=io.BytesIO(data), languages=[""]))
+    return list(_merge(_blocks(elements, kinds, headings_have_depth=False)))
+
+
+@cache
+def _load() -> None:
+    os.environ.update(_QUIET)
+    import spacy
+    import unstructured.nlp.tokenize
+
+    def sentences_only() -> "spacy.language.Language":
+        pipeline = spacy.blank("en")
+        pipeline.add_pipe("sentencizer")
+        return pipeline
+
+    # Its own loader downloads and installs a model. Without one only its guess of "narrative text" suffers,
+    # which is not used here.
+    unstructured.nlp.tokenize._load_spacy_model = sentences_only
+
+
+def warm() -> None:
+    """Imports what parsing needs and runs it once, so that a process forked afterwards starts at once."""
+    html_blocks("<p>Warm.</p>")
+    from unstructured.partition.docx import partition_docx  # noqa: F401
+
+
+def _partition(read: Any) -> list["Element"]:
+    try:
+        return list(read())
+    except MemoryError:
+        raise
+    except Exception as error:  # a parser of hostile files raises whatever its libraries do
+        said = " ".join(str(error).split())[:200]
+        raise ParseError(
+            f"The file is damaged: {said or type(error).__name__}.", hint="Open it with its program and save it anew."
+        ) from error
+
+
+def _blocks(
+    elements: Iterable["Element"], kinds: Mapping[str, int | BlockKind], *, headings_have_depth: bool
+) -> Iterator[Block]:
+    path: list[tuple[int, str]] = []
+    for element in elements:
+        text = _text(element)
+        if element.category in _LEFT_OUT or not text:
+            continue
+        told = kinds.get(text)
+        level = told if isinstance(told, int) else None
+        if level is None and element.category == "Title" and headings_have_depth:
+            level = element.metadata.category_depth  # None: not marked as a heading, it only reads like one
+        headings = tuple(title for _, title in path)
+        if level is not None and element.category != "Table":
+            path = [entry for entry in path if entry[0] < level]
+            title = " ".join(text.split())
+            yield Block("heading", title, headings=tuple(title for _, title in path))
+            path.append((level, title))
+        else:
+            kind = told if isinstance(told, str) else _KINDS.get(element.category, "paragraph")
+            yield Block(kind, text, headings=headings)
+
+
+def _text(element: "Element") -> str:
+    if element.category == "Table" and element.metadata.text_as_html:
+        rows = ("  ".join(filter(None, row)) for row in table_rows(element.metadata.text_as_html))
+        return scrub("\n".join(filter(None, rows)))
+    text = scrub(element.text)
+    return text.rstrip() if element.category == "CodeSnippet" else text.strip("\n\r\t \xa0")
+
+
+def _merge(blocks: Iterable[Block]) -> Iterator[Block]:
+    """Items of a list, and lines of code, that follow each other are one block."""
+    last: Block | None = None
+    for block in blocks:
+        together = last is not None and last.kind == block.kind and last.headings == block.headings
+        if last is not None and together and block.kind in ("list", "code"):
+            last = replace(last, text=f"{last.text}\n{block.text}")
+            continue
+        if last is not None:
+            yield last
+        last = block
+    if last is not None:
+        yield last
