@@ -265,3 +265,17 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_used() -> None:
 def test_make_offers_and_the_readme_names_each_target(target: str) -> None:
     assert re.search(rf"^{target}:.*## \w", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     assert f"make {target}" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_command_has_help_and_stands_in_the_readme() -> None:
+    import typer
+
+    import cli
+
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    command = typer.main.get_command(cli.app)
+    commands = getattr(command, "commands")  # noqa: B009  (a group has them; its base type has not)
+    assert {"add", "index", "ask", "models"} <= commands.keys()
+    for name, entry in commands.items():
+        assert entry.help, name
+        assert re.search(rf"`cita {name}\b", readme), f"README.md does not name `cita {name}`"
