@@ -121,7 +121,8 @@ class ModelFolder:
     def weights_sha256(self) -> str:
         """Raises EmbedderError if the default model's weights are not the official release's."""
         try:
-            digest = hashlib.file_digest((self.path / "model.safetensors").open("rb"), "sha256").hexdigest()
+            with (self.path / "model.safetensors").open("rb") as weights:
+                digest = hashlib.file_digest(weights, "sha256").hexdigest()
         except OSError as error:
             raise EmbedderError(
                 f"Embedder weights {str(self.path / 'model.safetensors')!r} cannot be read: {error.strerror}.",
