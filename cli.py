@@ -1,0 +1,718 @@
+"""The `cita` command: a door without logic. What each command prints with --json is a contract others script against.
+
+Exit codes: 0 done; 1 could not do it, and the message says what to do next; 2 wrong usage. Standard output carries
+the result only; progress and messages go to standard error. Everything that takes time to import is imported within
+the command that needs it.
+"""
+
+import errno
+import io
+import json
+import os
+import re
+import shutil
+import sys
+import textwrap
+import time
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
+
+import typer
+from typer.core import TyperGroup
+
+from errors import CitaError, StorageFullError, UsageError
+
+if TYPE_CHECKING:
+    from engine import Engine, Status
+    from ingest.types import IndexProgress, IndexReport, Source
+    from models.types import ModelInfo
+    from rag.types import Answer, Citation, Event, Hit
+    from settings import Settings
+
+
+class _Commands(TyperGroup):
+    """All commands, with every error on its way out turned into a message and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            super().invoke(ctx)
+            sys.stdout.flush()
+        except (typer.Exit, typer.Abort, typer.TyperException):
+            raise
+        except KeyboardInterrupt as error:
+            _fail(CitaError("Stopped."), error)
+        except BrokenPipeError as error:  # the reader has enough: `cita list | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(1) from error
+        except Exception as error:  # noqa: BLE001 - the last stop: nobody above could say more
+            _fail(_explained(error), error)
+
+
+def _explained(error: Exception) -> CitaError:
+    if isinstance(error, CitaError):
+        return error
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageFullError(
+            f"There is no space left{f' for {error.filename!r}' if error.filename else ''}.",
+            hint="Free some and run the command again; what was indexed is kept.",
+        )
+    if isinstance(error, OSError) and error.filename:
+        return CitaError(f"{error.filename!r}: {error.strerror}.", hint="Check the path and its permissions.")
+    return CitaError(
+        f"Unexpected {type(error).__name__}: {error}.", hint="With CITA_DEBUG=1 set, Cita shows where it happened."
+    )
+
+
+def _fail(error: CitaError, cause: BaseException) -> NoReturn:
+    if os.environ.get("CITA_DEBUG"):
+        import traceback
+
+        traceback.print_exception(cause)
+    _say(f"cita: {error}" if type(cause) is not KeyboardInterrupt else str(error))
+    raise typer.Exit(error.exit_code) from cause
+
+
+app = typer.Typer(cls=_Commands, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+models_app = typer.Typer(rich_markup_mode=None)
+app.add_typer(models_app, name="models")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Question = Annotated[
+    list[str], typer.Argument(metavar="QUESTION", help="What you want to know; quotes are not needed.")
+]
+K = Annotated[int | None, typer.Option("-k", metavar="N", min=1, max=200, help="How many passages (8).")]
+Within = Annotated[
+    list[str] | None,
+    typer.Option("--in", metavar="PATH", help="Only this file or folder of a library folder; can be repeated."),
+]
+
+
+def main() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter shows its number
+    app(prog_name="cita")
+
+
+@app.callback(invoke_without_command=True)
+def cita(
+    context: typer.Context,
+    home: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where library/, index/, models/ and cita.toml lie (or CITA_HOME)."),
+    ] = None,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Answers from your own documents, on your own machine, with the passage behind every claim.
+
+    Exit codes: 0 done; 1 could not do it, and the message says what to do next; 2 wrong usage.
+    """
+    context.obj = home
+    if version:
+        print(f"cita {_version()}")
+    elif context.invoked_subcommand is None:
+        print(context.get_help())
+    else:
+        return
+    raise typer.Exit
+
+
+# Folders
+
+
+@app.command()
+def add(
+    context: typer.Context,
+    folders: Annotated[list[Path], typer.Argument(metavar="FOLDER", help="Folders of documents.")],
+    as_json: Json = False,
+) -> None:
+    """Add folders to the library; the next `cita index` reads them.
+
+    JSON: {"folders": [...]}, all that are indexed now.
+    """
+    with _engine(context) as engine:
+        _print_folders(engine.add_folders([folder.absolute() for folder in folders]), as_json)
+
+
+@app.command()
+def remove(
+    context: typer.Context,
+    folders: Annotated[list[Path], typer.Argument(metavar="FOLDER", help="Folders that were added.")],
+    as_json: Json = False,
+) -> None:
+    """Take folders out of the library; their files stay where they are.
+
+    JSON: {"folders": [...]}, all that are indexed now.
+    """
+    with _engine(context) as engine:
+        _print_folders(engine.remove_folders([folder.absolute() for folder in folders]), as_json)
+
+
+@app.command()
+def folders(context: typer.Context, as_json: Json = False) -> None:
+    """List the folders that are indexed.
+
+    JSON: {"folders": [...]}.
+    """
+    with _engine(context) as engine:
+        _print_folders(engine.folders(), as_json)
+
+
+def _print_folders(folders: Sequence[Path], as_json: bool) -> None:
+    if as_json:
+        _print_json({"folders": [str(folder) for folder in folders]})
+    for folder in () if as_json else folders:
+        _print(_name(str(folder)))
+
+
+# Index
+
+
+@app.command()
+def index(context: typer.Context, as_json: Json = False) -> None:
+    """Bring the index in line with the folders.
+
+    JSON: {"added", "changed", "renamed", "removed", "unchanged", "skipped": [{"path", "reason"}],
+    "failed": [{"path", "reason"}], "passages", "embedded", "seconds"}.
+    """
+    with _engine(context) as engine:
+        report = _index(engine)
+    if as_json:
+        _print_json(asdict(report))
+    else:
+        _print_report(report)
+
+
+def _index(engine: "Engine") -> "IndexReport":
+    if not sys.stderr.isatty():
+        return engine.index(_PlainProgress())
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.table import Column
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=16),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}", markup=False),
+        TextColumn(
+            "{task.fields[path]}", markup=False, table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")
+        ),
+    )
+    with Progress(*columns, console=_console(stderr=True), expand=True, transient=True) as bar:
+        task = bar.add_task("Looking for changes", total=None, rate="", path="")
+
+        def show(now: "IndexProgress") -> None:
+            bar.update(
+                task,
+                description="Indexing",
+                total=now.files,
+                completed=now.files_done,
+                rate=_rate(now),
+                path=_name(now.path),
+            )
+
+        return engine.index(show)
+
+
+class _PlainProgress:
+    """A line now and then, for logs and pipes."""
+
+    SECONDS = 5.0
+
+    def __init__(self) -> None:
+        self._next = time.monotonic() + self.SECONDS
+
+    def __call__(self, now: "IndexProgress") -> None:
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + self.SECONDS
+            _say(f"{now.files_done} of {now.files} files, {_rate(now)}")
+
+
+def _rate(now: "IndexProgress") -> str:
+    left = f", {_duration(now.seconds_left)} left" if now.seconds_left is not None else ""
+    return f"{now.passages_per_second:.0f} passages/s{left}"
+
+
+def _print_report(report: "IndexReport") -> None:
+    counts = ("added", "changed", "renamed", "removed", "unchanged")
+    found = [f"{getattr(report, name)} {name}" for name in counts if getattr(report, name)]
+    _print(f"{', '.join(found) or 'No documents'}.")
+    _print(f"{report.passages} passages, {report.embedded} embedded, in {_duration(report.seconds)}.")
+    for title, entries in (("Skipped", report.skipped), ("Failed", report.failed)):
+        if entries:
+            _print(f"\n{title}:")
+        for entry in entries:
+            _print(f"  {_name(entry.path)}: {_text(entry.reason)}")
+
+
+@app.command(name="list")
+def list_sources(
+    context: typer.Context,
+    failed: Annotated[bool, typer.Option("--failed", help="Only files that are not in the index.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List the files with their status.
+
+    JSON: {"sources": [{"path", "status", "reason", "pages", "passages", "indexed_at"}]}.
+    """
+    with _engine(context) as engine:
+        sources = [source for source in engine.sources() if not failed or source.status != "indexed"]
+    if as_json:
+        keys = ("path", "status", "reason", "pages", "passages", "indexed_at")
+        _print_json({"sources": [_pick(source, keys) for source in sources]})
+    else:
+        _print_sources(sources, failed)
+
+
+def _print_sources(sources: Sequence["Source"], failed: bool) -> None:
+    if not sources:
+        _say(
+            "Every file is in the index." if failed else "Nothing is indexed yet: `cita add FOLDER`, then `cita index`."
+        )
+        return
+    rows = [
+        (_name(source.path), source.status, str(source.pages or ""), str(source.passages), _text(source.reason))
+        for source in sources
+    ]
+    _print_table(("File", "Status", "Pages", "Passages", "Reason"), rows)
+
+
+@app.command()
+def status(context: typer.Context, as_json: Json = False) -> None:
+    """Show totals, versions, folders and health.
+
+    JSON: {"home", "folders", "sources": {status: count}, "passages", "embedder", "vector_index", "model", "version",
+    "healthy", "problems"}.
+    """
+    with _engine(context) as engine:
+        status = engine.status()
+    if as_json:
+        _print_json(asdict(status))
+    else:
+        _print_pairs(_status_pairs(status))
+
+
+def _status_pairs(status: "Status") -> list[tuple[str, str]]:
+    files = ", ".join(f"{count} {name}" for name, count in status.sources.items()) or "none yet"
+    return [
+        ("Home", _name(status.home)),
+        ("Folders", "\n".join(map(_name, status.folders))),
+        ("Files", files),
+        ("Passages", str(status.passages)),
+        ("Embedder", _text(status.embedder)),
+        ("Vector index", _text(status.vector_index)),
+        ("Model", _text(status.model)),
+        ("Version", status.version),
+        ("Health", "good" if status.healthy else "see the problems"),
+        *((("Problems", "\n".join(map(_text, status.problems))),) if status.problems else ()),
+    ]
+
+
+@app.command()
+def verify(context: typer.Context, as_json: Json = False) -> None:
+    """Prove that the index is true; exit code 1 if it is not.
+
+    JSON: {"ok", "problems": [...]}.
+    """
+    with _engine(context) as engine:
+        report = engine.verify()
+    if as_json:
+        _print_json(asdict(report))
+    for problem in () if as_json else report.problems:
+        _print(_text(problem))
+    if not report.ok:
+        _say("cita: The index is not true. `cita index` puts right what differs from the folders.")
+        raise typer.Exit(1)
+    if not as_json:
+        _print("The index is true.")
+
+
+# Questions
+
+
+@app.command()
+def search(
+    context: typer.Context, question: Question, k: K = None, within: Within = None, as_json: Json = False
+) -> None:
+    """Find passages, best first.
+
+    JSON: {"question", "passages": [{"rank", "score", "id", "source", "page", "page_to", "section", "text"}],
+    "seconds"}.
+    """
+    asked = _asked(question)
+    with _engine(context) as engine:
+        result = engine.search(asked, k, within or ())
+    if as_json:
+        passages = [_hit_json(hit) for hit in result.hits]
+        _print_json({"question": result.question, "passages": passages, "seconds": result.seconds})
+        return
+    for hit in result.hits:
+        passage = hit.passage
+        _print(f"{hit.rank}. {_place(passage.path, passage.page, passage.page_to, passage.section)}", "bold")
+        _print(_indented(passage.text) + "\n")
+    if not result.hits:
+        _say("Nothing was found.")
+
+
+def _hit_json(hit: "Hit") -> dict[str, Any]:
+    passage = hit.passage
+    return {
+        "rank": hit.rank,
+        "score": hit.score,
+        "id": passage.id,
+        "source": passage.path,
+        "page": passage.page,
+        "page_to": passage.page_to,
+        "section": passage.section,
+        "text": passage.text,
+    }
+
+
+@app.command()
+def ask(
+    context: typer.Context,
+    question: Question,
+    k: K = None,
+    within: Within = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The model that answers; `extractive` always works.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Answer a question, citing the passages; Ctrl-C stops at once.
+
+    JSON: {"question", "answer", "abstained", "citations": [{"n", "id", "source", "page", "section", "quote", "start",
+    "end", "supported"}], "sentences": [{"text", "citations", "supported"}], "model", "timings": {"retrieve",
+    "first_token", "total"}}; `start` and `end` are character offsets of the quote in the passage's text.
+    """
+    asked = _asked(question)
+    with _engine(context) as engine:
+        events = cast("Generator[Event]", engine.ask(asked, k, within or (), model))
+        with closing(events):
+            answer = _completed(events) if as_json else _streamed(events)
+    if as_json:
+        keys = ("question", "answer", "abstained", "citations", "sentences", "model", "timings")
+        _print_json(_pick(answer, keys))
+    else:
+        _print_citations(answer.citations)
+    if answer.invented:
+        _say(f"{answer.invented} citation number(s) that the model made up were dropped.")
+
+
+def _completed(events: Iterable["Event"]) -> "Answer":
+    """Runs an answer to its end."""
+    for event in events:
+        if event.event == "completed":
+            return event.answer
+    raise CitaError("The answer broke off.", hint="Ask again.")
+
+
+def _streamed(events: Iterable["Event"]) -> "Answer":
+    """Writes an answer as it comes. Where checking changed the draft, the checked answer follows it."""
+    draft: list[str] = []
+
+    def shown() -> Iterator["Event"]:
+        for event in events:
+            if event.event == "token":
+                draft.append(event.text)
+                print(_text(event.text), end="", flush=True)
+            yield event
+
+    answer = _completed(shown())
+    written = "".join(draft)
+    if written and not written.endswith("\n"):
+        print()
+    if written.split() != answer.answer.split():
+        if written:
+            _print("\nChecked against the passages:", "bold")
+        _print(_text(answer.answer))
+    return answer
+
+
+def _print_citations(citations: Sequence["Citation"]) -> None:
+    for citation in citations:
+        place = _place(citation.source, citation.page, citation.page, citation.section)
+        _print(f"\n[{citation.n}] {place}", "bold")
+        _print(_indented(f"“{citation.quote}”"))
+        if not citation.supported:
+            _print("    The passage does not carry this claim.", "yellow")
+
+
+def _asked(words: Sequence[str]) -> str:
+    question = " ".join(words).strip()
+    if not question:
+        raise UsageError("The question is empty.", hint='Type one: cita ask "How long is the notice period?"')
+    return question
+
+
+# The app
+
+
+@app.command(name="app")
+def run_app(
+    context: typer.Context,
+    port: Annotated[
+        int | None, typer.Option(metavar="PORT", min=1, max=65535, help="Where the app listens (8501).")
+    ] = None,
+) -> None:
+    """Open the app for the browser, on this machine only, until Ctrl-C."""
+    from ui.launch import run_app
+
+    settings = _settings(context)
+    run_app(settings, port or settings.app.port)
+
+
+# Models
+
+
+@models_app.callback()
+def models() -> None:
+    """The models that write the answers: list, add, use."""
+
+
+@models_app.command(name="list")
+def list_models(context: typer.Context, as_json: Json = False) -> None:
+    """List the models; a star marks the one that answers.
+
+    JSON: {"models": [{"name", "title", "path", "size", "architecture", "quantisation", "parameters", "context",
+    "active"}]}; `size` is bytes, `context` tokens.
+    """
+    with _engine(context) as engine:
+        _print_models(engine.models(), as_json)
+
+
+@models_app.command(name="add")
+def add_model(
+    context: typer.Context,
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A GGUF file; it stays where it is.")],
+    as_json: Json = False,
+) -> None:
+    """Make a GGUF file known; `cita models use NAME` makes it answer.
+
+    JSON: {"models": [...]} as `cita models list` has it.
+    """
+    with _engine(context) as engine:
+        added = engine.add_model(path.absolute())
+        _say(f"Added {_name(added.name)}. Let it answer: cita models use {_name(added.name)}")
+        _print_models(engine.models(), as_json)
+
+
+@models_app.command(name="use")
+def use_model(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A name that `cita models list` shows.")],
+    as_json: Json = False,
+) -> None:
+    """Choose the model that answers from now on.
+
+    JSON: {"models": [...]} as `cita models list` has it.
+    """
+    with _engine(context) as engine:
+        engine.use_model(name)
+        _print_models(engine.models(), as_json)
+
+
+def _print_models(models: Sequence["ModelInfo"], as_json: bool) -> None:
+    if as_json:
+        keys = ("name", "title", "path", "size", "architecture", "quantisation", "parameters", "context", "active")
+        _print_json({"models": [_pick(model, keys) for model in models]})
+        return
+    rows = [
+        (
+            "*" if model.active else "",
+            _name(model.name),
+            _size(model.size) if model.size else "",
+            _text(f"{model.architecture} {model.quantisation}".strip()),
+            str(model.context or ""),
+        )
+        for model in models
+    ]
+    _print_table(("", "Name", "Size", "Kind", "Context"), rows)
+
+
+# The machine
+
+
+@app.command()
+def doctor(context: typer.Context, as_json: Json = False) -> None:
+    """Show what this machine can run, what is wrong and what to do.
+
+    JSON: {"version", "machine": {"system", "processor", "cores", "memory", "memory_available", "disk_free", "python",
+    "sqlite", "libraries", "embedder", "embedder_runtime", "llama_cpp": {"loads", "gpu", "detail"}}, "home": what
+    `cita status` has, or null, "ok", "problems": [{"problem", "remedy"}]}; sizes are bytes.
+    """
+    from models.doctor import examine
+
+    machine = asdict(examine(_settings(context)))
+    problems = list(machine.pop("problems"))
+    home = None
+    try:
+        with _engine(context) as engine:
+            home = engine.status()
+    except (CitaError, OSError) as error:
+        reason = _explained(error)
+        problems.append({"problem": reason.message, "remedy": reason.hint})
+    else:
+        remedy = "`cita verify` shows more; `cita index` puts right what it can."
+        problems += [{"problem": problem, "remedy": remedy} for problem in home.problems]
+    if as_json:
+        of_home = asdict(home) if home else None
+        _print_json(
+            {"version": _version(), "machine": machine, "home": of_home, "ok": not problems, "problems": problems}
+        )
+        return
+    _print_pairs([("Cita", _version()), *_machine_pairs(machine), *(_status_pairs(home) if home else ())])
+    for problem in problems:
+        _print(f"\n! {_text(problem['problem'])}", "bold yellow")
+        _print(f"  {_text(problem['remedy'])}")
+    if not problems:
+        _print("\nNothing is wrong.")
+
+
+def _machine_pairs(machine: dict[str, Any]) -> list[tuple[str, str]]:
+    llama_cpp = machine["llama_cpp"]
+    gpu = "with a GPU" if llama_cpp["gpu"] else "on the processor"
+    return [
+        ("System", machine["system"]),
+        ("Processor", f"{machine['processor']}, {machine['cores']} cores"),
+        ("Memory", f"{_size(machine['memory'])}, {_size(machine['memory_available'])} free"),
+        ("Disk", f"{_size(machine['disk_free'])} free"),
+        ("Python", f"{machine['python']}, SQLite {machine['sqlite']}"),
+        ("Embedding", f"{machine['embedder']} on {machine['embedder_runtime'] or 'nothing'}"),
+        ("llama.cpp", f"loads, {gpu}" if llama_cpp["loads"] else f"does not load: {_text(llama_cpp['detail'])}"),
+        ("Libraries", "\n".join(f"{name} {version or 'missing'}" for name, version in machine["libraries"].items())),
+    ]
+
+
+# Opening
+
+
+def _settings(context: typer.Context) -> "Settings":
+    from settings import Settings
+
+    return Settings.load(context.find_root().obj)
+
+
+@contextmanager
+def _engine(context: typer.Context) -> Iterator["Engine"]:
+    settings = _settings(context)
+    from engine import open_engine
+
+    with closing(open_engine(settings)) as engine:
+        yield engine
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("cita")
+
+
+# Writing
+
+# What could move the cursor, forge a line or turn text around: control characters but tab and newline, line
+# separators, marks of direction, invisible tags, lone surrogates.
+_HARMFUL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+
+
+def _text(text: str) -> str:
+    """Text of a document or a model, made harmless on a terminal."""
+    return _HARMFUL.sub(lambda match: ascii(match[0])[1:-1], text.replace("\r\n", "\n"))
+
+
+def _name(name: str) -> str:
+    """A file's name or another that has its place on one line."""
+    return _text(name).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    """ASCII only: harmless on a terminal and the same in any encoding."""
+    print(json.dumps(value, allow_nan=False))
+
+
+def _pick(value: Any, keys: Sequence[str]) -> dict[str, Any]:
+    fields = asdict(value)
+    return {key: fields[key] for key in keys}
+
+
+def _say(message: str) -> None:
+    """A message for the person, beside the result."""
+    print(_text(message), file=sys.stderr, flush=True)
+
+
+def _print(text: str, style: str = "") -> None:
+    """A line of the result; styled on a terminal only."""
+    if sys.stdout.isatty() and style:
+        _console().print(text, style=style)
+    else:
+        print(text)
+
+
+def _console(stderr: bool = False) -> Any:
+    from rich.console import Console
+
+    return Console(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=True)
+
+
+def _print_pairs(pairs: Iterable[tuple[str, str]]) -> None:
+    for label, value in pairs:
+        _print(f"{label:<14}" + value.replace("\n", "\n" + " " * 14))
+
+
+def _print_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Columns on a terminal, tabs elsewhere."""
+    if not sys.stdout.isatty():
+        for row in (headers, *rows):
+            print("\t".join(" ".join(cell.split()) for cell in row))
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*headers, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*(Text(cell, overflow="fold") for cell in row))
+    _console().print(table, soft_wrap=False)
+
+
+def _place(path: str, page: int | None, page_to: int | None, section: str) -> str:
+    """Where a passage stands: 'contracts/lease.pdf, page 2, Lease > Deposit'."""
+    pages = f"pages {page}-{page_to}" if page and page_to and page_to > page else f"page {page}" if page else ""
+    return ", ".join(filter(None, (_name(path), pages, _name(section))))
+
+
+def _indented(text: str) -> str:
+    """Text under its heading line; wrapped to fit a terminal."""
+    text = _text(text)
+    if not sys.stdout.isatty():
+        return textwrap.indent(text, "    ")
+    width = shutil.get_terminal_size().columns
+    return "\n".join(
+        textwrap.fill(line, width, initial_indent="    ", subsequent_indent="    ") for line in text.splitlines()
+    )
+
+
+def _size(count: float) -> str:
+    for unit in ("bytes", "KB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,213 @@
+"""What this machine can run, what is wrong with it, and what to do."""
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from errors import CitaError
+from settings import Settings
+
+LIBRARIES = (
+    "torch",
+    "sentence-transformers",
+    "transformers",
+    "onnxruntime",
+    "tokenizers",
+    "chromadb",
+    "langchain-core",
+    "llama-cpp-python",
+    "pypdf",
+    "pypdfium2",
+    "unstructured",
+    "streamlit",
+)
+GIB = 1 << 30
+LITTLE_MEMORY = 2 * GIB
+LITTLE_DISK = 2 * GIB
+LOAD_SECONDS = 60.0
+
+REBUILD_LLAMA = (
+    f"Build it for any processor: CMAKE_ARGS=-DGGML_NATIVE=OFF {sys.executable} -m pip install --force-reinstall "
+    "--no-deps --no-cache-dir --no-binary llama-cpp-python llama-cpp-python"
+)
+
+_LOAD_LLAMA = """
+import llama_cpp
+print(llama_cpp.llama_supports_gpu_offload())
+print(llama_cpp.llama_print_system_info().decode())
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    problem: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class LlamaCpp:
+    """Whether llama.cpp loads; if so what it was built for, if not why."""
+
+    loads: bool
+    gpu: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Sizes are bytes; `cores` are those this process may use. `libraries` has "" for one that is missing."""
+
+    system: str
+    processor: str
+    cores: int
+    memory: int
+    memory_available: int
+    disk_free: int
+    python: str
+    sqlite: str
+    libraries: dict[str, str]
+    embedder: str
+    embedder_runtime: str
+    llama_cpp: LlamaCpp
+    problems: tuple[Problem, ...]
+
+
+def examine(settings: Settings) -> Machine:
+    """Looks at the machine. Changes nothing; what it finds wrong is in `problems`, nothing is raised."""
+    import psutil
+
+    memory = psutil.virtual_memory()
+    disk_free = shutil.disk_usage(_existing(settings.home)).free
+    libraries = {name: _installed(name) for name in LIBRARIES}
+    llama_cpp = _load_llama_cpp()
+    runtime, embedder_problems = _embedder(settings)
+    return Machine(
+        system=platform.platform(),
+        processor=platform.machine(),
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        memory=memory.total,
+        memory_available=memory.available,
+        disk_free=disk_free,
+        python=platform.python_version(),
+        sqlite=sqlite3.sqlite_version,
+        libraries=libraries,
+        embedder=settings.embed.model,
+        embedder_runtime=runtime,
+        llama_cpp=llama_cpp,
+        problems=(
+            *_room(memory.available, disk_free, settings.home),
+            *_missing(libraries),
+            *_sqlite(),
+            *embedder_problems,
+            *_llama_cpp_problems(llama_cpp),
+        ),
+    )
+
+
+def _existing(path: Path) -> Path:
+    """The path, or the nearest folder above it that is there."""
+    return next(parent for parent in (path, *path.parents) if parent.exists())
+
+
+def _installed(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _room(memory_available: int, disk_free: int, home: Path) -> list[Problem]:
+    problems = []
+    if memory_available < LITTLE_MEMORY:
+        problems.append(
+            Problem(
+                f"Only {memory_available / GIB:.1f} GB of memory are free: indexing may be slow, models may not load.",
+                "Close other programs, or pick a smaller model with `cita models use`.",
+            )
+        )
+    if disk_free < LITTLE_DISK:
+        problems.append(
+            Problem(
+                f"Only {disk_free / GIB:.1f} GB are free on the disk of {str(home)!r}.",
+                "Free some space, or choose another place with --home.",
+            )
+        )
+    return problems
+
+
+def _missing(libraries: dict[str, str]) -> list[Problem]:
+    return [
+        Problem(f"The package {name} is missing.", "Run `make install`.")
+        for name, version in libraries.items()
+        if not version
+    ]
+
+
+def _sqlite() -> list[Problem]:
+    try:
+        with closing(sqlite3.connect(":memory:")) as connection:
+            connection.execute("CREATE VIRTUAL TABLE try USING fts5(text)")
+    except sqlite3.Error as error:
+        return [
+            Problem(
+                f"This Python's SQLite {sqlite3.sqlite_version} has no full-text search: {error}.",
+                "Use a Python whose SQLite has FTS5, such as Debian's or python.org's.",
+            )
+        ]
+    return []
+
+
+def _embedder(settings: Settings) -> tuple[str, list[Problem]]:
+    """Which runtime embeds, and what keeps it from it."""
+    from ingest.embed import ModelFolder, locate
+
+    try:
+        model = ModelFolder.read(locate(settings.embed.model), settings.embed.model)
+        _ = model.weights_sha256  # read and, where the right one is known, compared
+    except CitaError as error:
+        return "", [Problem(error.message, error.hint)]
+    runtime = "onnx" if model.is_mean_pooled_bert and settings.embed.runtime != "torch" else "torch"
+    if settings.embed.runtime == "onnx" and runtime == "torch":
+        return "", [Problem(f"Embedder {model.name!r} cannot run on ONNX Runtime.", "Set embed.runtime to 'auto'.")]
+    return runtime, []
+
+
+def _load_llama_cpp() -> LlamaCpp:
+    """Loads llama.cpp in a process of its own: one built for another processor dies on an illegal instruction."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _LOAD_LLAMA], capture_output=True, text=True, timeout=LOAD_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return LlamaCpp(False, False, f"did not load within {LOAD_SECONDS:.0f} seconds")
+    if done.returncode < 0:
+        return LlamaCpp(False, False, f"was ended by signal {-done.returncode}")
+    if done.returncode:
+        return LlamaCpp(False, False, (done.stderr.strip().splitlines() or ["gave no reason"])[-1])
+    gpu, features = done.stdout.strip().splitlines()[-2:]
+    return LlamaCpp(True, gpu == "True", features.strip(" |"))
+
+
+def _llama_cpp_problems(llama_cpp: LlamaCpp) -> list[Problem]:
+    if not llama_cpp.loads:
+        return [
+            Problem(
+                f"llama.cpp does not load, so GGUF models cannot answer: {llama_cpp.detail}.",
+                REBUILD_LLAMA,
+            )
+        ]
+    if "AMX_INT8 = 1" in llama_cpp.detail:  # ggml-org/llama.cpp issue 20824
+        return [
+            Problem(
+                "llama.cpp was built with AMX instructions; built so by GCC 12 it crashes on quantised models.",
+                REBUILD_LLAMA,
+            )
+        ]
+    return []
