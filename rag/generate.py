@@ -1,0 +1,247 @@
+"""Generators: a prompt in, an answer out, piece by piece.
+
+llama.cpp runs in a process of its own (rag/llama_worker.py), so that a crash or a lack of memory there is a message
+here, and so that it can be stopped at any moment.
+"""
+
+import contextlib
+import itertools
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import abc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from errors import ModelDiedError, ModelError
+from models.gguf import read_header
+from models.types import ModelInfo
+from rag.prompt import Prompt
+from settings import CODE, Generate
+
+if TYPE_CHECKING:
+    from langchain_core.runnables import Runnable
+
+Event = dict[str, Any]
+
+
+class Generator(Protocol):
+    """Whatever writes answers. Methods may be called from several threads."""
+
+    info: ModelInfo
+
+    def count_tokens(self, text: str) -> int:
+        """How many of the model's tokens `text` takes as a whole prompt."""
+        ...
+
+    def generate(self, prompt: Prompt) -> Iterator[str]:
+        """Yields the answer in pieces. Closing the iterator stops generation at once. Raises ModelError."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class LlamaGenerator:
+    """A GGUF through llama.cpp. The model is loaded at the first call, and again after its process died."""
+
+    def __init__(self, info: ModelInfo, settings: Generate) -> None:
+        self.info = info
+        self._settings = settings
+        self._worker: _Worker | None = None
+        self._lock = threading.Lock()
+
+    def count_tokens(self, text: str) -> int:
+        """Raises ModelError if the model cannot be loaded, ModelDiedError if its process ended."""
+        (event,) = self._live_worker().ask(do="count", text=text)
+        tokens: int = event["tokens"]
+        return tokens
+
+    def generate(self, prompt: Prompt) -> Iterator[str]:
+        """Raises ModelError if the model cannot be loaded or used, ModelDiedError if its process ended."""
+        request = {"text": prompt.text, "stop": prompt.stop, "max_tokens": self._settings.max_tokens}
+        with contextlib.closing(self._live_worker().ask(do="generate", **request)) as events:
+            for event in events:
+                if event["event"] == "piece":
+                    yield event["text"]
+
+    def close(self) -> None:
+        with self._lock:
+            if self._worker:
+                self._worker.close()
+            self._worker = None
+
+    def _live_worker(self) -> "_Worker":
+        with self._lock:
+            if self._worker is None or self._worker.death:
+                if self._worker:
+                    self._worker.close()
+                self._worker = self._start_worker()
+            return self._worker
+
+    def _start_worker(self) -> "_Worker":
+        read_header(Path(self.info.path))  # a clear message for a file that is gone or damaged by now
+        settings = self._settings
+        load = {
+            "path": str(Path(self.info.path).absolute()),
+            "context": min(settings.context, self.info.context or settings.context),
+            "threads": settings.threads,
+            "gpu_layers": settings.gpu_layers,
+            "temperature": settings.temperature,
+            "seed": settings.seed,
+        }
+        return _Worker(self.info.name, load)
+
+
+class _Worker:
+    """One worker process. `death` is why it is of no more use, once it is."""
+
+    def __init__(self, name: str, load: dict[str, Any]) -> None:
+        self._name = name
+        self.death: ModelError | None = None
+        self._unloadable = ""
+        self._ids = itertools.count(1)
+        self._replies: dict[int, queue.SimpleQueue[Event | None]] = {}
+        self._lock = threading.Lock()
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "rag.llama_worker"],
+            cwd=CODE,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            start_new_session=True,  # Ctrl-C in the terminal is for us; we tell it what to do
+        )
+        self._send(load)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def ask(self, **request: Any) -> abc.Generator[Event, None, None]:
+        """Yields the replies to a request, its 'end' last. Closing the iterator cancels it. Raises ModelError."""
+        id = next(self._ids)
+        replies: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        with self._lock:
+            if self.death:
+                raise self.death
+            self._replies[id] = replies
+        ended = False
+        try:
+            self._send({"id": id, **request})
+            while not ended:
+                event = replies.get()
+                ended = event is None or event["event"] in ("end", "error")
+                if event is None:
+                    assert self.death
+                    raise self.death
+                if event["event"] == "error":
+                    raise ModelError(
+                        f"Model {self._name!r} could not answer: {event['message']}.",
+                        hint="Choose another model with `cita models use NAME`.",
+                    )
+                yield event
+        finally:
+            self._replies.pop(id, None)
+            if not ended:
+                self._send({"id": id, "do": "cancel"})
+
+    def close(self) -> None:
+        """Ends the process, whatever it is doing."""
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()  # type: ignore[union-attr]
+        try:
+            self._process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._reader.join()
+        self._process.stdout.close()  # type: ignore[union-attr]
+        self._stderr.close()
+
+    def _send(self, message: dict[str, Any]) -> None:
+        line = json.dumps(message).encode() + b"\n"
+        # A process that is gone is noticed, with its cause, where its replies are read.
+        with self._lock, contextlib.suppress(OSError, ValueError):
+            self._process.stdin.write(line)  # type: ignore[union-attr]
+            self._process.stdin.flush()  # type: ignore[union-attr]
+
+    def _read(self) -> None:
+        for line in self._process.stdout:  # type: ignore[union-attr]
+            if not line.endswith(b"\n"):  # killed in the middle of a word
+                break
+            event = json.loads(line)
+            if event["event"] == "unloadable":
+                self._unloadable = event["message"]
+            elif replies := self._replies.get(event["id"]):  # else nobody waits for it any more
+                replies.put(event)
+        self._process.wait()
+        with self._lock:
+            self.death = self._cause_of_death()
+            waiting = list(self._replies.values())
+        for replies in waiting:
+            replies.put(None)
+
+    def _cause_of_death(self) -> ModelError:
+        if self._unloadable:
+            return ModelError(
+                f"Model {self._name!r} cannot be loaded: {self._unloadable}.",
+                hint="The file may be damaged or newer than this llama.cpp, or memory too short for it:"
+                " try a smaller model, or lower generate.context in cita.toml.",
+            )
+        code = self._process.returncode
+        cause = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        if code == -signal.SIGKILL:
+            cause += ", most likely for lack of memory"
+        if said := self._last_words():
+            cause += f"; it said {said!r}"
+        return ModelDiedError(
+            f"The process of model {self._name!r} ended before its answer did: {cause}.",
+            hint="Ask again to start it anew; if it ends again, try a smaller model or lower generate.context.",
+        )
+
+    def _last_words(self) -> str:
+        try:
+            size = self._stderr.seek(0, os.SEEK_END)
+            self._stderr.seek(max(0, size - 2000))
+            lines = self._stderr.read().decode("utf-8", "replace").strip().splitlines()
+        except ValueError:  # closed by close(): nobody will read it
+            return ""
+        return lines[-1] if lines else ""
+
+
+def as_runnable(generator: Generator) -> "Runnable[Prompt, str]":
+    """The generator as a LangChain runnable that streams; stopping the stream stops the generator."""
+    from langchain_core.language_models.llms import LLM
+    from langchain_core.outputs import GenerationChunk
+    from langchain_core.runnables import Runnable, RunnableLambda
+
+    class LlamaLLM(LLM):
+        """A LangChain model over a generator. The filled prompt comes bound: a generator may want its passages."""
+
+        @property
+        def _llm_type(self) -> str:
+            return generator.info.name
+
+        def _stream(
+            self,
+            prompt: str,  # noqa: ARG002 - `filled` holds it
+            stop: list[str] | None = None,  # noqa: ARG002
+            run_manager: Any = None,  # noqa: ARG002
+            **bound: Any,
+        ) -> Iterator[GenerationChunk]:
+            for piece in generator.generate(bound["filled"]):
+                yield GenerationChunk(text=piece)
+
+        def _call(self, prompt: str, stop: list[str] | None = None, run_manager: Any = None, **bound: Any) -> str:
+            return "".join(chunk.text for chunk in self._stream(prompt, stop, run_manager, **bound))
+
+    llm = LlamaLLM()
+
+    def bind(prompt: Prompt) -> Runnable[Prompt, str]:
+        return RunnableLambda[Prompt, str](lambda filled: filled.text) | llm.bind(filled=prompt)
+
+    return RunnableLambda(bind)
