@@ -15,7 +15,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
@@ -240,7 +240,8 @@ def _print_report(report: "IndexReport") -> None:
     counts = ("added", "changed", "renamed", "removed", "unchanged")
     found = [f"{getattr(report, name)} {name}" for name in counts if getattr(report, name)]
     _print(f"{', '.join(found) or 'No documents'}.")
-    _print(f"{report.passages} passages, {report.embedded} embedded, in {_duration(report.seconds)}.")
+    passages = "1 passage" if report.passages == 1 else f"{report.passages} passages"
+    _print(f"{passages}, {report.embedded} embedded, in {_duration(report.seconds)}.")
     for title, entries in (("Skipped", report.skipped), ("Failed", report.failed)):
         if entries:
             _print(f"\n{title}:")
@@ -413,15 +414,19 @@ def _completed(events: Iterable["Event"]) -> "Answer":
 def _streamed(events: Iterable["Event"]) -> "Answer":
     """Writes an answer as it comes. Where checking changed the draft, the checked answer follows it."""
     draft: list[str] = []
+    with ExitStack() as waiting:
+        if sys.stderr.isatty():
+            waiting.enter_context(_console(stderr=True).status("Reading your documents"))
 
-    def shown() -> Iterator["Event"]:
-        for event in events:
-            if event.event == "token":
-                draft.append(event.text)
-                print(_text(event.text), end="", flush=True)
-            yield event
+        def shown() -> Iterator["Event"]:
+            for event in events:
+                if event.event == "token":
+                    waiting.close()
+                    draft.append(event.text)
+                    print(_text(event.text), end="", flush=True)
+                yield event
 
-    answer = _completed(shown())
+        answer = _completed(shown())
     written = "".join(draft)
     if written and not written.endswith("\n"):
         print()
