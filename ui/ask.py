@@ -109,16 +109,16 @@ def _welcome(sources: Sequence[Source], ready: bool, texts: Texts) -> None:
         samples = sample_questions(sources)
         if samples:
             st.html(render.block("label", render.span("t", texts.ask_try)))
+            _draw_samples(samples)
+
+
+def _draw_samples(samples: Sequence[str]) -> None:
+    with st.container(key="samples"):
         for number, sample in enumerate(samples):
             st.button(
-                render.label(sample),
-                key=f"sample-{number}",
-                width="stretch",
-                icon=":material/arrow_outward:",
-                icon_position="right",
-                on_click=_suggest,
-                args=(sample,),
-            )
+                render.label(sample), key=f"sample-{number}", width="stretch", icon=":material/arrow_outward:",
+                icon_position="right", on_click=_suggest, args=(sample,),
+            )  # fmt: skip
 
 
 def _suggest(question: str) -> None:

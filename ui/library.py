@@ -15,9 +15,9 @@ from ui.engine import get_engine, get_indexing, get_settings
 from ui.frame import get_texts, heading, notice
 from ui.texts import Texts
 
-ICONS = {
-    "indexed": "✓", "empty": "○", "needs-ocr": "▣", "encrypted": "⚿", "unsupported": "–", "too-large": "△",
-    "failed": "✕",
+COLOURS = {
+    "indexed": "green", "empty": "gray", "needs-ocr": "orange", "encrypted": "orange", "unsupported": "gray",
+    "too-large": "orange", "failed": "red",
 }  # fmt: skip
 
 
@@ -35,13 +35,14 @@ def draw() -> None:
 def _draw_drop(engine: Engine, settings: Settings, texts: Texts) -> None:
     limit = settings.parse.max_file_mb
     round_ = st.session_state.setdefault("drop_round", 0)  # a new key empties the box once its files are kept
+    words = texts.library_drop_choose, texts.library_drop_help.format(mb=limit)
+    st.html(f'<style>.st-key-drop {{ --cita-choose: "{words[0]}"; --cita-limit: "{words[1]}"; }}</style>')
     with st.container(key="drop"):
         dropped = st.file_uploader(
             texts.library_drop,
             accept_multiple_files=True,
             key=f"drop-{round_}",
             max_upload_size=limit,
-            help=texts.library_drop_help.format(mb=limit),
         )
     if dropped:
         st.session_state.kept = [_keep(settings, file.name, file.getvalue()) for file in dropped]
@@ -167,8 +168,11 @@ def _draw_sources(sources: list[Source], texts: Texts) -> None:
         hide_index=True,
         height=min(38 + 35 * len(shown), 560),
         column_config={
-            texts.library_column_file: st.column_config.TextColumn(width="large"),
-            texts.library_column_reason: st.column_config.TextColumn(width="large"),
+            texts.library_column_status: st.column_config.MultiselectColumn(
+                options=[texts.status(status) for status in COLOURS], color=list(COLOURS.values()), width=110
+            ),
+            texts.library_column_file: st.column_config.TextColumn(width=300),
+            texts.library_column_reason: st.column_config.TextColumn(width=290),
         },
     )
 
@@ -184,7 +188,7 @@ def _failed_first(source: Source) -> tuple[bool, bool, str]:
 
 def _row(source: Source, texts: Texts) -> dict[str, Any]:
     return {
-        texts.library_column_status: f"{ICONS[source.status]} {texts.status(source.status)}",
+        texts.library_column_status: [texts.status(source.status)],
         texts.library_column_file: source.path,
         texts.library_column_reason: source.reason,
         texts.library_column_pages: source.pages,

@@ -43,27 +43,28 @@ def describe(model: ModelInfo, texts: Texts) -> str:
         return texts.models_extractive
     parts = [model.title if model.title != model.name else "", model.architecture]
     if model.parameters:
-        parts.append(texts.models_parameters.format(n=_short(model.parameters)))
+        parts.append(texts.models_parameters.format(n=_parameters(model.parameters)))
     parts.append(model.quantisation)
     if model.size:
-        parts.append(f"{_short(model.size)}B")
+        parts.append(_size(model.size))
     if model.context:
         parts.append(texts.models_context.format(n=f"{model.context:,}"))
     return " · ".join(part for part in parts if part)
 
 
-def _short(number: int) -> str:
-    """1_234_567 -> '1.2 M'."""
-    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
-        if number >= size:
-            return f"{number / size:.1f} {unit}"
-    return f"{number} "
+def _parameters(number: int) -> str:
+    """1_234_567_890 -> '1.2B', as model names say it."""
+    return f"{number / 1e9:.1f}B" if number >= 1e9 else f"{number / 1e6:.1f}M"
+
+
+def _size(number: int) -> str:
+    return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.1f} MB"
 
 
 def _draw_add(engine: Engine, texts: Texts) -> None:
     st.html(render.block("section", render.span("h", texts.models_add), render.span("lead", texts.models_add_lead)))
     with st.form("add-model", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
-        path = st.text_input(texts.models_path, placeholder=str(Path.home() / "model.gguf"), key="model-path")
+        path = st.text_input(texts.models_path, placeholder=str(Path.home() / "model.gguf"), key="gguf")
         added = st.form_submit_button(texts.models_add_button, icon=":material/add:")
     if added and path.strip():
         model = engine.add_model(Path(path.strip()).expanduser())

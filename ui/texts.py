@@ -64,6 +64,7 @@ class Texts:
     library_title: str
     library_lead: str
     library_drop: str
+    library_drop_choose: str
     library_drop_help: str
     library_stored: str
     library_known: str
@@ -211,6 +212,7 @@ ENGLISH = Texts(
     library_title="Library",
     library_lead="The files that Cita reads. They are copied or read in place, never uploaded anywhere.",
     library_drop="Drop files here",
+    library_drop_choose="Choose files",
     library_drop_help="Copied into your library and indexed at once. At most {mb} MB each.",
     library_stored="{n} added to your library.",
     library_known="Already in your library: {names}.",
@@ -321,7 +323,7 @@ SPANISH = Texts(
     ask_searching="Buscando en tus documentos",
     ask_stop="Detener",
     ask_stopped="Detenida. La respuesta está incompleta y sus citas no se comprobaron.",
-    ask_new="Nueva conversación",
+    ask_new="Nuevo chat",
     ask_options="Opciones de búsqueda",
     ask_within="Dónde buscar",
     ask_within_all="Todos los documentos",
@@ -348,6 +350,7 @@ SPANISH = Texts(
     library_title="Biblioteca",
     library_lead="Los archivos que lee Cita. Se copian o se leen donde están; nunca se suben a ningún sitio.",
     library_drop="Suelta archivos aquí",
+    library_drop_choose="Elegir archivos",
     library_drop_help="Se copian en tu biblioteca y se indexan enseguida. {mb} MB cada uno como máximo.",
     library_stored="{n} en tu biblioteca.",
     library_known="Ya estaban en tu biblioteca: {names}.",

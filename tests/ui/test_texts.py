@@ -1,0 +1,33 @@
+import dataclasses
+import string
+
+import pytest
+
+from ingest.types import SOURCE_STATUSES
+from ui.texts import ENGLISH, SPANISH, TEXTS, Texts, choose_language
+
+FIELDS = [field.name for field in dataclasses.fields(Texts)]
+
+
+def holes(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_text_has_the_same_holes_in_both_languages(name: str) -> None:
+    assert holes(getattr(ENGLISH, name)) == holes(getattr(SPANISH, name))
+
+
+def test_every_status_has_a_name_in_both_languages() -> None:
+    for texts in TEXTS.values():
+        names = [texts.status(status) for status in SOURCE_STATUSES]
+        assert len(set(names)) == len(SOURCE_STATUSES)
+
+
+@pytest.mark.parametrize(
+    ("setting", "locale", "language"),
+    [("auto", "es-MX", "es"), ("auto", "es", "es"), ("auto", "en-GB", "en"), ("auto", "de-DE", "en"),
+     ("auto", None, "en"), ("en", "es-ES", "en"), ("es", "en-US", "es"), ("auto", "est", "en")],
+)  # fmt: skip
+def test_the_setting_goes_before_the_browsers_language(setting: str, locale: str | None, language: str) -> None:
+    assert choose_language(setting, locale) == language
