@@ -84,18 +84,6 @@ class Term:
         return self.idf * (K1 + 1) if self.frequency else 0.0
 
 
-def vector_key(self) -> str:
-    return vector_key(self.embedded_text)
-
-
-@dataclass(frozen=True, slots=True)
-class LexicalScores:
-    """BM25 of passages by row, and `bound`: what a passage with every term at its most would score."""
-
-    scores: dict[int, float]
-    bound: float
-
-
 def vector_key(embedded_text: str) -> str:
     return hashlib.sha256(embedded_text.encode()).hexdigest()[:32]
 

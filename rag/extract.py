@@ -1,0 +1,189 @@
+"""The extractive generator: the sentences of the best passages that answer, quoted word for word, or an abstention.
+
+Needs no model but the embedder. A sentence is judged by the share of the question's weight it holds (its terms'
+inverse document frequencies), its cosine to the question, its passage's rank and score, and whether it holds the
+kind of thing that is asked for. The weights and the threshold were fitted on development data (docs/LOG.md).
+"""
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ingest.analyse import fold, stem, words
+from ingest.catalog import Catalog, Term
+from ingest.embed import Embedder
+from ingest.sentences import sentences
+from models.types import EXTRACTIVE
+from rag.prompt import Prompt
+from rag.rerank import covered
+from rag.types import ABSTENTION, Hit
+
+PASSAGES = 5  # of which sentences are considered
+EMBEDDED = 24  # sentences, the best by their words
+MOST = 3  # sentences in an answer
+
+_MARKER = re.compile(r"^(?:[-*+•–>]|\d{1,3}[.)]|#{1,6})\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What is known of a sentence as an answer; all in [0, 1] but the cosine in [-1, 1]."""
+
+    coverage: float
+    cosine: float
+    passage: float
+    first: float
+    kind: float
+
+    def as_row(self) -> tuple[float, ...]:
+        return (self.coverage, self.cosine, self.passage, self.first, self.kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """Characters `start` to `end` of the passage that is number `n` (1-based) of the prompt's."""
+
+    n: int
+    start: int
+    end: int
+    text: str
+    features: Features
+
+    @property
+    def score(self) -> float:
+        """The log-odds that it answers."""
+        return BIAS + float(np.dot(WEIGHTS, self.features.as_row()))
+
+
+# Logistic regression (see docs/LOG.md): does the sentence hold the answer?
+WEIGHTS = (3.0, 3.0, 2.0, 0.5, 0.5)
+BIAS = -4.5
+ANSWERED = 0.0  # log-odds from which the best sentence is taken for an answer
+BESIDE_BEST = 1.0  # how far below the best another sentence may be
+
+
+class ExtractiveGenerator:
+    """Implements rag.generate.Generator. Thread-safe; nothing to load or close."""
+
+    info = EXTRACTIVE
+
+    def __init__(self, catalog: Catalog, embedder: Embedder) -> None:
+        self._catalog = catalog
+        self._embedder = embedder
+
+    def count_tokens(self, text: str) -> int:
+        return len(self._embedder.offsets(text))
+
+    def generate(self, prompt: Prompt) -> Iterator[str]:
+        """Yields one sentence with its citation at a time."""
+        chosen = choose(self.judge(prompt.question, prompt.hits))
+        if not chosen:
+            yield ABSTENTION[prompt.language]
+        for number, sentence in enumerate(chosen):
+            yield f"{' ' if number else ''}{sentence.text} [{sentence.n}]"
+
+    def judge(self, question: str, hits: Sequence[Hit]) -> list[Sentence]:
+        """The sentences worth a thought, with their features, best first."""
+        terms = self._catalog.question_terms(question)
+        total = sum(term.idf for term in terms) or 1.0
+        drafts = []
+        for n, hit in enumerate(hits[:PASSAGES], start=1):
+            above = _stems(f"{hit.title} {' '.join(hit.passage.headings)}", hit.passage.language)
+            for start, end in _answers_in(hit.passage.text):
+                text = hit.passage.text[start:end]
+                own = _stems(text, hit.passage.language)
+                coverage = covered(terms, own) + 0.5 * covered(_missing(terms, own), above)
+                drafts.append((coverage / total, n, start, end, text))
+        drafts = sorted(drafts, key=lambda draft: (-draft[0], draft[1:3]))[:EMBEDDED]
+        if not drafts:
+            return []
+        vectors = self._embedder.embed_passages([_in_context(text, hits[n - 1]) for _, n, _, _, text in drafts])
+        cosines = vectors @ self._embedder.embed_query(question)
+        best_score = max(hit.score for hit in hits) or 1.0
+        asked = kind_asked(question)
+        found = [
+            Sentence(
+                n,
+                start,
+                end,
+                text,
+                Features(
+                    coverage,
+                    float(cosine),
+                    max(0.0, hits[n - 1].score / best_score),
+                    1.0 if n == 1 else 0.0,
+                    holds_kind(asked, text, question),
+                ),
+            )
+            for (coverage, n, start, end, text), cosine in zip(drafts, cosines, strict=True)
+        ]
+        return sorted(found, key=lambda sentence: (-sentence.score, sentence.n, sentence.start))
+
+
+def choose(judged: Sequence[Sentence]) -> list[Sentence]:
+    """The sentences of the answer in reading order; none if the best of them is no answer."""
+    if not judged or judged[0].score < ANSWERED:
+        return []
+    best = judged[0].score
+    kept = [sentence for sentence in judged[:MOST] if sentence.score >= max(ANSWERED, best - BESIDE_BEST)]
+    distinct = {" ".join(words(sentence.text)): sentence for sentence in reversed(kept)}
+    return sorted(distinct.values(), key=lambda sentence: (sentence.n != judged[0].n, sentence.n, sentence.start))
+
+
+_NUMBER = re.compile(r"\d")
+_TIME = re.compile(r"\d|\b(?:monday|tuesday|wednesday|thursday|friday|saturday|sunday|january|february|march|april|may|"
+    r"june|july|august|september|october|november|december|lunes|martes|miercoles|jueves|viernes|sabado|domingo|enero|"
+    r"febrero|marzo|abril|mayo|junio|julio|agosto|septiembre|octubre|noviembre|diciembre)\b")  # fmt: skip
+_ASKS = {
+    "number": re.compile(r"\bhow (?:many|much|long|old|far|often|big|tall|large)\b|\bcuant[oa]s?\b"
+        r"|\b(?:price|cost|amount|number|phone|precio|importe|numero|telefono)\b"),  # fmt: skip
+    "time": re.compile(r"\bwhen\b|\bwhat (?:year|date|day|time|month)\b|\bcuando\b|\bque (?:ano|fecha|dia|hora|mes)\b"),
+    "name": re.compile(r"\bwho(?:m|se)?\b|\bquien(?:es)?\b|\bwhere\b|\b(?:a|de|en)?donde\b"),
+}  # fmt: skip
+
+
+def kind_asked(question: str) -> str:
+    """'number', 'time', 'name' or '' for anything else."""
+    folded = fold(question)
+    return next((kind for kind, asks in _ASKS.items() if asks.search(folded)), "")
+
+
+def holds_kind(kind: str, text: str, question: str) -> float:
+    """1 if the text holds something of that kind which the question does not, 0.5 for no particular kind."""
+    if not kind:
+        return 0.5
+    known = set(words(question))
+    if kind == "name":
+        names = {fold(word) for word in re.findall(r"(?<=\S\s)[A-ZÁÉÍÓÚÑ][\w'’-]+", text)}
+        return 1.0 if names - known else 0.0
+    new = " ".join(word for word in words(text) if word not in known)
+    return 1.0 if (_TIME if kind == "time" else _NUMBER).search(new) else 0.0
+
+
+def _answers_in(text: str) -> Iterator[tuple[int, int]]:
+    """Ranges of the sentences without their list marks; questions and headings do not answer."""
+    for start, end in sentences(text):
+        marker = _MARKER.match(text[start:end])
+        begin = start + marker.end() if marker else start
+        if any(c.isalnum() for c in text[begin:end]) and not text[start:end].startswith("#"):
+            yield begin, end
+
+
+def _in_context(text: str, hit: Hit) -> str:
+    above = hit.passage.headings[-1] if hit.passage.headings else hit.title
+    return f"{above}\n{text}" if above else text
+
+
+def _stems(text: str, language: str) -> set[str]:
+    return {stem(word, language) for word in words(text)}
+
+
+def _missing(question: Sequence[Term], stems: set[str]) -> list[Term]:
+    return [term for term in question if not any(s in stems for s in term.stems)]
+
+
+def odds_to_probability(log_odds: float) -> float:
+    return 1 / (1 + math.exp(-log_odds))

@@ -1,0 +1,168 @@
+"""Passages for a question: dense and lexical candidates, fused, then reranked.
+
+The fusion is a weighted sum of scores, not of ranks (Bruch, Gai and Ingber 2023, "An Analysis of Fusion Functions for
+Hybrid Retrieval"): BM25 divided by the most it could have given this question, plus the cosine times a weight that says
+how far the embedder is to be trusted with the two languages at hand. Every candidate gets both scores, whichever side
+found it. benchmarks/retrieval.py measures it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from errors import UsageError, VectorIndexError
+from ingest.analyse import detect_language
+from ingest.catalog import Catalog, Term
+from ingest.embed import DEFAULT_MODEL, Embedder, Vectors
+from ingest.types import Passage
+from ingest.vectors import ExactIndex, VectorIndex
+from rag.rerank import Reranker
+from rag.types import Hit
+from settings import Retrieve
+
+if TYPE_CHECKING:
+    from langchain_core.retrievers import BaseRetriever
+
+RERANKED = 50
+
+# How much a cosine weighs beside BM25 by whether question and passage are in the embedder's language. Tuned on the
+# development halves of SQuAD, XQuAD and SQuAD-es for all-MiniLM-L6-v2, which knows English only (docs/LOG.md).
+_SAME_KNOWN = 0.75
+_SAME_UNKNOWN = 0.1
+_ACROSS = 1.25
+_ENGLISH_ONLY = (DEFAULT_MODEL,)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Catalogue rows with both their scores; `lexical` is BM25 over its bound, `cosines` are to the question."""
+
+    rows: tuple[int, ...]
+    lexical: tuple[float, ...]
+    cosines: tuple[float, ...]
+
+
+class Retriever:
+    """Finds passages in a catalogue. `vectors` gives the nearest-neighbour index that is good at the moment."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        embedder: Embedder,
+        vectors: Callable[[], VectorIndex],
+        reranker: Reranker,
+        settings: Retrieve,
+    ) -> None:
+        self._catalog = catalog
+        self._embedder = embedder
+        self._vectors = vectors
+        self._reranker = reranker
+        self._settings = settings
+
+    def retrieve(self, question: str, k: int | None = None, within: Sequence[str] = ()) -> tuple[Hit, ...]:
+        """The best `k` passages, best first, within these sources or folders of sources if any are named.
+
+        Raises UsageError if the question is empty, `k` is below 1, or nothing is indexed under a name in `within`.
+        """
+        if not question.strip():
+            raise UsageError("The question is empty.", hint="Type a question.")
+        if k is not None and k < 1:
+            raise UsageError(f"Cannot find {k} passages.", hint="Ask for at least 1.")
+        terms = self._catalog.question_terms(question)
+        found = self.candidates(question, terms, within)
+        ranked = self._rerank(question, terms, found)[: k or self._settings.k]
+        titles = self._catalog.titles([row for row, _, _ in ranked])
+        return tuple(
+            Hit(rank, score, passage, titles.get(row, "")) for rank, (row, score, passage) in enumerate(ranked, start=1)
+        )
+
+    def candidates(self, question: str, terms: Sequence[Term], within: Sequence[str] = ()) -> Candidates:
+        """The passages that either side finds, with the scores of both."""
+        query = self._embedder.embed_query(question)
+        rows = self._catalog.rows_within(within)
+        if rows is not None and not rows:
+            raise UsageError(
+                f"Nothing is indexed under {', '.join(map(repr, within))}.", hint="`cita list` shows what is."
+            )
+        limit = self._settings.candidates
+        lexical = self._catalog.search_terms(terms, limit, rows)
+        if rows is not None:
+            lexical = dict(sorted(lexical.items(), key=lambda item: -item[1])[:limit])
+        cosines = self._dense(query, limit, rows)
+        self._complete(terms, query, lexical, cosines)
+        bound = sum(term.bound for term in terms) or 1.0
+        order = tuple(sorted(lexical.keys() | cosines.keys()))
+        return Candidates(
+            order,
+            tuple(min(lexical.get(row, 0.0) / bound, 1.0) for row in order),
+            tuple(cosines.get(row, 0.0) for row in order),
+        )
+
+    def _dense(self, query: Vectors, limit: int, rows: set[int] | None) -> dict[int, float]:
+        if rows is not None:
+            cosines = self._cosines(query, rows)
+            return dict(sorted(cosines.items(), key=lambda item: -item[1])[:limit])
+        index = self._vectors()
+        try:
+            nearest = dict(index.search(query, limit))
+        except VectorIndexError:  # search goes on from the catalogue
+            nearest = dict(ExactIndex(self._catalog).search(query, limit))
+        return {row: nearest[key] for row, key in self._catalog.rows_of_vectors(list(nearest))}
+
+    def _complete(
+        self, terms: Sequence[Term], query: Vectors, lexical: dict[int, float], cosines: dict[int, float]
+    ) -> None:
+        """Gives what one side found the other side's score."""
+        cosines |= self._cosines(query, lexical.keys() - cosines.keys())
+        lexical |= self._catalog.search_terms(terms, 0, cosines.keys() - lexical.keys())
+
+    def _cosines(self, query: Vectors, rows: set[int]) -> dict[int, float]:
+        vectors = self._catalog.vectors_of_rows(sorted(rows))
+        if not vectors:
+            return {}
+        scores = np.stack(list(vectors.values())) @ query
+        return dict(zip(vectors, map(float, scores), strict=True))
+
+    def fused(self, question: str, found: Candidates) -> list[tuple[int, float]]:
+        """Rows and their fused scores, best first."""
+        languages = self._catalog.languages(found.rows)
+        asked_in = detect_language(question)
+        scores = [
+            (row, lexical + self._dense_weight(asked_in, languages.get(row, "en")) * cosine)
+            for row, lexical, cosine in zip(found.rows, found.lexical, found.cosines, strict=True)
+        ]
+        return sorted(scores, key=lambda item: (-item[1], item[0]))
+
+    def _dense_weight(self, asked_in: str, written_in: str) -> float:
+        if self._embedder.fingerprint.split("/")[0] not in _ENGLISH_ONLY or asked_in == written_in == "en":
+            return _SAME_KNOWN
+        return _SAME_UNKNOWN if asked_in == written_in else _ACROSS
+
+    def _rerank(self, question: str, terms: Sequence[Term], found: Candidates) -> list[tuple[int, float, Passage]]:
+        best = self.fused(question, found)[: max(RERANKED, self._settings.k)]
+        passages = self._catalog.passages([row for row, _ in best])
+        kept = [(row, score, passages[row]) for row, score in best if row in passages]
+        bonus = self._reranker.scores(terms, [passage for _, _, passage in kept])
+        ranked = [(row, score + more, passage) for (row, score, passage), more in zip(kept, bonus, strict=True)]
+        return sorted(ranked, key=lambda item: (-item[1], item[2].path, item[2].position))
+
+
+def as_langchain(retriever: Retriever, k: int | None = None, within: Sequence[str] = ()) -> "BaseRetriever":
+    """The retriever as LangChain knows one. Each Document has the passage's text and id; its metadata holds the Hit
+    under 'hit', and source, page and section for chains that are not ours."""
+    from langchain_core.callbacks import CallbackManagerForRetrieverRun
+    from langchain_core.documents import Document
+    from langchain_core.retrievers import BaseRetriever
+
+    class CitaRetriever(BaseRetriever):
+        def _get_relevant_documents(self, query: str, *, run_manager: CallbackManagerForRetrieverRun) -> list[Document]:  # noqa: ARG002
+            return [_document(hit) for hit in retriever.retrieve(query, k, within)]
+
+    def _document(hit: Hit) -> Document:
+        passage = hit.passage
+        metadata = {"hit": hit, "source": passage.path, "page": passage.page, "section": passage.section}
+        return Document(id=passage.id, page_content=passage.text, metadata=metadata)
+
+    return CitaRetriever()
