@@ -3,7 +3,6 @@
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -106,6 +105,7 @@ def warm(path: Path) -> None:
     """Imports what the parser for such a file needs, going by the name alone: the file is not opened."""
     if name := SUFFIXES.get(path.suffix.lower()):
         _module(name).warm()
+        _module(name).parser_version()
 
 
 def _module(name: str) -> ModuleType:
@@ -132,19 +132,14 @@ class _Versions(Mapping[str, str]):
     def __getitem__(self, name: str) -> str:
         if name not in MEDIA_TYPES:
             raise KeyError(name)
-        return _version(name)
+        version: str = _module(name).parser_version()
+        return version
 
     def __iter__(self) -> Iterator[str]:
         return iter(MEDIA_TYPES)
 
     def __len__(self) -> int:
         return len(MEDIA_TYPES)
-
-
-@cache
-def _version(name: str) -> str:
-    version: str = _module(name).parser_version()
-    return version
 
 
 PARSER_VERSIONS: Mapping[str, str] = _Versions()

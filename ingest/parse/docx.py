@@ -3,6 +3,7 @@
 import io
 import zipfile
 import zlib
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ OLE = bytes.fromhex("d0cf11e0a1b11ae1")  # how Office wraps a document that has 
 _RESAVE = "Open it with a word processor and save it anew."
 
 
+@cache
 def parser_version() -> str:
     return f"{unstructured_reader.parser_version('docx')} python-docx {version('python-docx')}"
 

@@ -1,6 +1,7 @@
 """HTML -> Document: the page's text without its scripts, styles and navigation."""
 
 import re
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,6 +15,7 @@ MEDIA_TYPE = "text/html"
 _DECLARED = re.compile(rb"<(?:meta|\?xml)[^>]{0,300}?(?:charset|encoding)\s*=\s*[\"']?([\w.:-]{1,40})", re.I)
 
 
+@cache
 def parser_version() -> str:
     return f"{unstructured_reader.parser_version('html')} lxml {version('lxml')}"
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from itertools import accumulate
 from pathlib import Path
@@ -27,6 +28,7 @@ _KINDS: dict[str, BlockKind] = {
 }
 
 
+@cache
 def parser_version() -> str:
     return f"markdown/1 markdown-it-py {version('markdown-it-py')}"
 

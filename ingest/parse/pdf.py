@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -46,6 +47,7 @@ _METADATA = {
 }
 
 
+@cache
 def parser_version() -> str:
     return f"pdf/1 pypdfium2 {version('pypdfium2')} pypdf {version('pypdf')}"
 

@@ -3,6 +3,7 @@
 import codecs
 import re
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
@@ -27,6 +28,7 @@ _PARAGRAPH = re.compile(r"[^\n]*\S[^\n]*(?:\n[^\n]*\S[^\n]*)*")
 _UNDERLINED = re.compile(r"(?P<title>\S[^\n]{0,119})\n(?P<line>(?P<mark>[=\-~^#*+])(?P=mark){2,})[ \t]*(?:\n|\Z)")
 
 
+@cache
 def parser_version() -> str:
     return f"text/1 charset-normalizer {version('charset-normalizer')}"
 

@@ -1,0 +1,59 @@
+"""What a worker process can be asked to do (see ingest/isolate.py). Each task takes its arguments and gives bytes."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from errors import ParseError, TooLargeError, UnsupportedError
+from ingest import parse as parsers
+from ingest.types import Document, Span
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+
+def warm(arguments: dict[str, Any]) -> None:
+    """Imports what the task will need. Runs before the fork, once for all documents of a kind."""
+    parsers.warm(Path(arguments["path"]))
+    document_adapter()
+
+
+@cache
+def document_adapter() -> "TypeAdapter[Document]":
+    """A Document's way to JSON and back."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Document)
+
+
+def parse(arguments: dict[str, Any]) -> bytes:
+    """The Document as JSON. `path` and `max_mb` are needed."""
+    return document_adapter().dump_json(parsers.parse(_checked(arguments)))
+
+
+def render_page(arguments: dict[str, Any]) -> bytes:
+    """The PNG of a PDF's page. `path`, `max_mb`, `page`, `quotes`, `spans` and `scale` are needed."""
+    from ingest.parse import pdf
+
+    path = _checked(arguments)
+    if parsers.identify(path) != "pdf":
+        raise UnsupportedError(f"{path.name} has no pages to show.", hint="Only pages of PDFs can be shown.")
+    spans = [Span(*span) for span in arguments["spans"]]
+    return pdf.render_page(path, arguments["page"], arguments["quotes"], spans, arguments["scale"])
+
+
+def _checked(arguments: dict[str, Any]) -> Path:
+    path, max_mb = Path(arguments["path"]), arguments["max_mb"]
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise ParseError(f"The file cannot be read: {error.strerror}.", hint="Check that it is still there.") from error
+    if size > max_mb * 1_000_000:
+        raise TooLargeError(
+            f"The file has {size / 1_000_000:,.0f} MB; {max_mb} MB are allowed.", hint="Raise parse.max_file_mb."
+        )
+    return path
+
+
+TASKS: dict[str, Callable[[dict[str, Any]], bytes]] = {"parse": parse, "render_page": render_page}
