@@ -80,6 +80,6 @@ def test_a_failed_write_leaves_nothing_behind_and_says_why(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(drop.os, "fsync", fail)
-    with pytest.raises(error, match="a.txt"):
+    with pytest.raises(error, match=r"a\.txt"):
         store(tmp_path, "a.txt", b"content", 1)
     assert list(tmp_path.iterdir()) == []
