@@ -115,9 +115,13 @@ def _guess(data: bytes) -> str:
         return "utf-8"
     import charset_normalizer
 
-    best = charset_normalizer.from_bytes(data[:_SAMPLE]).best()
-    # Windows' Western encoding reads any byte; it is what is left when nothing is recognised.
-    return best.encoding if best else "cp1252"
+    matches = charset_normalizer.from_bytes(data[:_SAMPLE])
+    best = matches.best()
+    if best is None:
+        return "cp1252"  # reads nearly any byte
+    # Equally good guesses are sorted by name: a short Spanish letter would be taken for Central European (cp1250).
+    equal = {match.encoding for match in matches if (match.chaos, match.coherence) == (best.chaos, best.coherence)}
+    return "cp1252" if "cp1252" in equal else best.encoding
 
 
 def _nearly_utf8(data: bytes) -> bool:
