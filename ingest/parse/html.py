@@ -8,6 +8,7 @@ from pathlib import Path
 from ingest.parse import unstructured_reader
 from ingest.parse.markup import read_page
 from ingest.parse.text import decode
+from ingest.parse.text import warm as warm_text
 from ingest.types import Document
 
 MEDIA_TYPE = "text/html"
@@ -22,8 +23,7 @@ def parser_version() -> str:
 
 def warm() -> None:
     """Imports the libraries, so that a process forked afterwards starts at once."""
-    import charset_normalizer  # noqa: F401
-
+    warm_text()
     read_page("<p>Warm.</p>")
     unstructured_reader.warm()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingest.parse.text import decode
+from ingest.parse.text import warm as warm_text
 from ingest.types import Block, BlockKind, Document, Span
 
 if TYPE_CHECKING:
@@ -35,9 +36,10 @@ def parser_version() -> str:
 
 def warm() -> None:
     """Imports the libraries, so that a process forked afterwards starts at once."""
-    import charset_normalizer  # noqa: F401
     import markdown_it  # noqa: F401
     import yaml  # noqa: F401
+
+    warm_text()
 
 
 def parse(path: Path) -> Document:
