@@ -1,0 +1,145 @@
+"""The list of models: what is added stays where it is, names are unique, and what is gone is said to be gone."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from errors import ModelError, ModelNotFoundError, NotAModelError
+from models.registry import Registry
+from tests.gguf_files import tiny_gguf
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    return Registry(tmp_path / "home" / "models")
+
+
+@pytest.fixture
+def models_dir(tmp_path: Path) -> Path:
+    folder = tmp_path / "home" / "models"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def test_a_fresh_home_answers_extractively_and_writes_nothing(registry: Registry, tmp_path: Path) -> None:
+    (extractive,) = registry.list()
+    assert extractive.name == "extractive"
+    assert extractive.active
+    assert registry.active().name == "extractive"
+    assert not (tmp_path / "home").exists()
+
+
+def test_an_added_model_is_used_in_place_under_its_own_title(registry: Registry, tmp_path: Path) -> None:
+    path = tiny_gguf(tmp_path / "some-file.gguf", name="Tiny Chat 1.5")
+    info = registry.add(path)
+    assert (info.name, info.path, info.active) == ("tiny-chat-1.5", str(path), False)
+    assert [model.name for model in registry.list()] == ["extractive", "tiny-chat-1.5"]
+    assert sorted(file.name for file in (tmp_path / "home" / "models").iterdir()) == ["registry.json"]
+
+
+def test_models_of_one_title_get_names_of_their_own(registry: Registry, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    names = [
+        registry.add(tiny_gguf(tmp_path / place, name="Same")).name for place in ("a.gguf", "b.gguf", "other/b.gguf")
+    ]
+    assert names == ["same", "b", "b-2"]
+
+
+def test_no_model_can_take_the_name_of_the_extractive_one(registry: Registry, tmp_path: Path) -> None:
+    assert registry.add(tiny_gguf(tmp_path / "mine.gguf", name="Extractive")).name == "mine"
+
+
+def test_adding_a_model_twice_keeps_its_name(registry: Registry, tmp_path: Path) -> None:
+    path = tiny_gguf(tmp_path / "a.gguf")
+    assert registry.add(path) == registry.add(path)
+    assert len(registry.list()) == 2
+
+
+def test_the_model_in_use_is_remembered_by_the_next_process(registry: Registry, tmp_path: Path) -> None:
+    registry.add(tiny_gguf(tmp_path / "a.gguf"))
+    assert registry.use("tiny").active
+    again = Registry(tmp_path / "home" / "models")
+    assert again.active().name == "tiny"
+    assert [(model.name, model.active) for model in again.list()] == [("extractive", False), ("tiny", True)]
+    again.use("extractive")
+    assert registry.active().name == "extractive"
+
+
+def test_a_gguf_that_lies_in_the_folder_is_listed_and_keeps_its_name_once_used(
+    registry: Registry, models_dir: Path
+) -> None:
+    tiny_gguf(models_dir / "m.gguf", name="Same")
+    assert [model.name for model in registry.list()] == ["extractive", "same"]
+    registry.use("same")
+    tiny_gguf(models_dir / "a.gguf", name="Same")
+    assert registry.active().path == str(models_dir / "m.gguf")
+    assert [model.name for model in registry.list()] == ["extractive", "same", "a"]
+
+
+def test_a_model_whose_file_is_gone_is_listed_and_said_to_be_gone(registry: Registry, tmp_path: Path) -> None:
+    path = tiny_gguf(tmp_path / "a.gguf")
+    registry.use(registry.add(path).name)
+    path.unlink()
+    assert [(model.name, model.active) for model in registry.list()] == [("extractive", False), ("tiny", True)]
+    for call in (registry.active, lambda: registry.use("tiny"), lambda: registry.get("tiny")):
+        with pytest.raises(ModelNotFoundError, match="The file of model 'tiny' is gone") as error:
+            call()
+        assert str(path) in error.value.message
+
+
+def test_a_model_whose_file_was_damaged_is_listed_and_refused_on_use(registry: Registry, tmp_path: Path) -> None:
+    path = tiny_gguf(tmp_path / "a.gguf")
+    registry.add(path)
+    path.write_bytes(b"PK\x03\x04")
+    assert registry.list()[1].name == "tiny"
+    with pytest.raises(NotAModelError, match="is not a GGUF file"):
+        registry.use("tiny")
+
+
+def test_an_unknown_name_says_where_to_find_the_known_ones(registry: Registry) -> None:
+    with pytest.raises(ModelNotFoundError, match="There is no model 'gpt-5'") as error:
+        registry.use("gpt-5")
+    assert "cita models list" in error.value.hint
+
+
+def test_a_file_that_is_no_model_is_not_added(registry: Registry, tmp_path: Path) -> None:
+    path = tmp_path / "archive.gguf"
+    path.write_bytes(b"PK\x03\x04 and so on")
+    with pytest.raises(NotAModelError, match="it begins with b'PK"):
+        registry.add(path)
+    assert len(registry.list()) == 1
+
+
+def test_a_damaged_list_is_an_error_that_says_what_to_do(registry: Registry, models_dir: Path) -> None:
+    (models_dir / "registry.json").write_text('{"active": "x"', encoding="utf-8")
+    with pytest.raises(ModelError, match="cannot be read") as error:
+        registry.list()
+    assert "cita models add" in error.value.hint
+
+
+def test_a_list_that_cannot_be_written_leaves_the_old_one_whole(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.add(tiny_gguf(tmp_path / "a.gguf"))
+    file = tmp_path / "home" / "models" / "registry.json"
+    before = file.read_text(encoding="utf-8")
+
+    def no_space(self: Path, target: object) -> Path:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", no_space)
+        with pytest.raises(ModelError, match="cannot be written: No space left on device"):
+            registry.use("tiny")
+    assert file.read_text(encoding="utf-8") == before
+    assert [path.name for path in file.parent.iterdir()] == ["registry.json"]
+
+
+def test_a_path_with_odd_bytes_comes_back_as_it_was(registry: Registry, tmp_path: Path) -> None:
+    odd = tmp_path / "mod\udc9aelo ñ.gguf"
+    shutil.copy(tiny_gguf(tmp_path / "a.gguf"), odd)
+    registry.use(registry.add(odd).name)
+    assert registry.active().path == str(odd)
+    assert json.loads((tmp_path / "home" / "models" / "registry.json").read_text(encoding="utf-8"))
