@@ -1,14 +1,36 @@
 """open_engine(settings): the one owner of a home, in this process or by its local socket."""
 
+import contextlib
+import importlib.metadata
+import logging
+import os
+import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from errors import EngineError, EngineUnreachableError, FolderError, UsageError, VectorIndexError
 from ingest.types import IndexProgress, IndexReport, Passage, Source, VerifyReport
 from models.types import ModelInfo
 from rag.types import Event, SearchResult
 from settings import Settings
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+    from ingest.embed import Embedder
+    from ingest.vectors import VectorIndex
+    from rag.generate import Generator
+    from rag.retrieve import Retriever
+
+log = logging.getLogger("cita.engine")
+
+VERSION = importlib.metadata.version("cita")
+TRIES = 3  # to take a home's lock or to reach who holds it
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +86,300 @@ class Engine(Protocol):
 def open_engine(settings: Settings) -> Engine:
     """The engine of settings.home: this process's own, or a connection to the process that owns the home.
 
-    Raises EngineUnreachableError if another process holds the home but does not answer.
+    Raises EngineUnreachableError if another process holds the home but does not answer, FolderError if the home
+    cannot be made.
     """
-    raise NotImplementedError
+    _keep_private()
+    _make_home(settings)
+    for _ in range(TRIES):
+        if lock := _take_lock(settings):
+            return _owned(settings, lock)
+        with contextlib.suppress(EngineUnreachableError):  # perhaps its owner is just leaving
+            return remote_engine(settings)
+    return remote_engine(settings)
+
+
+def remote_engine(settings: Settings) -> Engine:
+    import remote
+
+    return remote.connect(settings)
+
+
+def _owned(settings: Settings, lock: "FileLock") -> "LocalEngine":
+    import remote
+
+    engine = LocalEngine(settings)
+    server = remote.start_server(engine, settings)
+    engine.on_close(server.close)
+    engine.on_close(lock.release)
+    return engine
+
+
+def _take_lock(settings: Settings) -> "FileLock | None":
+    """The home's lock; the system lets go of it when this process ends, however it ends."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(settings.index / "engine.lock", timeout=0, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        return None
+    return lock
+
+
+def _make_home(settings: Settings) -> None:
+    try:
+        for folder in (settings.library, settings.models):
+            folder.mkdir(parents=True, exist_ok=True)
+        settings.index.mkdir(exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise FolderError(
+            f"Home {str(settings.home)!r} cannot be made: {error.strerror}.",
+            hint="Choose another with --home or CITA_HOME.",
+        ) from error
+
+
+def _keep_private() -> None:
+    """Switches off what our dependencies would send, before any of them is imported."""
+    os.environ.update(
+        HF_HUB_OFFLINE="1",
+        TRANSFORMERS_OFFLINE="1",
+        HF_HUB_DISABLE_TELEMETRY="1",
+        DO_NOT_TRACK="1",
+        SCARF_NO_ANALYTICS="1",
+        ANONYMIZED_TELEMETRY="False",
+        OTEL_SDK_DISABLED="true",
+        LANGSMITH_TRACING="false",
+        LANGCHAIN_TRACING_V2="false",
+    )
+
+
+class LocalEngine:
+    """The engine in the process that owns the home. What is costly is opened at its first use."""
+
+    def __init__(self, settings: Settings) -> None:
+        from ingest.catalog import Catalog
+        from ingest.isolate import Isolator
+        from models.registry import Registry
+
+        self._settings = settings
+        self._catalog = Catalog(settings.index)
+        self._registry = Registry(settings.models)
+        self._isolator = Isolator(settings.parse)
+        self._at_close: list[Callable[[], None]] = []
+        self._lock = threading.RLock()  # guards what is opened late
+        self._indexing = threading.Lock()
+        self._vectors: VectorIndex | None = None
+        self._generator: Generator | None = None
+
+    # --- folders
+
+    def folders(self) -> list[Path]:
+        return [self._settings.library, *self._catalog.folders()]
+
+    def add_folders(self, folders: Sequence[Path]) -> list[Path]:
+        """Raises FolderError if one does not exist or holds the home itself. One inside another adds nothing."""
+        from ingest.discover import without_nested
+
+        wanted = [self._checked(folder) for folder in folders]
+        kept = without_nested([self._settings.library, *self._catalog.folders(), *wanted])
+        self._catalog.set_folders(folder for folder in kept if folder != self._settings.library)
+        return self.folders()
+
+    def _checked(self, folder: Path) -> Path:
+        folder = folder.expanduser().absolute()
+        if not folder.is_dir():
+            what = "is not a folder" if folder.exists() else "does not exist"
+            raise FolderError(f"{str(folder)!r} {what}.", hint="Check the spelling.")
+        if self._settings.index.is_relative_to(folder):
+            raise FolderError(
+                f"Folder {str(folder)!r} holds Cita's own home.", hint="Add the folders inside it that hold documents."
+            )
+        return folder.resolve()
+
+    def remove_folders(self, folders: Sequence[Path]) -> list[Path]:
+        """What they held is gone from every answer at once. Raises FolderError if one is not in the library."""
+        for folder in folders:
+            folder = folder.expanduser().absolute()
+            known = next((path for path in self._catalog.folders() if path in (folder, folder.resolve())), None)
+            if known is None:
+                raise FolderError(
+                    f"Folder {str(folder)!r} is not one of the added ones.", hint="`cita folders` lists them."
+                )
+            self._catalog.set_folders(path for path in self._catalog.folders() if path != known)
+            self._catalog.remove_folder(str(known))
+        return self.folders()
+
+    # --- index
+
+    def index(self, progress: Callable[[IndexProgress], None] | None = None) -> IndexReport:
+        """Raises EngineError if a run is under way already."""
+        from ingest.pipeline import index_folders
+
+        if not self._indexing.acquire(blocking=False):
+            raise EngineError("The folders are being indexed already.", hint="Wait until that run is done.")
+        try:
+            report = index_folders(
+                self.folders(),
+                self._catalog,
+                self._embedder,
+                self._isolator.parse,
+                self._settings,
+                progress or (lambda _: None),
+            )
+            self._update_chroma()
+        finally:
+            self._indexing.release()
+        return report
+
+    def _update_chroma(self) -> None:
+        from ingest.vectors import ExactIndex, open_vector_index, update_chroma
+
+        if (current := self._current_vectors()).name == "chroma" and current.generation == self._catalog.generation:
+            return
+        self._swap_vectors(ExactIndex(self._catalog))  # nobody may have Chroma's folder open while it changes
+        try:
+            update_chroma(self._settings.index, self._catalog)
+        except VectorIndexError as error:
+            log.warning("%s", error)
+        self._swap_vectors(open_vector_index(self._settings.index, self._catalog))
+
+    def _swap_vectors(self, new: "VectorIndex | None") -> None:
+        with self._lock:
+            old, self._vectors = self._vectors, new
+            if old is not None:
+                old.close()
+
+    def _current_vectors(self) -> "VectorIndex":
+        """The vector index, opened anew when the catalogue has moved on."""
+        from ingest.vectors import open_vector_index
+
+        with self._lock:
+            if self._vectors is None or self._vectors.generation != self._catalog.generation:
+                self._swap_vectors(None)
+                self._vectors = open_vector_index(self._settings.index, self._catalog)
+            return self._vectors
+
+    @cached_property
+    def _embedder(self) -> "Embedder":
+        from ingest.embed import open_embedder
+
+        with self._lock:
+            return open_embedder(self._settings)
+
+    def sources(self) -> list[Source]:
+        return self._catalog.sources()
+
+    def status(self) -> Status:
+        sources = self._catalog.sources()
+        problems = [
+            f"Folder {str(folder)!r} is not there; its documents stay in the index."
+            for folder in self.folders()
+            if not folder.is_dir()
+        ]
+        problems += self._catalog.problems()
+        return Status(
+            home=str(self._settings.home),
+            folders=tuple(map(str, self.folders())),
+            sources=dict(sorted(Counter(source.status for source in sources).items())),
+            passages=self._catalog.count_passages(),
+            embedder=self._catalog.fact("embedder"),
+            vector_index=self._current_vectors().name,
+            model=self._model_name(None),
+            version=VERSION,
+            healthy=not problems,
+            problems=tuple(problems),
+        )
+
+    def verify(self) -> VerifyReport:
+        """Checks the catalogue against itself, the folders against it, and Chroma against it."""
+        from ingest.pipeline import differences
+        from ingest.vectors import chroma_problems
+
+        problems = [
+            *self._catalog.problems(),
+            *differences(self.folders(), self._catalog, self._settings),
+            *chroma_problems(self._current_vectors(), self._catalog),
+        ]
+        return VerifyReport(not problems, tuple(problems))
+
+    # --- ask
+
+    @cached_property
+    def _retriever(self) -> "Retriever":
+        from rag.rerank import LateFeatures
+        from rag.retrieve import Retriever
+
+        return Retriever(self._catalog, self._embedder, self._current_vectors, LateFeatures(), self._settings.retrieve)
+
+    def search(self, question: str, k: int | None = None, within: Sequence[str] = ()) -> SearchResult:
+        started = time.monotonic()
+        hits = self._retriever.retrieve(question, k, within)
+        return SearchResult(question, hits, time.monotonic() - started)
+
+    def ask(
+        self, question: str, k: int | None = None, within: Sequence[str] = (), model: str | None = None
+    ) -> Iterator[Event]:
+        from rag.chain import ask
+
+        if not question.strip():
+            raise UsageError("The question is empty.", hint="Type a question.")
+        generator = self._generator_named(self._model_name(model))
+        return ask(question, self._retriever, generator, self._settings.generate, k, within)
+
+    def _model_name(self, asked: str | None) -> str:
+        return asked or self._settings.generate.model or self._registry.active().name
+
+    def _generator_named(self, name: str) -> "Generator":
+        """One model is kept loaded: the last that answered."""
+        from models.types import EXTRACTIVE
+        from rag.extract import ExtractiveGenerator
+        from rag.generate import LlamaGenerator
+
+        if name == EXTRACTIVE.name:
+            return ExtractiveGenerator(self._catalog, self._embedder)
+        info = self._registry.get(name)
+        with self._lock:
+            if self._generator is None or self._generator.info.path != info.path:
+                if self._generator is not None:
+                    self._generator.close()
+                self._generator = LlamaGenerator(info, self._settings.generate)
+            return self._generator
+
+    def passage(self, id: str) -> Passage:
+        return self._catalog.passage(id)
+
+    def page_image(self, path: str, page: int, quotes: Sequence[str] = (), scale: float = 2.0) -> bytes:
+        source = next((source for source in self._catalog.sources() if source.path == path), None)
+        if source is None:
+            raise UsageError(f"There is no document {path!r} in the index.", hint="`cita list` shows what there is.")
+        return self._isolator.render_page(Path(source.folder) / source.path, page, quotes, scale=scale)
+
+    # --- models
+
+    def models(self) -> list[ModelInfo]:
+        return self._registry.list()
+
+    def add_model(self, path: Path) -> ModelInfo:
+        return self._registry.add(path)
+
+    def use_model(self, name: str) -> ModelInfo:
+        return self._registry.use(name)
+
+    # --- end
+
+    def on_close(self, callback: Callable[[], None]) -> None:
+        self._at_close.append(callback)
+
+    def close(self) -> None:
+        """Ends what was started; the home's lock goes last."""
+        if self._at_close:
+            self._at_close.pop(0)()  # no more requests from other doors
+        with self._lock:
+            if self._generator is not None:
+                self._generator.close()
+            self._swap_vectors(None)
+        self._isolator.close()
+        self._catalog.close()
+        while self._at_close:
+            self._at_close.pop(0)()

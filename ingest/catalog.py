@@ -181,6 +181,14 @@ class Catalog:
             self._collect_vectors(write, self._remove(write, folder, path))
             self._next_generation(write)
 
+    def remove_folder(self, folder: str) -> None:
+        """Removes all sources of a library folder, in one transaction."""
+        with self.transaction() as write:
+            paths = write.execute("SELECT path FROM sources WHERE folder = ?", (folder,)).fetchall()
+            for (path,) in paths:
+                self._collect_vectors(write, self._remove(write, folder, path))
+            self._next_generation(write)
+
     def forget_vectors(self) -> None:
         """Removes all sources, passages and vectors: another embedder makes all of them anew."""
         with self.transaction() as write:

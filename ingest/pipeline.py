@@ -50,6 +50,33 @@ def reader_version(path: Path, settings: Settings) -> str:
     return f"{version} chunk/{chunk.VERSION}/{settings.chunk.tokens}/{settings.chunk.heading_tokens}"
 
 
+def differences(folders: Sequence[Path], catalog: Catalog, settings: Settings) -> list[str]:
+    """How the folders differ from the catalogue by name, size and time, in words; empty when the index is true."""
+    known = {(source.folder, source.path): source for source in catalog.sources()}
+    found: dict[tuple[str, str], Found] = {}
+    problems = []
+    for folder in without_nested(folders):
+        try:
+            listing = discover(folder, leave_out=(settings.index, settings.models))
+        except FolderError as error:
+            problems.append(str(error))
+            found |= {key: _as_found(source) for key, source in known.items() if key[0] == str(folder)}
+            continue
+        found |= {(str(file.folder), file.path): file for file in listing.found}
+    problems += [f"{path} is not in the index yet." for _, path in sorted(found.keys() - known.keys())]
+    problems += [f"{path} is in the index but no longer there." for _, path in sorted(known.keys() - found.keys())]
+    problems += [
+        f"{path} has changed since it was indexed."
+        for (folder, path), file in sorted(found.items())
+        if (source := known.get((folder, path))) and (source.size, source.mtime_ns) != (file.size, file.mtime_ns)
+    ]
+    return problems
+
+
+def _as_found(source: Source) -> Found:
+    return Found(Path(source.folder), source.path, source.size, source.mtime_ns)
+
+
 @dataclass
 class _Run:
     """One index run: its counts, and the verbs of the pipeline on one source each."""

@@ -73,6 +73,10 @@ class ChromaIndex:
             found = self._collection.query(query_embeddings=[query], n_results=k, include=["distances"])
         return [(key, 1.0 - d) for key, d in zip(found["ids"][0], found["distances"][0], strict=True)]
 
+    def keys(self) -> set[str]:
+        with _translated():
+            return set(_all_ids(self._collection))
+
     def close(self) -> None:
         with _translated():
             self._client.close()
@@ -110,6 +114,16 @@ def update_chroma(index: Path, catalog: Catalog) -> None:
             _discard(folder)
             draft.rename(folder)
         _seal(index, generation)
+
+
+def chroma_problems(index: VectorIndex, catalog: Catalog) -> list[str]:
+    """How Chroma differs from the catalogue, in words. The exact index reads the catalogue: it cannot differ."""
+    if not isinstance(index, ChromaIndex):
+        return []
+    there, wanted = index.keys(), catalog.vector_keys()
+    if there == wanted:
+        return []
+    return [f"Chroma lacks {len(wanted - there)} vectors and has {len(there - wanted)} too many. Run `cita index`."]
 
 
 def _make_equal(folder: Path, catalog: Catalog) -> None:

@@ -85,6 +85,9 @@ class ExtractiveGenerator:
         for number, sentence in enumerate(chosen):
             yield f"{' ' if number else ''}{sentence.text} [{sentence.n}]"
 
+    def close(self) -> None:
+        pass
+
     def judge(self, question: str, hits: Sequence[Hit]) -> list[Sentence]:
         """The sentences worth a thought, with their features, best first."""
         terms = self._catalog.question_terms(question)
@@ -139,10 +142,10 @@ _TIME = re.compile(r"\d|\b(?:monday|tuesday|wednesday|thursday|friday|saturday|s
     r"febrero|marzo|abril|mayo|junio|julio|agosto|septiembre|octubre|noviembre|diciembre)\b")  # fmt: skip
 _ASKS = {
     "number": re.compile(r"\bhow (?:many|much|long|old|far|often|big|tall|large)\b|\bcuant[oa]s?\b"
-        r"|\b(?:price|cost|amount|number|phone|precio|importe|numero|telefono)\b"),  # fmt: skip
+        r"|\b(?:price|cost|amount|number|phone|precio|importe|numero|telefono)\b"),
     "time": re.compile(r"\bwhen\b|\bwhat (?:year|date|day|time|month)\b|\bcuando\b|\bque (?:ano|fecha|dia|hora|mes)\b"),
     "name": re.compile(r"\bwho(?:m|se)?\b|\bquien(?:es)?\b|\bwhere\b|\b(?:a|de|en)?donde\b"),
-}  # fmt: skip
+}
 
 
 def kind_asked(question: str) -> str:

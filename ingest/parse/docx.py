@@ -35,9 +35,13 @@ def parser_version() -> str:
 
 def warm() -> None:
     """Imports the libraries, so that a process forked afterwards starts at once."""
-    import docx  # noqa: F401
+    import docx
 
     unstructured_reader.warm()
+    file, sample = io.BytesIO(), docx.Document()
+    sample.add_paragraph("A sentence is read here.")
+    sample.save(file)
+    unstructured_reader.docx_blocks(file.getvalue(), {})
 
 
 def parse(path: Path) -> Document:

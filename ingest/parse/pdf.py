@@ -54,7 +54,6 @@ def parser_version() -> str:
 
 def warm() -> None:
     """Imports the libraries, so that a process forked afterwards starts at once."""
-    import pydantic  # noqa: F401
     import pypdf  # noqa: F401
     import pypdfium2.raw  # noqa: F401
     from PIL import Image, ImageDraw, PngImagePlugin  # noqa: F401
