@@ -1,8 +1,9 @@
 """Parsing in worker processes: one process per document, with limits on time and memory.
 
 A helper process ("zygote") imports the parsers' libraries once and forks a child for each document, so that a
-document costs milliseconds, not the seconds of the imports. Where there is no fork, each document gets a new
-process. Children answer in JSON or PNG over a pipe, never in pickles.
+document costs milliseconds, not the seconds of the imports. There are two helpers, one for the formats whose
+libraries are heavy: the others neither wait for those imports nor pay for forking a large process. Where there is
+no fork, each document gets a new process. Children answer in JSON or PNG over a pipe, never in pickles.
 
 Covered: a parser that hangs, crashes, or asks for too much memory costs its own document and says so; it reads
 with few open files, writes no file, leaves no core, and has no network where the system allows cutting it (Linux
@@ -33,6 +34,7 @@ from typing import IO, Any
 
 import errors
 from errors import CitaError, ParseError, ParserDiedError
+from ingest.parse import is_heavy
 from ingest.parse.tasks import document_adapter
 from ingest.types import Document, Span
 from settings import CODE, Parse
@@ -50,7 +52,7 @@ _RESAVE = "Open it with its program and save it anew, or leave it out."
 class Isolator:
     """Runs parsers in processes of their own. Threads may share it; several documents are then parsed at once.
 
-    `tasks` names the module whose TASKS run in the children and whose warm() runs before the fork. The helper
+    `tasks` names the module whose TASKS run in the children and whose warm() runs before the fork. A helper
     starts when it is first needed, and again after close() or after its death; it ends with this process.
     """
 
@@ -59,7 +61,7 @@ class Isolator:
         self._tasks = tasks
         self._fork = fork
         self._lock = threading.Lock()
-        self._zygote: _Zygote | None = None
+        self._zygotes: dict[bool, _Zygote] = {}
 
     def parse(self, path: Path) -> Document:
         """Raises the parser's ParseErrors, TooLargeError over the size limit, ParserDiedError over the others."""
@@ -97,11 +99,11 @@ class Isolator:
                 raise ParserDiedError(f"The parsers' helper process ended: {error}.", hint=_RESAVE) from error
 
     def close(self) -> None:
-        """Ends the helper and what it still runs."""
+        """Ends the helpers and what they still run."""
         with self._lock:
-            if self._zygote:
-                self._zygote.close()
-            self._zygote = None
+            for zygote in self._zygotes.values():
+                zygote.close()
+            self._zygotes.clear()
 
     def __enter__(self) -> "Isolator":
         return self
@@ -110,13 +112,14 @@ class Isolator:
         self.close()
 
     def _ask(self, request: "_Request") -> tuple[bytes, str]:
+        heavy = is_heavy(Path(request.arguments["path"]))
         with contextlib.ExitStack() as pipes:
             answer, answer_end = _pipe(pipes)
             verdict, verdict_end = _pipe(pipes)
             with self._lock:
-                zygote = self._zygote
+                zygote = self._zygotes.get(heavy)
                 if zygote is None or not zygote.alive():
-                    zygote = self._zygote = _Zygote(self._tasks)
+                    zygote = self._zygotes[heavy] = _Zygote(self._tasks)
                 zygote.send(request, [answer_end.fileno(), verdict_end.fileno()])
             answer_end.close()
             verdict_end.close()
@@ -125,9 +128,6 @@ class Isolator:
             answer.close()  # a child that still writes ends by it
             ended = _read(verdict, late, 1000).decode()
         if not ended:
-            with self._lock:
-                if self._zygote is zygote:
-                    self._zygote = None
             zygote.close()
             raise _ZygoteDiedError(zygote.last_words())
         return read, ended

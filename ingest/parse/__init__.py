@@ -108,6 +108,11 @@ def warm(path: Path) -> None:
         _module(name).parser_version()
 
 
+def is_heavy(path: Path) -> bool:
+    """Whether the parser for such a file, going by the name alone, has libraries that take seconds to import."""
+    return SUFFIXES.get(path.suffix.lower()) in ("html", "docx")
+
+
 def _module(name: str) -> ModuleType:
     return import_module(f"ingest.parse.{name}")
 

@@ -25,6 +25,7 @@ MAX_RATIO = 100
 RATIO_FROM = 1_000_000  # small files compress well without harm
 
 OLE = bytes.fromhex("d0cf11e0a1b11ae1")  # how Office wraps a document that has a password
+TITLE = 0  # the level of the document's title, above headings of level 1
 _RESAVE = "Open it with a word processor and save it anew."
 
 
@@ -57,11 +58,11 @@ def parse(path: Path) -> Document:
         )
     check_archive(data)
     word = _open(data)
-    blocks = unstructured_reader.docx_blocks(data, _kinds(word))
+    title, kinds = _read_styles(word)
+    blocks = unstructured_reader.docx_blocks(data, kinds)
     metadata = _metadata(word)
-    titled = next((p.text for p in word.paragraphs if p.style and p.style.name == "Title" and p.text.strip()), "")
     return Document(
-        title=metadata.get("title") or " ".join(titled.split()) or path.stem,
+        title=metadata.get("title") or title or path.stem,
         media_type=MEDIA_TYPE,
         parser=parser_version(),
         blocks=tuple(blocks),
@@ -118,29 +119,30 @@ def _metadata(word: "Word") -> dict[str, str]:
     return {name: text for name, text in found.items() if text}
 
 
-def _kinds(word: "Word") -> dict[str, int | BlockKind]:
-    """Paragraphs that are headings (with level, from 0) or code by their style, by their text.
+def _read_styles(word: "Word") -> tuple[str, dict[str, int | BlockKind]]:
+    """The title, and by their text the paragraphs whose style makes them headings (a level, from 0) or code.
 
     unstructured takes only styles named "Heading 1" to "Heading 9" for headings; templates with names of their
     own mark headings by an outline level. It takes no style for code.
     """
+    title = ""
     kinds: dict[str, int | BlockKind] = {}
-    known: dict[str, int | BlockKind | None] = {}
+    known: dict[str | None, int | BlockKind | None] = {}
     for paragraph in word.paragraphs:
-        text, style = paragraph.text.strip("\n\r\t \xa0"), paragraph.style
-        if text and style is not None:
-            if style.style_id not in known:
-                known[style.style_id] = _kind_of_style(style)
-            kind = known[style.style_id]
-            if kind is not None:
-                kinds[text] = kind
-    return kinds
+        text, style_id = paragraph.text.strip("\n\r\t \xa0"), paragraph._p.style
+        if style_id not in known:  # paragraph.style searches all styles each time
+            known[style_id] = _kind_of_style(paragraph.style) if paragraph.style is not None else None
+        kind = known[style_id]
+        if text and kind is not None:
+            kinds[text] = kind
+            title = title or (" ".join(text.split()) if kind == TITLE else "")
+    return title, kinds
 
 
 def _kind_of_style(style: "BaseStyle") -> int | BlockKind | None:
     name = (style.name or "").lower()
     if name == "title":
-        return 0
+        return TITLE
     if "code" in name or "preformatted" in name:
         return "code"
     if name.startswith("heading ") and name[8:].isdigit():

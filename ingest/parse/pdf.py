@@ -4,13 +4,13 @@ PDFium (pypdfium2) gives text with places and renders; pypdf gives outline and m
 PDFium is not thread-safe: one document at a time in a process (see ingest/isolate.py).
 """
 
+import contextlib
 import ctypes
 import io
 import logging
 import math
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -53,10 +53,18 @@ def parser_version() -> str:
 
 
 def warm() -> None:
-    """Imports the libraries, so that a process forked afterwards starts at once."""
+    """Imports the libraries and reads a page once, so that a process forked afterwards starts at once."""
     import pypdf  # noqa: F401
-    import pypdfium2.raw  # noqa: F401
+    import pypdfium2
     from PIL import Image, ImageDraw, PngImagePlugin  # noqa: F401
+
+    file = io.BytesIO()
+    with contextlib.closing(pypdfium2.PdfDocument.new()) as pdf:
+        pdf.new_page(100, 100)
+        pdf.save(file)
+    with _open(file.getvalue()) as pdf:
+        _read_page(pdf, 1)
+    _describe(file.getvalue())
 
 
 def parse(path: Path) -> Document:
@@ -115,7 +123,7 @@ def render_page(
     return file.getvalue()
 
 
-@contextmanager
+@contextlib.contextmanager
 def _open(data: bytes) -> Iterator["pypdfium2.PdfDocument"]:
     import pypdfium2
 
