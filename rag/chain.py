@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ingest.analyse import detect_language
 from models.types import EXTRACTIVE
-from rag.cite import cite
+from rag.cite import Cited, Citer
 from rag.generate import Generator, as_runnable
 from rag.prompt import Prompt, fill_prompt
 from rag.retrieve import Retriever, as_langchain
@@ -90,19 +90,20 @@ def _nothing_found(found: Found) -> Iterator[str]:
 
 def _answered(found: Found, write: Callable[[Found], Iterator[str]], model: str) -> Iterator[Event]:
     """Tokens as they are written, then the answer with its citations."""
-    pieces: list[str] = []
+    citer = Citer(found.hits)
     first_token: float | None = None
     for piece in write(found):
         if first_token is None:
             first_token = time.monotonic() - found.asked
-        pieces.append(piece)
-        yield Token(piece)
-    yield Completed(finish("".join(pieces), found, model, first_token))
+        if shown := citer.feed(piece):
+            yield Token(shown)
+    if shown := citer.rest():
+        yield Token(shown)
+    yield Completed(_answer(citer.finish(), found, model, first_token))
 
 
-def finish(draft: str, found: Found, model: str, first_token: float | None, stopped: bool = False) -> Answer:
-    """The answer that a draft is, its citations located and verified. An abstention gets the fixed sentence."""
-    cited = cite(draft, found.hits)
+def _answer(cited: Cited, found: Found, model: str, first_token: float | None) -> Answer:
+    """An abstention gets the fixed sentence of the question's language."""
     timings = Timings(found.seconds, first_token, time.monotonic() - found.asked)
     answer = Answer(
         question=found.question.text,
@@ -113,7 +114,6 @@ def finish(draft: str, found: Found, model: str, first_token: float | None, stop
         model=model,
         timings=timings,
         invented=cited.invented,
-        stopped=stopped,
     )
     if cited.abstained:
         said = ABSTENTION[found.question.language]

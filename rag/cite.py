@@ -9,7 +9,8 @@ from ingest.sentences import sentences
 from rag.types import ABSTENTION, AnswerSentence, Citation, Hit
 from rag.verify import supports
 
-MARK = re.compile(r"\[(\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*)\]")
+_MARK = re.compile(r"[ \t]*\[(\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*)\]")
+_OPEN_MARK = re.compile(r"[ \t]*\[[\d\s,;–-]{0,40}$|[ \t]+$")
 _EXACT_SHARE = 0.6  # of a sentence's terms that a quote must hold to be its quote
 
 
@@ -26,23 +27,92 @@ class Cited:
 
 
 def cite(draft: str, hits: Sequence[Hit]) -> Cited:
-    """Finds for each [n] of the draft the words of passage n (hits[n - 1]) that carry the sentence before it."""
-    if is_abstention(draft):
-        text = MARK.sub("", draft).strip()
-        return Cited(text, (), (AnswerSentence(text, (), True),), 0, True)
-    citations: dict[tuple[str, int, int], Citation] = {}
-    said: list[AnswerSentence] = []
-    answer = []
-    invented = 0
-    for gap, text, numbers in _claims(draft):
-        real = [n for n in dict.fromkeys(numbers) if 1 <= n <= len(hits)]
-        invented += len(set(numbers)) - len(real)
-        used = [_citation(text, hits[n - 1], citations) for n in real]
-        supported = any(citation.supported for citation in used)
-        own = tuple(dict.fromkeys(citation.n for citation in used))
-        said.append(AnswerSentence(text, own, supported))
-        answer.append(gap + text + "".join(f" [{n}]" for n in own))
-    return Cited("".join(answer).strip(), tuple(citations.values()), tuple(said), invented, False)
+    """The citations of a whole draft, in which [n] stands for hits[n - 1]."""
+    citer = Citer(hits)
+    citer.feed(draft)
+    return citer.finish()
+
+
+class Citer:
+    """Reads a draft as it is written, in which [n] stands for hits[n - 1], and gives what may be shown of it: the
+    same text, its citations numbered 1, 2, ... in order of appearance, numbers that name no passage left out.
+
+    Each citation carries the words of its passage that say what the sentence before the mark says.
+    """
+
+    def __init__(self, hits: Sequence[Hit]) -> None:
+        self._hits = hits
+        self._pending = ""  # not shown yet: it may be the beginning of a mark
+        self._plain = ""  # the draft without its marks
+        self._answer = ""
+        self._marks: list[tuple[int, tuple[Citation, ...]]] = []  # where in _plain, and what is cited there
+        self._citations: dict[tuple[str, int, int], Citation] = {}
+        self._invented = 0
+
+    def feed(self, piece: str) -> str:
+        """What to show now that `piece` was written."""
+        self._pending += piece
+        shown = ""
+        while mark := _MARK.search(self._pending):
+            shown += self._say(self._pending[: mark.start()]) + self._cite(mark)
+            self._pending = self._pending[mark.end() :]
+        held_back = _OPEN_MARK.search(self._pending)
+        cut = held_back.start() if held_back else len(self._pending)
+        shown += self._say(self._pending[:cut])
+        self._pending = self._pending[cut:]
+        return shown
+
+    def rest(self) -> str:
+        """What is left to show when the draft has ended."""
+        shown = self._say(self._pending.rstrip())
+        self._pending = ""
+        return shown
+
+    def finish(self) -> Cited:
+        """The draft's answer. An abstention cites nothing."""
+        self.rest()
+        if is_abstention(self._plain):
+            text = self._plain.strip()
+            return Cited(text, (), (AnswerSentence(text, (), True),), 0, True)
+        said = tuple(self._sentence(start, end) for start, end in self._spans())
+        return Cited(self._answer.strip(), tuple(self._citations.values()), said, self._invented, False)
+
+    def _say(self, text: str) -> str:
+        self._plain += text
+        self._answer += text
+        return text
+
+    def _cite(self, mark: re.Match[str]) -> str:
+        numbers = list(dict.fromkeys(_numbers(mark.group(1))))
+        real = [n for n in numbers if 1 <= n <= len(self._hits)]
+        self._invented += len(numbers) - len(real)
+        claim = self._claim()
+        cited = tuple(_citation(claim, self._hits[n - 1], self._citations) for n in real)
+        if cited:
+            self._marks.append((len(self._plain.rstrip()), cited))
+        shown = "".join(f" [{n}]" for n in dict.fromkeys(citation.n for citation in cited))
+        self._answer += shown
+        return shown
+
+    def _claim(self) -> str:
+        """The last sentence so far: what a mark here is about."""
+        spans = self._spans()
+        return self._plain[slice(*spans[-1])] if spans else ""
+
+    def _spans(self) -> list[tuple[int, int]]:
+        """The draft's sentences. A line that ends in a mark ends its sentence."""
+        found = []
+        start = 0
+        ends = [position for position, _ in self._marks if self._plain[position : position + 1] == "\n"]
+        for end in [*ends, len(self._plain)]:
+            found += [(start + a, start + b) for a, b in sentences(self._plain[start:end])]
+            start = end
+        return [(a, b) for a, b in found if any(c.isalnum() for c in self._plain[a:b])]
+
+    def _sentence(self, start: int, end: int) -> AnswerSentence:
+        cited = [citation for position, some in self._marks if start < position <= end for citation in some]
+        numbers = tuple(dict.fromkeys(citation.n for citation in cited))
+        return AnswerSentence(self._plain[start:end], numbers, any(citation.supported for citation in cited))
 
 
 def is_abstention(draft: str) -> bool:
@@ -58,28 +128,6 @@ def locate_quote(quote: str, text: str) -> tuple[int, int] | None:
         return None
     found = re.search(r"\s+".join(map(re.escape, parts)), text)
     return found.span() if found else None
-
-
-def _claims(draft: str) -> list[tuple[str, str, list[int]]]:
-    """(white space before, text, cited numbers) of each sentence. Marks after a full stop belong to what is before."""
-    spans: list[tuple[int, int]] = []
-    for start, end in sentences(draft):
-        lead = re.match(r"(?:\s*\[\d[\d\s,;–-]*\])+[.\s]*", draft[start:end])
-        if lead and spans:
-            spans[-1] = (spans[-1][0], start + lead.end())
-            start += lead.end()
-        if draft[start:end].strip():
-            spans.append((start, end))
-    claims: list[tuple[str, str, list[int]]] = []
-    before = 0
-    for start, end in spans:
-        raw = draft[start:end]
-        text = re.sub(r"\s+([.!?…])", r"\1", MARK.sub("", raw)).strip()
-        gap = re.sub(r"[^\n]+", " ", draft[before:start]) if claims else ""
-        if text.strip(".!?… "):
-            claims.append((gap, text, [n for mark in MARK.findall(raw) for n in _numbers(mark)]))
-        before = end
-    return claims
 
 
 def _numbers(mark: str) -> list[int]:
@@ -127,4 +175,4 @@ def _best_quote(claim: str, hit: Hit) -> tuple[int, int]:
 
 
 def _plain(text: str) -> str:
-    return " ".join(MARK.sub("", text).replace("’", "'").strip(" \t\n\"'“”«».").lower().split())
+    return " ".join(_MARK.sub("", text).replace("’", "'").strip(" \t\n\"'“”«».").lower().split())

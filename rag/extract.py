@@ -82,8 +82,9 @@ class ExtractiveGenerator:
         chosen = choose(self.judge(prompt.question, prompt.hits))
         if not chosen:
             yield ABSTENTION[prompt.language]
+        between = " " if all(sentence.text.endswith((".", "!", "?")) for sentence in chosen) else "\n"
         for number, sentence in enumerate(chosen):
-            yield f"{' ' if number else ''}{sentence.text} [{sentence.n}]"
+            yield f"{between if number else ''}{sentence.text} [{sentence.n}]"
 
     def close(self) -> None:
         pass
@@ -141,8 +142,10 @@ _TIME = re.compile(r"\d|\b(?:monday|tuesday|wednesday|thursday|friday|saturday|s
     r"june|july|august|september|october|november|december|lunes|martes|miercoles|jueves|viernes|sabado|domingo|enero|"
     r"febrero|marzo|abril|mayo|junio|julio|agosto|septiembre|octubre|noviembre|diciembre)\b")  # fmt: skip
 _ASKS = {
-    "number": re.compile(r"\bhow (?:many|much|long|old|far|often|big|tall|large)\b|\bcuant[oa]s?\b"
-        r"|\b(?:price|cost|amount|number|phone|precio|importe|numero|telefono)\b"),
+    "number": re.compile(
+        r"\bhow (?:many|much|long|old|far|often|big|tall|large)\b|\bcuant[oa]s?\b"
+        r"|\b(?:price|cost|amount|number|phone|precio|importe|numero|telefono)\b"
+    ),
     "time": re.compile(r"\bwhen\b|\bwhat (?:year|date|day|time|month)\b|\bcuando\b|\bque (?:ano|fecha|dia|hora|mes)\b"),
     "name": re.compile(r"\bwho(?:m|se)?\b|\bquien(?:es)?\b|\bwhere\b|\b(?:a|de|en)?donde\b"),
 }
