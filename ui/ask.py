@@ -56,8 +56,10 @@ def draw() -> None:
     else:
         conversation = st.container()
     with conversation:
+        place = st.empty()  # emptied at once by the first question, not when its answer is complete
         if not turns:
-            _welcome(sources, ready, texts)
+            with place.container(key="welcome"):
+                _welcome(sources, ready, texts)
         for number, turn in enumerate(turns):
             _draw_turn(engine, number, turn, texts)
 
@@ -98,18 +100,15 @@ def _places(sources: Sequence[Source]) -> list[str]:
 
 
 def _welcome(sources: Sequence[Source], ready: bool, texts: Texts) -> None:
-    with st.container(key="welcome"):
-        heading(
-            texts.ask_title, texts.ask_lead if ready else texts.ask_not_indexed if sources else texts.ask_empty_library
-        )
-        if not ready:
-            if st.button(texts.ask_open_library, type="primary", icon=":material/folder_open:"):
-                st.switch_page(st.Page(guarded(library.draw), url_path="library"))
-            return
-        samples = sample_questions(sources)
-        if samples:
-            st.html(render.block("label", render.span("t", texts.ask_try)))
-            _draw_samples(samples)
+    heading(texts.ask_title, texts.ask_lead if ready else texts.ask_not_indexed if sources else texts.ask_empty_library)
+    if not ready:
+        if st.button(texts.ask_open_library, type="primary", icon=":material/folder_open:"):
+            st.switch_page(st.Page(guarded(library.draw), url_path="library"))
+        return
+    samples = sample_questions(sources)
+    if samples:
+        st.html(render.block("label", render.span("t", texts.ask_try)))
+        _draw_samples(samples)
 
 
 def _draw_samples(samples: Sequence[str]) -> None:

@@ -1,0 +1,394 @@
+"""Each page over the fake engine: what it shows, what it calls, and that hostile text stays text."""
+
+import dataclasses
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from html import escape
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from errors import ModelDiedError
+from ingest.types import IndexProgress, IndexReport
+from rag.types import ABSTENTION, Answer, Citation, Completed, Event, Timings, Token
+from settings import Settings
+from tests.fakes import LEASE, FakeEngine
+from tests.ui.conftest import ROOT, Draw, html
+from ui.engine import get_indexing, use_engine
+from ui.save import save_settings
+from ui.texts import ENGLISH, SPANISH
+
+HOSTILE = '<img src=x onerror=alert(1)>![x](http://evil.example/x.png)[l](http://evil.example)"'
+INERT = "&lt;img src=x onerror=alert(1)&gt;![x](http://evil.example/x.png)[l](http://evil.example)&quot;"
+
+
+def asked(draw: Draw, question: str) -> AppTest:
+    return draw("ask").chat_input(key="question").set_value(question).run()
+
+
+def everything(app: AppTest) -> str:
+    """All that a page sends to the browser, in one text."""
+    return repr([element.proto for element in app.main]) + html(app)
+
+
+# the whole app
+
+
+@pytest.mark.parametrize(("language", "texts"), [("en", ENGLISH), ("es", SPANISH)])
+def test_every_page_speaks_the_language_that_was_set(
+    language: str, texts: object, settings: Settings, engine: FakeEngine, draw: Draw
+) -> None:
+    save_settings(settings, {"app": {"language": language}})
+    for page in ("ask", "library", "models", "settings"):
+        app = draw(page)
+        assert not app.exception
+        assert getattr(texts, f"{page}_title") in html(app)
+
+
+def test_the_app_opens_on_ask_and_says_how_much_it_knows(engine: FakeEngine) -> None:
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=20).run()
+    assert not app.exception
+    assert ENGLISH.ask_title in html(app)
+    assert ENGLISH.documents(1) in html(app)
+    assert ENGLISH.private in html(app)
+
+
+def test_a_setting_that_cannot_be_read_is_shown_with_the_next_step(
+    settings: Settings, engine: FakeEngine, draw: Draw
+) -> None:
+    settings.home.mkdir()
+    settings.file.write_text("not toml", encoding="utf-8")
+    app = draw("settings")
+    assert not app.exception
+    assert "cita\\.toml cannot be read" in app.error[0].value
+
+
+# Ask
+
+
+def test_an_answer_shows_its_citation_with_file_page_section_and_quote(draw: Draw) -> None:
+    app = asked(draw, "What is the notice period?")
+    assert not app.exception
+    shown = html(app)
+    assert '<div class="cita-answer">The notice period is thirty days. <span class="cita-n">1</span></div>' in shown
+    for part in ("lease.pdf", "page 2", "Lease &gt; Ending the lease", "The notice period is thirty days."):
+        assert part in shown
+
+
+def test_opening_a_citation_shows_the_marked_quote_and_the_page(engine: FakeEngine, draw: Draw) -> None:
+    pages: list[tuple[str, int, Sequence[str]]] = []
+    image = engine.page_image
+
+    def page_image(path: str, page: int, quotes: Sequence[str] = (), scale: float = 2.0) -> bytes:
+        pages.append((path, page, quotes))
+        return image(path, page, quotes, scale)
+
+    engine.page_image = page_image  # type: ignore[method-assign]
+    app = asked(draw, "What is the notice period?").button(key="open-0-1").click().run()
+    assert not app.exception
+    assert "<mark>The notice period is thirty days.</mark> The deposit is 1,200 euros." in html(app)
+    assert pages == [("contracts/lease.pdf", 2, ("The notice period is thirty days.",))]
+    assert len(app.get("image")) == 1
+    app.button(key="close").click().run()
+    assert "<mark>" not in html(app)
+
+
+def test_an_abstention_is_shown_as_such_with_what_was_nearest(draw: Draw) -> None:
+    app = asked(draw, "Who won the cup?")
+    assert escape(ABSTENTION["en"]) in html(app)
+    assert "cita-abstained" in html(app)
+    assert not app.error
+    app.button(key="open-0-hit-1").click().run()
+    assert LEASE.text in html(app)
+
+
+def test_turns_stay_in_order_until_a_new_chat(draw: Draw) -> None:
+    app = asked(draw, "What is the notice period?")
+    app.chat_input(key="question").set_value("Who won the cup?").run()
+    shown = html(app)
+    assert shown.index("notice period?") < shown.index("thirty days") < shown.index("Who won")
+    app.button(key="new").click().run()
+    assert "Who won" not in html(app)
+    assert ENGLISH.ask_title in html(app)
+
+
+class Endless(FakeEngine):
+    """Writes two words and then waits until it is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ended = threading.Event()
+
+    def _answer(self, question: str, model: str) -> Iterator[Event]:
+        try:
+            yield Token("Two words")
+            while True:
+                threading.Event().wait(0.02)
+                yield Token("")
+        finally:
+            self.ended.set()
+
+
+def test_stopping_keeps_what_was_written_and_marks_it(settings: Settings) -> None:
+    engine = Endless()
+    use_engine(engine, settings.home)
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=20).run()
+    with pytest.raises(RuntimeError, match="timed out"):  # which stops the script, as the browser does
+        app.chat_input(key="question").set_value("What is the notice period?").run(timeout=1)
+    assert engine.ended.wait(5)
+    again = AppTest.from_file(str(ROOT / "app.py"), default_timeout=20)
+    again.session_state["turns"] = app.session_state["turns"]
+    app = again.run()
+    assert '<div class="cita-answer">Two words</div>' in html(app)
+    assert ENGLISH.ask_stopped in html(app)
+    use_engine(None, None)
+
+
+def test_an_answer_that_the_engine_calls_stopped_is_marked(engine: FakeEngine, draw: Draw) -> None:
+    def stopped(question: str, model: str) -> Iterator[Event]:
+        yield Token("Two words")
+        yield Completed(Answer(question, "Two words", False, (), (), model, Timings(0, 0, 0), stopped=True))
+
+    engine._answer = stopped  # type: ignore[method-assign]
+    assert ENGLISH.ask_stopped in html(asked(draw, "What is the notice period?"))
+
+
+def test_a_model_that_dies_is_a_notice_with_the_next_step(engine: FakeEngine, draw: Draw) -> None:
+    def dying(question: str, model: str) -> Iterator[Event]:
+        yield Token("The")
+        raise ModelDiedError("The model ended.", hint="Choose another.")
+
+    engine._answer = dying  # type: ignore[method-assign]
+    app = asked(draw, "What is the notice period?")
+    assert not app.exception
+    assert "The model ended" in app.error[0].value
+    assert "Choose another" in app.error[0].value
+
+
+def test_a_question_is_kept_to_the_chosen_sources_and_passages(engine: FakeEngine, draw: Draw) -> None:
+    calls: list[tuple[str, int | None, Sequence[str]]] = []
+    search = engine.search
+
+    def recorded(question: str, k: int | None = None, within: Sequence[str] = ()) -> object:
+        calls.append((question, k, within))
+        return search(question, k, within)
+
+    engine.search = recorded  # type: ignore[assignment,method-assign]
+    app = draw("ask")
+    assert app.multiselect(key="within").options == ["contracts", "contracts/lease.pdf"]
+    app.multiselect(key="within").set_value(["contracts"])
+    app.slider(key="k").set_value(3)
+    app.chat_input(key="question").set_value("notice?").run()
+    assert calls == [("notice?", 3, ("contracts",))]
+
+
+def test_an_unsupported_citation_is_marked_and_not_hidden(engine: FakeEngine, draw: Draw) -> None:
+    def doubtful(question: str, model: str) -> Iterator[Event]:
+        citation = Citation(1, LEASE.id, LEASE.path, 2, "", "thirty days", 0, 11, supported=False)
+        yield Completed(
+            Answer(question, "Ninety. [1]", False, (citation,), (), model, Timings(0, 0, 0), invented=2)
+        )  # fmt: skip
+
+    engine._answer = doubtful  # type: ignore[method-assign]
+    shown = html(asked(draw, "What is the notice period?"))
+    assert ENGLISH.ask_unsupported in shown
+    assert "thirty days" in shown
+    assert ENGLISH.ask_invented.format(n=2) in shown
+
+
+def test_samples_are_offered_while_the_library_holds_them(engine: FakeEngine, draw: Draw) -> None:
+    assert not [button for button in draw("ask").button if (button.key or "").startswith("sample-")]
+    sample = dataclasses.replace(engine.sources()[0], path="home/rental-contract.pdf")
+    engine.sources = lambda: [sample]  # type: ignore[method-assign]
+    app = draw("ask").button(key="sample-0").click().run()
+    assert "How much is the deposit for the flat?" in html(app)
+    assert escape(ABSTENTION["en"]) in html(app)
+
+
+@pytest.mark.parametrize(("sources", "lead"), [(0, "ask_empty_library"), (1, "ask_not_indexed")])
+def test_without_documents_the_page_says_where_to_begin(
+    sources: int, lead: str, engine: FakeEngine, draw: Draw
+) -> None:
+    kept = engine.sources()[1:][:sources]
+    engine.sources = lambda: kept  # type: ignore[method-assign]
+    app = draw("ask")
+    assert getattr(ENGLISH, lead) in html(app)
+    assert app.chat_input(key="question").disabled
+
+
+def test_hostile_answers_quotes_and_names_are_shown_as_text(engine: FakeEngine, draw: Draw) -> None:
+    passage = dataclasses.replace(LEASE, path=f"{HOSTILE}.txt", text=HOSTILE, headings=(HOSTILE,), page=None)
+
+    def hostile(question: str, model: str) -> Iterator[Event]:
+        yield Token(HOSTILE)
+        citation = Citation(1, passage.id, passage.path, None, HOSTILE, HOSTILE, 0, len(HOSTILE), True)
+        yield Completed(Answer(question, f"{HOSTILE} [1]", False, (citation,), (), HOSTILE, Timings(0, 0, 0)))
+
+    engine._answer = hostile  # type: ignore[method-assign]
+    engine.passage = lambda id: passage  # type: ignore[method-assign]
+    app = asked(draw, f"notice {HOSTILE}").button(key="open-0-1").click().run()
+    assert not app.exception
+    shown = html(app)
+    assert shown.count(INERT) > 5
+    assert "<img" not in shown
+    assert not [element for element in app.markdown if "evil" in element.value]
+    assert not app.get("image")
+
+
+# Library
+
+
+def test_every_file_is_listed_with_its_status_and_reason_failed_first(draw: Draw) -> None:
+    app = draw("library")
+    rows = app.dataframe[0].value
+    assert list(rows[ENGLISH.library_column_file]) == ["broken.pdf", "contracts/lease.pdf"]
+    assert list(rows[ENGLISH.library_column_reason]) == ["Not a PDF.", ""]
+    assert [list(status) for status in rows[ENGLISH.library_column_status]] == [["Failed"], ["Indexed"]]
+
+
+def test_files_are_filtered_by_kind_and_name(draw: Draw) -> None:
+    app = draw("library")
+    app.button_group(key="kind").set_value("bad").run()
+    assert list(app.dataframe[0].value[ENGLISH.library_column_file]) == ["broken.pdf"]
+    app.button_group(key="kind").set_value("all").run()
+    app.text_input(key="find").set_value("LEASE").run()
+    assert list(app.dataframe[0].value[ENGLISH.library_column_file]) == ["contracts/lease.pdf"]
+    app.text_input(key="find").set_value("nothing").run()
+    assert ENGLISH.library_none_match in html(app)
+
+
+def test_a_dropped_file_is_kept_under_a_safe_name_and_indexed(settings: Settings, draw: Draw) -> None:
+    app = draw("library")
+    app.file_uploader[0].set_value([("../../evil.txt", b"hello", "text/plain")]).run()
+    get_indexing().wait(5)
+    app.run()
+    assert not app.exception
+    assert [path.name for path in settings.library.iterdir()] == ["evil.txt"]
+    assert get_indexing().report is not None
+    assert "added to your library" in app.success[0].value
+    assert not app.file_uploader[0].value
+
+
+def test_indexing_shows_where_it_stands_and_then_what_it_did(settings: Settings) -> None:
+    go = threading.Event()
+
+    class Slow(FakeEngine):
+        def index(self, progress: Callable[[IndexProgress], None] | None = None) -> IndexReport:
+            assert progress
+            progress(IndexProgress(4, 1, HOSTILE, 10, 62.0, 90.0))
+            go.wait(20)
+            return super().index()
+
+    use_engine(Slow(), settings.home)
+    app = AppTest.from_function(_library, default_timeout=20).run()
+    app.button(key="index").click().run()
+    [bar] = app.get("progress")
+    assert "1 of 4 files" in bar.proto.text
+    assert "62 passages/s" in bar.proto.text
+    assert "1 min 30 s left" in bar.proto.text
+    assert "![" not in bar.proto.text
+    go.set()
+    get_indexing().wait(5)
+    app.run()
+    assert "1 failed" in app.warning[0].value
+    use_engine(None, None)
+
+
+def _library() -> None:
+    from ui import library
+
+    library.draw()
+
+
+def test_a_folder_is_added_and_removed(tmp_path: Path, engine: FakeEngine, draw: Draw) -> None:
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    app = draw("library")
+    app.text_input(key="folder").set_value(str(folder))
+    _submit(app, ENGLISH.library_folder_add)
+    assert folder in engine.folders()
+    assert str(folder) in html(app)
+    get_indexing().wait(5)
+    app.run().button(key=f"remove-{folder}").click().run()
+    assert folder not in engine.folders()
+
+
+def test_a_folder_that_is_not_there_is_a_notice_and_the_page_stays(draw: Draw) -> None:
+    app = draw("library")
+    app.text_input(key="folder").set_value("/no/such/folder")
+    _submit(app, ENGLISH.library_folder_add)
+    assert not app.exception
+    assert "does not exist" in app.error[0].value
+    assert "Check the spelling" in app.error[0].value
+
+
+def _submit(app: AppTest, label: str) -> AppTest:
+    return next(button for button in app.button if button.label == label).click().run()
+
+
+# Models
+
+
+def test_a_model_is_added_by_its_path_and_chosen(tmp_path: Path, engine: FakeEngine, draw: Draw) -> None:
+    file = tmp_path / "tiny.gguf"
+    file.write_bytes(b"GGUF")
+    app = draw("models")
+    assert ENGLISH.models_now in html(app)
+    app.text_input(key="gguf").set_value(str(file))
+    _submit(app, ENGLISH.models_add_button)
+    assert not app.exception
+    assert "tiny" in app.success[0].value
+    app.button(key="use-tiny").click().run()
+    assert engine.used == "tiny"
+    assert "use-tiny" not in [button.key for button in app.button]
+
+
+def test_a_model_that_is_not_there_is_a_notice_with_the_next_step(draw: Draw) -> None:
+    app = draw("models")
+    app.text_input(key="gguf").set_value("/no/such.gguf")
+    _submit(app, ENGLISH.models_add_button)
+    assert not app.exception
+    assert "Check the path" in app.error[0].value
+
+
+# Settings
+
+
+def test_a_changed_setting_is_saved_and_only_that_one(settings: Settings, draw: Draw) -> None:
+    app = draw("settings")
+    app.button_group(key="language").set_value("es")
+    next(box for box in app.number_input if box.label == ENGLISH.settings_k).set_value(5)
+    _submit(app, ENGLISH.settings_save)
+    assert not app.exception
+    assert settings.file.read_text(encoding="utf-8").split() == [
+        "[app]",
+        "language",
+        "=",
+        '"es"',
+        "[retrieve]",
+        "k",
+        "=",
+        "5",
+    ]
+    assert SPANISH.settings_title in html(app)
+    assert app.success[0].value == SPANISH.settings_saved
+
+
+def test_settings_show_where_things_are_and_every_value(settings: Settings, draw: Draw) -> None:
+    shown = html(draw("settings"))
+    for value in (str(settings.file), str(settings.library), str(settings.index), "retrieve.k", "all-MiniLM-L6-v2"):
+        assert value in shown
+
+
+def test_values_fixed_by_the_environment_are_named(monkeypatch: pytest.MonkeyPatch, draw: Draw) -> None:
+    monkeypatch.setenv("CITA_RETRIEVE__K", "4")
+    assert "CITA" in draw("settings").caption[0].value
+
+
+def test_problems_of_the_index_are_shown(engine: FakeEngine, draw: Draw) -> None:
+    status = dataclasses.replace(engine.status(), healthy=False, problems=("The index is old.",))
+    engine.status = lambda: status  # type: ignore[method-assign]
+    app = draw("settings")
+    assert "The index is old" in app.warning[0].value
+    assert not app.success
