@@ -31,8 +31,8 @@ def run_app(settings: Settings, port: int | None = None) -> None:
         try:
             _serve(settings, listener)
         finally:
-            use_engine(None, None)
             engine.close()
+            use_engine(None, None)
     finally:
         listener.close()
 

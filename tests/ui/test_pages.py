@@ -2,6 +2,7 @@
 
 import dataclasses
 import threading
+import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from pathlib import Path
@@ -226,7 +227,7 @@ def test_hostile_answers_quotes_and_names_are_shown_as_text(engine: FakeEngine, 
         yield Completed(Answer(question, f"{HOSTILE} [1]", False, (citation,), (), HOSTILE, Timings(0, 0, 0)))
 
     engine._answer = hostile  # type: ignore[method-assign]
-    engine.passage = lambda id: passage  # type: ignore[method-assign]
+    engine.passage = lambda _: passage  # type: ignore[method-assign]
     app = asked(draw, f"notice {HOSTILE}").button(key="open-0-1").click().run()
     assert not app.exception
     shown = html(app)
@@ -361,16 +362,10 @@ def test_a_changed_setting_is_saved_and_only_that_one(settings: Settings, draw: 
     next(box for box in app.number_input if box.label == ENGLISH.settings_k).set_value(5)
     _submit(app, ENGLISH.settings_save)
     assert not app.exception
-    assert settings.file.read_text(encoding="utf-8").split() == [
-        "[app]",
-        "language",
-        "=",
-        '"es"',
-        "[retrieve]",
-        "k",
-        "=",
-        "5",
-    ]
+    assert tomllib.loads(settings.file.read_text(encoding="utf-8")) == {
+        "app": {"language": "es"},
+        "retrieve": {"k": 5},
+    }
     assert SPANISH.settings_title in html(app)
     assert app.success[0].value == SPANISH.settings_saved
 
