@@ -4,7 +4,8 @@ The scripted model has one block of zeros, so a token's prediction depends on th
 predicts the first piece of `says`, each piece the next one, and the last piece the end of the turn.
 """
 
-import ctypes
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,24 +47,33 @@ def tiny_gguf(
     add_bos: bool = True,
     context: int = 8192,
     endless: bool = False,
+    certainty: float = 5.0,
     width: int = 64,
     blocks: int = 1,
 ) -> Path:
     """Writes a llama model that answers `says` to every prompt, and returns `path`.
 
-    `says` is a text, or the pieces to say one token each (a bytes piece is a single raw byte token); the pieces are
-    distinct. The last of `special_tokens` ends a turn ('</s>' if there is none). `endless` starts over instead of
-    ending. `width` 1024 and `blocks` 2 make a model of 75 MB that takes seconds over a long prompt.
+    `says` is a text, or the pieces to say one token each (a bytes piece is a single raw byte token, one that is among
+    `special_tokens` that token); the pieces are distinct. The last of `special_tokens` ends a turn ('</s>' if there is
+    none). `endless` starts over instead of ending. A `certainty` of 0.25 leaves a choice at high temperatures, at 0
+    none. `width` 1024 and `blocks` 2 make a model of 75 MB that takes seconds over a long prompt.
     """
     pieces = _pieces(says) if isinstance(says, str) else list(says)
-    words = [piece for piece in pieces if isinstance(piece, str)]
+    words = [piece for piece in pieces if isinstance(piece, str) and piece not in special_tokens]
     specials = ["<unk>", "<s>", "</s>"]
     tokens = specials + [f"<0x{byte:02X}>" for byte in range(256)] + list(special_tokens)
     types = [UNKNOWN, CONTROL, CONTROL] + [BYTE] * 256 + [CONTROL] * len(special_tokens) + [NORMAL] * len(words)
     first_word = len(tokens)
     tokens += [word.replace(" ", "\u2581") for word in words]
     eos = first_word - 1 if special_tokens else 2
-    script = [first_word + words.index(piece) if isinstance(piece, str) else 3 + piece[0] for piece in pieces]
+
+    def token_of(piece: str | bytes) -> int:
+        if isinstance(piece, bytes):
+            return 3 + piece[0]
+        return tokens.index(piece) if piece in special_tokens else first_word + words.index(piece)
+
+    script = [token_of(piece) for piece in pieces]
+    following = [*script[1:], script[0] if endless else eos]
 
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_name(name)
@@ -89,7 +99,7 @@ def tiny_gguf(
     writer.add_add_space_prefix(False)
     if template is not None:
         writer.add_chat_template(template)
-    _add_scripted_tensors(writer, script, script[0] if endless else eos, len(tokens), width, blocks)
+    _add_scripted_tensors(writer, script, following, certainty, len(tokens), width, blocks)
     return _write(writer, path)
 
 
@@ -109,13 +119,14 @@ def header_gguf(path: Path, architecture: str, tokens: Sequence[str] = (), **met
 
 
 def quantise(source: Path, target: Path, file_type: int = int(gguf.LlamaFileType.MOSTLY_Q8_0)) -> Path:
-    """Quantises `source` with llama.cpp's own quantiser."""
-    import llama_cpp
-
-    parameters = llama_cpp.llama_model_quantize_default_params()
-    parameters.ftype = file_type
-    code = llama_cpp.llama_model_quantize(str(source).encode(), str(target).encode(), ctypes.byref(parameters))
-    assert code == 0, f"llama_model_quantize returned {code}"
+    """Quantises `source` with llama.cpp's own quantiser, in a process of its own as it prints what it does."""
+    code = """
+import ctypes, sys, llama_cpp
+parameters = llama_cpp.llama_model_quantize_default_params()
+parameters.ftype = int(sys.argv[3])
+sys.exit(llama_cpp.llama_model_quantize(sys.argv[1].encode(), sys.argv[2].encode(), ctypes.byref(parameters)))
+"""
+    subprocess.run([sys.executable, "-c", code, source, target, str(file_type)], check=True, capture_output=True)
     return target
 
 
@@ -134,16 +145,22 @@ def _pieces(text: str) -> list[str]:
 
 
 def _add_scripted_tensors(
-    writer: gguf.GGUFWriter, script: Sequence[int], last: int, vocabulary: int, width: int, blocks: int
+    writer: gguf.GGUFWriter,
+    script: Sequence[int],
+    following: Sequence[int],
+    certainty: float,
+    vocabulary: int,
+    width: int,
+    blocks: int,
 ) -> None:
     assert len(script) < width, f"{len(script)} pieces need a width over {len(script)}, not {width}"
     embeddings = np.zeros((vocabulary, width), dtype=np.float16)
     output = np.zeros((vocabulary, width), dtype=np.float16)
     embeddings[:, 0] = 1  # whatever a prompt ends in
-    output[script[0], 0] = 5
-    for state, (token, following) in enumerate(zip(script, [*script[1:], last], strict=True), start=1):
+    output[script[0], 0] = certainty
+    for state, (token, next_token) in enumerate(zip(script, following, strict=True), start=1):
         embeddings[token] = np.eye(width)[state]
-        output[following, state] = 5
+        output[next_token, state] = certainty
 
     def zeros(rows: int, columns: int) -> np.ndarray[Any, np.dtype[np.float16]]:
         return np.zeros((rows, columns), dtype=np.float16)

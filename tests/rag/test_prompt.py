@@ -243,15 +243,15 @@ def test_a_mark_hidden_by_invisible_characters_is_removed() -> None:
 
 
 @cache
-def pieces() -> st.SearchStrategy[str]:
-    marks = [mark for name in RENDERED for mark in load_family(name).marks] + [
-        "</passage>",
-        "<passage>",
-        "[1]",
-        "\u200b",
-    ]
-    parts = [part for mark in marks for part in (mark, mark[: len(mark) // 2], mark[len(mark) // 2 :])]
-    return st.lists(st.one_of(st.sampled_from(parts), st.text(max_size=3)), max_size=30).map("".join)
+def texts_of_marks(family: str) -> st.SearchStrategy[str]:
+    """Texts made of a family's marks and our delimiters, whole, in halves, and in one another's middle."""
+    marks = [*load_family(family).marks, "<|secret|>", "</passage>", "<passage>"]
+    halves = [half for mark in marks for half in (mark[: len(mark) // 2], mark[len(mark) // 2 :])]
+    part = st.sampled_from([*marks, *halves, "[1]", "\u200b"])
+    nested = st.builds(
+        lambda mark, part: mark[: len(mark) // 2] + part + mark[len(mark) // 2 :], st.sampled_from(marks), part
+    )
+    return st.lists(st.one_of(part, nested, st.text(max_size=3)), max_size=10).map("".join)
 
 
 @settings(max_examples=300, deadline=None)
@@ -260,7 +260,7 @@ def test_no_text_whatever_puts_a_mark_into_a_prompt(data: st.DataObject, family:
     name = next(name for name in TEMPLATES if name.partition(" ")[0] == family)
     info = model(name, special_tokens=("<|secret|>",))
     template = load_family(family)
-    text, title, question = (data.draw(pieces()) for _ in range(3))
+    text, title, question = (data.draw(texts_of_marks(family)) for _ in range(3))
     evil = fill(info, hit(text, headings=(title,)), question=question).text
     clean = fill(info, hit("", headings=()), question="").text
     for mark in (*template.marks, "<|secret|>"):
@@ -269,11 +269,14 @@ def test_no_text_whatever_puts_a_mark_into_a_prompt(data: st.DataObject, family:
 
 
 @settings(max_examples=100, deadline=None)
-@given(sizes=st.lists(st.integers(1, 60), min_size=1, max_size=12), context=st.integers(200, 900))
-def test_a_prompt_is_never_over_budget_and_never_leaves_out_what_would_fit(sizes: list[int], context: int) -> None:
+@given(sizes=st.lists(st.integers(1, 60), min_size=1, max_size=12), data=st.data())
+def test_a_prompt_is_never_over_budget_and_never_leaves_out_what_would_fit(
+    sizes: list[int], data: st.DataObject
+) -> None:
     info = model("chatml")
     hits = [hit("word " * size, rank) for rank, size in enumerate(sizes, start=1)]
     sizes_of = [words(fill(info, *hits[:count]).text) for count in range(1, len(hits) + 1)]
+    context = 100 + data.draw(st.sampled_from(sizes_of)) + data.draw(st.integers(-1, 1))
     fitting = sum(size <= context - 100 for size in sizes_of)
     if not fitting:
         with pytest.raises(ModelError, match="Not one passage fits"):
