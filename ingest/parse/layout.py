@@ -118,28 +118,47 @@ def blocks(pages: Sequence[Page], outline: Iterable[OutlineEntry] = ()) -> list[
 
 
 def drop_running_lines(pages: Sequence[Page]) -> list[Page]:
-    """Pages without the lines at top or bottom that repeat on most pages, digits aside (heads, page numbers)."""
+    """Pages without running heads and feet: lines near the top or bottom that repeat on most pages, digits aside,
+    or that begin or end with the page's number. A document that is nothing else is left as it is.
+    """
     if len(pages) < 3:
         return list(pages)
-    keys = [_running_keys(page) for page in pages]
-    seen = Counter(key for of_page in keys for key in set(of_page.values()))
-    running = {key for key, count in seen.items() if count >= max(3, RUNNING_SHARE * len(pages))}
-    return [
-        replace(page, lines=tuple(line for at, line in enumerate(page.lines) if of_page.get(at) not in running))
-        for page, of_page in zip(pages, keys, strict=True)
+    enough = max(3, RUNNING_SHARE * len(pages))
+    edges = [_edge_lines(page) for page in pages]
+    repeats = Counter(text for edge in edges for text in {_NUMERALS.sub("#", line) for line in edge.values()})
+    offsets = Counter(
+        offset
+        for page, edge in zip(pages, edges, strict=True)
+        for offset in {number - page.number for line in edge.values() for number in _page_numbers(line)}
+    )
+    numbering = {offset for offset, count in offsets.most_common(1) if count >= enough}
+
+    def runs(page: Page, line: str) -> bool:
+        numbered = any(number - page.number in numbering for number in _page_numbers(line))
+        return numbered or repeats[_NUMERALS.sub("#", line)] >= enough
+
+    kept = [
+        replace(
+            page, lines=tuple(line for at, line in enumerate(page.lines) if not (at in edge and runs(page, edge[at])))
+        )
+        for page, edge in zip(pages, edges, strict=True)
     ]
+    return kept if any(page.lines for page in kept) else list(pages)
 
 
-def _running_keys(page: Page) -> dict[int, str]:
-    """What each line near the page's top or bottom has in common with its like on other pages, by its position.
-
-    Near is the outermost zone of the page, or the two lines at either end of the text.
-    """
+def _edge_lines(page: Page) -> dict[int, str]:
+    """The texts, by position, of the two highest and two lowest lines and of the page's outermost zones."""
     lines = page.lines
     order = sorted(range(len(lines)), key=lambda at: lines[at].bottom)
     zone = RUNNING_ZONE * page.height
     near = {at for at in order if lines[at].top < zone or lines[at].bottom > page.height - zone}
-    return {at: _NUMERALS.sub("#", lines[at].text.strip()) for at in near.union(order[:2], order[-2:])}
+    return {at: lines[at].text.strip() for at in near.union(order[:2], order[-2:])}
+
+
+def _page_numbers(line: str) -> list[int]:
+    """What could be a page's number: a short number at either end of a short line."""
+    words = line.split()
+    return [int(word) for word in {*words[:1], *words[-1:]} if len(line) <= 80 and word.isdecimal() and len(word) <= 4]
 
 
 def _join_baselines(lines: Iterable[Line]) -> tuple[Line, ...]:
@@ -423,18 +442,21 @@ def _with_headings(pieces: Sequence[_Piece], style: _Style) -> Iterator[Block]:
     title = next((piece for piece in pieces if piece.kind == "heading"), None)
     if title is not None and not (title.page == 1 and title.look[0] > style.size and levels[id(title)] == 1):
         title = None
-    path: list[tuple[int, str]] = []
+    lasting = {piece.look for piece in pieces if piece.kind == "heading" and (piece.page > 1 or piece.level)}
+    path: list[tuple[int, _Piece]] = []
     for piece in pieces:
         if not piece.text.strip():
             continue
         kind: BlockKind = "title" if piece is title else piece.kind
+        # What only page 1 shows is a cover's lettering: it heads nothing beyond, but for the title.
+        path = [entry for entry in path if entry[1].page == piece.page or entry[0] == 0 or entry[1].look in lasting]
+        level = 0 if piece is title else levels.get(id(piece), 0)
         if piece.kind == "heading":
-            level = 0 if piece is title else levels[id(piece)]
             path = [entry for entry in path if entry[0] < level]
         span = Span(piece.page, piece.lines[0].start, piece.lines[-1].end)
-        yield Block(kind, piece.text, piece.page, tuple(text for _, text in path), span)
+        yield Block(kind, piece.text, piece.page, tuple(above.text for _, above in path), span)
         if piece.kind == "heading":
-            path.append((level, piece.text))
+            path.append((level, piece))
 
 
 def _levels(pieces: Sequence[_Piece]) -> dict[int, int]:

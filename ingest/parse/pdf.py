@@ -74,22 +74,21 @@ def parse(path: Path) -> Document:
     it is damaged.
     """
     data = path.read_bytes()
+    metadata, outline = _describe(data)
     with _open(data) as pdf:
-        raw_pages = [_read_page(pdf, number) for number in range(1, len(pdf) + 1)]
-        has_text = any(page.lines for page in raw_pages)
-        if not has_text and (drawn := sum(_is_drawn_on(pdf, number) for number in range(1, len(pdf) + 1))):
+        pages = [_read_page(pdf, number) for number in range(1, len(pdf) + 1)]
+        found = blocks(pages, outline)
+        if not found and (drawn := sum(_is_drawn_on(pdf, number) for number in range(1, len(pdf) + 1))):
             raise NeedsOcrError(
                 f"The file has no text that can be read: {drawn} of its {len(pdf)} pages are pictures or drawings.",
                 hint="Run it through text recognition (OCR) and add the result.",
             )
-    metadata, outline = _describe(data)
-    found = blocks(raw_pages, outline)
     return Document(
         title=_title(metadata, found, path),
         media_type=MEDIA_TYPE,
         parser=parser_version(),
         blocks=tuple(found),
-        pages=len(raw_pages),
+        pages=len(pages),
         metadata=metadata,
     )
 
