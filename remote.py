@@ -19,7 +19,6 @@ other programs of the same user, who can read the same files anyway.
 """
 
 import hmac
-import importlib.metadata
 import inspect
 import json
 import logging
@@ -43,7 +42,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from pydantic import Base64Bytes, BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 
 import errors
-from engine import Engine, Status
+from engine import VERSION, Engine, Status
 from errors import CitaError, EngineError, EngineUnreachableError, UsageError
 from ingest.types import IndexProgress, IndexReport, Passage, Source, VerifyReport
 from models.types import ModelInfo
@@ -76,13 +75,13 @@ def start_server(engine: Engine, settings: Settings) -> "EngineServer":
     return EngineServer(engine, settings)
 
 
-def connect(settings: Settings, patience: float = 1.0) -> "RemoteEngine":
-    """The engine that another process has open for this home.
+def connect(settings: Settings, patience: float = 1.0, reopen: Callable[[], Engine] | None = None) -> "RemoteEngine":
+    """The engine that another process has open for this home; `reopen` as in RemoteEngine.
 
     Waits up to `patience` seconds for an owner that is just starting. Raises EngineUnreachableError if none answers,
     EngineError if it is another version of Cita.
     """
-    remote = RemoteEngine(settings)
+    remote = RemoteEngine(settings, reopen)
     until = time.monotonic() + patience
     while True:
         try:
@@ -106,7 +105,7 @@ class Contact:
 
     def request(self, method: str, arguments: dict[str, Any]) -> bytes:
         """A request's line. Raises UsageError if it is longer than the owner takes."""
-        request = {"version": _version(), "token": self.token, "method": method, "arguments": arguments}
+        request = {"version": VERSION, "token": self.token, "method": method, "arguments": arguments}
         line = json.dumps(request).encode() + b"\n"
         if len(line) > MAX_REQUEST:
             raise UsageError(f"The request is {len(line)} bytes long; at most {MAX_REQUEST} are taken.")
@@ -123,11 +122,6 @@ def _write_private(path: Path, text: str) -> None:
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
     temporary.replace(path)
-
-
-@cache
-def _version() -> str:
-    return importlib.metadata.version("cita")
 
 
 class _Coding:
@@ -212,17 +206,16 @@ class EngineServer:
             folder.chmod(0o700)
 
     def _listen(self, engine: Engine, token: str) -> tuple["_Server", Contact]:
-        version = _version()
         for path in self._socket_paths():
             with suppress(OSError):  # no AF_UNIX on this file system: the next place
                 path.unlink(missing_ok=True)  # left by a crash: whoever holds the lock may take it away
                 server = _Server(socket.AF_UNIX, str(path), engine, token)
-                return server, Contact(version, token, socket=str(path) if self._temporary else path.name)
+                return server, Contact(VERSION, token, socket=str(path) if self._temporary else path.name)
         try:
             server = _Server(socket.AF_INET, ("127.0.0.1", 0), engine, token)
         except OSError as error:
             raise EngineError(f"Cita cannot listen on this machine: {error}.") from error
-        return server, Contact(version, token, port=server.server_address[1])
+        return server, Contact(VERSION, token, port=server.server_address[1])
 
     def _socket_paths(self) -> Iterator[Path]:
         if not hasattr(socket, "AF_UNIX"):
@@ -333,9 +326,9 @@ class _Handler(socketserver.StreamRequestHandler):
             raise EngineError("The request is not one that Cita makes.") from error
         if not hmac.compare_digest(token.encode(errors="replace"), self.server.token.encode()):
             raise EngineError("The request does not carry this home's token.", hint="Try again.")
-        if version != _version():
+        if version != VERSION:
             raise EngineError(
-                f"This home is open in Cita {_version()}; this is Cita {version}.",
+                f"This home is open in Cita {VERSION}; this is Cita {version}.",
                 hint="Close the other one and try again.",
             )
         if method != _HELLO and method not in METHODS:
@@ -373,13 +366,17 @@ class _Handler(socketserver.StreamRequestHandler):
 class RemoteEngine:
     """The Engine protocol over the home's socket. It looks up the owner at every call, so a new owner is found.
 
-    Every method raises EngineUnreachableError if no owner answers or it ends in mid-answer, and otherwise the
-    errors of the engine itself. Calls wait as long as the engine works.
+    When the owner has ended, `reopen` opens the home anew, perhaps in this process, and the call is made there. Only
+    an answer that had begun is lost. Without `reopen`, or where it finds no engine either, every method raises
+    EngineUnreachableError. Otherwise it raises the errors of the engine itself. Calls wait as long as the engine works.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, reopen: Callable[[], Engine] | None = None) -> None:
         self._home = settings.home
         self._file = _contact_file(settings)
+        self._reopen = reopen
+        self._successor: Engine | None = None
+        self._lock = threading.Lock()
 
     def hello(self) -> None:
         """Raises EngineUnreachableError unless an engine answers within seconds."""
@@ -402,8 +399,7 @@ class RemoteEngine:
         return self._call(Engine.remove_folders, _absolute(folders))
 
     def index(self, progress: Callable[[IndexProgress], None] | None = None) -> IndexReport:
-        report: IndexReport = _finish(self._exchange("index"), progress)
-        return report
+        return self._call(Engine.index, progress)
 
     def sources(self) -> list[Source]:
         return self._call(Engine.sources)
@@ -420,7 +416,20 @@ class RemoteEngine:
     def ask(
         self, question: str, k: int | None = None, within: Sequence[str] = (), model: str | None = None
     ) -> Iterator[Event]:
-        yield from self._exchange("ask", question=question, k=k, within=within, model=model)
+        begun = False
+        engine = self._successor
+        if engine is None:
+            try:
+                with closing(self._exchange("ask", question=question, k=k, within=within, model=model)) as events:
+                    for event in events:
+                        begun = True
+                        yield event
+                return
+            except EngineUnreachableError as error:
+                if begun:
+                    raise
+                engine = self._succeeded(error)
+        yield from engine.ask(question, k, within, model)
 
     def passage(self, id: str) -> Passage:
         return self._call(Engine.passage, id)
@@ -438,13 +447,29 @@ class RemoteEngine:
         return self._call(Engine.use_model, name)
 
     def close(self) -> None:
-        """Nothing is kept open between calls; the engine belongs to its owner and stays open."""
+        """The owner's engine stays open; nothing is kept open between calls, but for an engine of our own."""
+        if self._successor:
+            self._successor.close()
 
     def _call(self, method: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         arguments = inspect.signature(method).bind(self, *args, **kwargs).arguments
+        progress = arguments.pop("progress", None)
         del arguments["self"]
-        result: T = _finish(self._exchange(method.__name__, **arguments))
-        return result
+        engine = self._successor
+        if engine is None:
+            try:
+                return typing.cast(T, _finish(self._exchange(method.__name__, **arguments), progress))
+            except EngineUnreachableError as error:
+                engine = self._succeeded(error)
+        return typing.cast(T, getattr(engine, method.__name__)(*args, **kwargs))
+
+    def _succeeded(self, error: EngineUnreachableError) -> Engine:
+        with self._lock:
+            if self._reopen is None:
+                raise error
+            if self._successor is None:
+                self._successor = self._reopen()
+            return self._successor
 
     def _exchange(self, method: str, **arguments: Any) -> Generator[Any, None, Any]:
         """Sends one request, yields what is streamed and returns the result. Closing it hangs up."""

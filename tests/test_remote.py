@@ -262,11 +262,8 @@ def test_a_client_of_another_version_is_told_so(settings: Settings, server: obje
 def test_another_version_is_an_error_already_when_connecting(
     settings: Settings, server: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def version() -> str:
-        return "9.9.9" if threading.current_thread() is threading.main_thread() else "0.1.0"
-
-    monkeypatch.setattr(remote, "_version", version)
-    with pytest.raises(EngineError, match=r"open in Cita 0\.1\.0; this is Cita 9\.9\.9") as raised:
+    monkeypatch.setattr(remote.Contact, "request", lambda *_: request(settings, version="9.9.9", method="hello"))
+    with pytest.raises(EngineError, match=r"open in Cita \d+\.\d+\.\d+; this is Cita 9\.9\.9") as raised:
         connect(settings)
     assert not isinstance(raised.value, EngineUnreachableError)
 
@@ -459,6 +456,54 @@ def test_an_impatient_end_cuts_what_was_asked(
     assert made[-1] == -1
     with pytest.raises(EngineUnreachableError):
         list(events)
+
+
+def test_when_the_owner_has_ended_the_home_is_opened_anew(
+    settings: Settings, server: EngineServer, tmp_path: Path
+) -> None:
+    opened: list[FakeEngine] = []
+
+    def reopen() -> FakeEngine:
+        opened.append(FakeEngine([tmp_path / "new"]))
+        return opened[-1]
+
+    steps: list[IndexProgress] = []
+    client = connect(settings, reopen=reopen)
+    server.close()
+    assert client.folders() == [tmp_path / "new"]
+    assert client.index(steps.append) == FakeEngine().index()
+    assert len(steps) == 2
+    assert list(client.ask("notice")) == list(FakeEngine().ask("notice"))
+    client.close()
+    assert [engine.closed for engine in opened] == [True]
+
+
+@pytest.mark.parametrize("first", ["ask", "index", "search"])
+def test_the_call_that_finds_the_owner_ended_is_made_again(
+    first: str, settings: Settings, server: EngineServer, tmp_path: Path
+) -> None:
+    client = connect(settings, reopen=FakeEngine)
+    server.close()
+    assert CALLS[first](client, tmp_path) == CALLS[first](FakeEngine(), tmp_path)
+
+
+def test_an_answer_that_had_begun_is_not_begun_again(
+    settings: Settings, server: EngineServer, engine: FakeEngine
+) -> None:
+    endless(engine)
+    events = connect(settings, reopen=FakeEngine).ask("?")
+    next(events)
+    server._server.hang_up()
+    with pytest.raises(EngineUnreachableError):
+        list(events)
+
+
+def test_an_error_of_the_engine_does_not_open_the_home_anew(settings: Settings, server: EngineServer) -> None:
+    def reopen() -> FakeEngine:
+        raise AssertionError
+
+    with pytest.raises(UsageError):
+        connect(settings, reopen=reopen).passage("absent")
 
 
 def die_in_mid_answer(home: Path) -> None:
