@@ -102,7 +102,7 @@ def open_engine(settings: Settings) -> Engine:
 def remote_engine(settings: Settings) -> Engine:
     import remote
 
-    return remote.connect(settings)
+    return remote.connect(settings, reopen=lambda: open_engine(settings))
 
 
 def _owned(settings: Settings, lock: "FileLock") -> "LocalEngine":
