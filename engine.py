@@ -1,6 +1,5 @@
 """open_engine(settings): the one owner of a home, in this process or by its local socket."""
 
-import contextlib
 import importlib.metadata
 import logging
 import os
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("cita.engine")
 
 VERSION = importlib.metadata.version("cita")
-TRIES = 3  # to take a home's lock or to reach who holds it
+PATIENCE = 20.0  # seconds for a home's owner that is just starting or leaving, on a busy machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +90,16 @@ def open_engine(settings: Settings) -> Engine:
     """
     _keep_private()
     _make_home(settings)
-    for _ in range(TRIES):
+    until = time.monotonic() + PATIENCE
+    while True:
         if lock := _take_lock(settings):
             return _owned(settings, lock)
-        with contextlib.suppress(EngineUnreachableError):  # perhaps its owner is just leaving
+        try:
             return remote_engine(settings)
-    return remote_engine(settings)
+        except EngineUnreachableError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.05)
 
 
 def remote_engine(settings: Settings) -> Engine:

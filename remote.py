@@ -30,7 +30,6 @@ import socket
 import socketserver
 import tempfile
 import threading
-import time
 import typing
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, suppress
@@ -57,7 +56,6 @@ MAX_SOCKET_PATH = 100  # bytes; Linux takes 107, macOS 103
 REQUEST_SECONDS = 5.0  # to send a request once connected
 STALL_SECONDS = 60.0  # a client that reads nothing for so long has gone
 HELLO_SECONDS = 5.0
-RETRY_SECONDS = 0.05
 
 _HELLO = "hello"  # answered without touching the engine
 
@@ -75,23 +73,14 @@ def start_server(engine: Engine, settings: Settings) -> "EngineServer":
     return EngineServer(engine, settings)
 
 
-def connect(settings: Settings, patience: float = 1.0, reopen: Callable[[], Engine] | None = None) -> "RemoteEngine":
+def connect(settings: Settings, reopen: Callable[[], Engine] | None = None) -> "RemoteEngine":
     """The engine that another process has open for this home; `reopen` as in RemoteEngine.
 
-    Waits up to `patience` seconds for an owner that is just starting. Raises EngineUnreachableError if none answers,
-    EngineError if it is another version of Cita.
+    Raises EngineUnreachableError if none answers, EngineError if it is another version of Cita.
     """
     remote = RemoteEngine(settings, reopen)
-    until = time.monotonic() + patience
-    while True:
-        try:
-            remote.hello()
-        except EngineUnreachableError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(RETRY_SECONDS)
-        else:
-            return remote
+    remote.hello()
+    return remote
 
 
 @dataclass(frozen=True, slots=True)

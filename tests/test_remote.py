@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 import errors
 import remote
-from engine import Engine
+from engine import Engine, open_engine
 from errors import CitaError, EngineError, EngineUnreachableError, FolderError, StorageFullError, UsageError
 from ingest.types import IndexProgress, IndexReport
 from rag.types import Completed, Event, Retrieved, Token
@@ -182,9 +183,9 @@ def test_a_bug_in_the_engine_is_an_error_and_the_next_call_works(client: RemoteE
     assert client.passage(LEASE.id) == LEASE
 
 
-def until(condition: Callable[[], bool]) -> bool:
-    """Whether `condition` comes true within seconds."""
-    end = time.monotonic() + 10
+def until(condition: Callable[[], bool], seconds: float = 10) -> bool:
+    """Whether `condition` comes true in time."""
+    end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
         time.sleep(0.01)
     return condition()
@@ -387,15 +388,39 @@ def test_without_local_sockets_loopback_is_used(
 
 def test_without_an_owner_connecting_fails_and_says_so(settings: Settings) -> None:
     with pytest.raises(EngineUnreachableError, match=str(settings.home)):
-        connect(settings, patience=0.1)
+        connect(settings)
 
 
-def test_an_owner_that_is_just_starting_is_waited_for(settings: Settings, engine: FakeEngine) -> None:
+@pytest.fixture
+def lock(settings: Settings) -> Iterator[FileLock]:
+    """The home's lock in other hands."""
+    settings.index.mkdir(parents=True)
+    with FileLock(settings.index / "engine.lock", timeout=0, thread_local=False) as lock:
+        yield lock
+
+
+def test_an_owner_that_is_just_starting_is_waited_for(settings: Settings, engine: FakeEngine, lock: FileLock) -> None:
     servers: list[EngineServer] = []
     timer = threading.Timer(0.3, lambda: servers.append(start_server(engine, settings)))
     timer.start()
-    assert connect(settings, patience=10).passage(LEASE.id) == LEASE
+    assert open_engine(settings).passage(LEASE.id) == LEASE
     servers[0].close()
+
+
+def test_an_owner_that_is_just_leaving_is_waited_for_and_followed(settings: Settings, lock: FileLock) -> None:
+    timer = threading.Timer(0.3, lock.release)
+    timer.start()
+    with closing(open_engine(settings)) as opened:
+        assert not isinstance(opened, RemoteEngine)
+        assert opened.folders() == connect(settings).folders() == [settings.library]
+
+
+def test_an_owner_that_never_answers_is_an_error(
+    settings: Settings, lock: FileLock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.PATIENCE", 0.2)
+    with pytest.raises(EngineUnreachableError, match=str(settings.home)):
+        open_engine(settings)
 
 
 def test_an_owner_that_does_not_answer_is_given_up(
@@ -404,7 +429,7 @@ def test_an_owner_that_does_not_answer_is_given_up(
     monkeypatch.setattr(remote, "HELLO_SECONDS", 0.2)
     monkeypatch.setattr(remote._Handler, "handle", lambda self: time.sleep(1))
     with pytest.raises(EngineUnreachableError, match="does not answer"):
-        connect(settings, patience=0.1)
+        connect(settings)
 
 
 def test_a_new_owner_is_found_by_an_old_client(settings: Settings, client: RemoteEngine, server: EngineServer) -> None:
@@ -521,7 +546,8 @@ def test_an_owner_that_dies_in_mid_answer_is_an_error(settings: Settings) -> Non
     owner = multiprocessing.get_context("spawn").Process(target=die_in_mid_answer, args=(settings.home,))
     owner.start()
     try:
-        events = connect(settings, patience=60).ask("?")
+        assert until((settings.index / "engine.json").exists, seconds=60)
+        events = connect(settings).ask("?")
         assert next(events) == Token("half an ")
         with pytest.raises(EngineUnreachableError, match="ended before it had answered"):
             next(events)
