@@ -254,6 +254,8 @@ def _tokenizer(folder: Path) -> Any:
 
 
 def _onnx_session(graph: Path, threads: int) -> Any:
+    # Official builds since 1.29 report every session to Microsoft; switching it off after the import is too late.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
