@@ -151,6 +151,7 @@ def _keep_private() -> None:
         DO_NOT_TRACK="1",
         SCARF_NO_ANALYTICS="1",
         ANONYMIZED_TELEMETRY="False",
+        ORT_DISABLE_TELEMETRY="1",
         OTEL_SDK_DISABLED="true",
         LANGSMITH_TRACING="false",
         LANGCHAIN_TRACING_V2="false",
