@@ -12,6 +12,13 @@ from tests import no_network
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 
+OWN = ("CITA_", "XDG_", "HF_", "STREAMLIT_")
+# With these set some libraries keep quiet on their own, and a test would not see that they report.
+SILENCING = {
+    "CI", "BITBUCKET_BUILD_NUMBER", "BUILDKITE", "CODEBUILD_BUILD_ID", "GITHUB_ACTIONS", "JENKINS_URL", "TF_BUILD",
+    "DO_NOT_TRACK", "SCARF_NO_ANALYTICS", "ORT_DISABLE_TELEMETRY", "ORT_RUNNING_UNIT_TESTS",
+}  # fmt: skip
+
 no_network.install()
 
 
@@ -22,7 +29,7 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
     log = tmp_path_factory.mktemp("network") / "log"
     log.touch()
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith(("CITA_", "XDG_", "HF_", "STREAMLIT_"))]:
+        for name in [name for name in os.environ if name.startswith(OWN) or name in SILENCING]:
             patch.delenv(name)
         patch.setenv("HOME", str(folder))
         patch.setenv("HF_HUB_OFFLINE", "1")
