@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -19,17 +20,16 @@ from tests.ui.conftest import ROOT
 from tests.ui.test_launch import free_port
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CITA = Path(sys.executable).parent / "cita"
 SAMPLES = ROOT / "data" / "samples"
 DROPPED = SAMPLES / "home" / "rental-contract.pdf"
 PICTURE = ROOT / "docs" / "images" / "ask.png"
-SECONDS = 120_000
+UPDATE_PICTURE = bool(os.environ.get("CITA_UPDATE_SCREENSHOT"))  # read before the tests clean their environment
+SECONDS = 180_000
 HOSTILE = (
     "The harbour fee is 71 euros. <img src=x onerror=window.pwned=1><script>window.pwned=1</script> "
     "![x](http://evil.example/x.png) [x](http://evil.example/y) http://evil.example/z"
 )
-SERVE = "import sys; from settings import Settings; from ui.launch import run_app; " \
-    "run_app(Settings.load(sys.argv[1]), int(sys.argv[2]))"  # fmt: skip
-
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="CHROMIUM ABSENT: the app was not tried in a browser")
 
 
@@ -63,7 +63,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     shutil.copytree(SAMPLES, library, ignore=shutil.ignore_patterns(DROPPED.name))
     (library / "<img src=x onerror=window.pwned=1>.txt").write_text(HOSTILE, encoding="utf-8")
     process = subprocess.Popen(
-        [sys.executable, "-c", SERVE, str(home), str(port)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [CITA, "--home", home, "app", "--port", str(port)], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
     assert process.stdout
     with process:
@@ -109,8 +109,10 @@ def test_a_dropped_pdf_is_asked_about_and_the_citation_opens_its_page(visit: Vis
     expect(page.get_by_text("Index up to date")).to_be_visible(timeout=SECONDS)
 
     visit.go("")
+    visit.ask("¿Cuál es la franquicia por daños por agua?")
+    expect(page.locator("[class*='st-key-cite-0-1']")).to_contain_text("poliza-hogar.pdf", timeout=SECONDS)
     visit.ask("How much is the deposit for the flat?")
-    card = page.locator("[class*='st-key-cite-0-1']")
+    card = page.locator("[class*='st-key-cite-1-1']")
     expect(card).to_contain_text("rental-contract.pdf", timeout=SECONDS)
     expect(card).to_contain_text("page 2")
     expect(card).to_contain_text("1,880 euros")
@@ -122,7 +124,7 @@ def test_a_dropped_pdf_is_asked_about_and_the_citation_opens_its_page(visit: Vis
     expect(picture).to_be_visible(timeout=SECONDS)
     page.wait_for_function("document.querySelector('.st-key-reader img').naturalWidth > 500")
     assert coloured(picture.screenshot()) > 500, "The quote is not highlighted on the page."
-    if os.environ.get("CITA_UPDATE_SCREENSHOT"):
+    if UPDATE_PICTURE:
         page.mouse.move(720, 5)
         page.wait_for_timeout(1000)
         page.screenshot(path=PICTURE)
