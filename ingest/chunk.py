@@ -8,7 +8,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import groupby, pairwise, zip_longest
 
 from ingest.analyse import detect_language
 from ingest.catalog import NewPassage
@@ -71,7 +71,7 @@ def _sections(document: Document) -> Iterator[tuple[tuple[str, ...], list[Block]
     """Runs of blocks under one heading path. A heading with nothing under it stands for itself."""
     blocks = [block for block in document.blocks if block.text.strip()]
     kept = []
-    for block, following in zip(blocks, [*blocks[1:], None], strict=True):
+    for block, following in zip_longest(blocks, blocks[1:]):
         has_content = following is not None and len(following.headings) > len(block.headings)
         if block.kind not in ("title", "heading") or not has_content:
             kept.append(block)

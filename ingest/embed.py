@@ -148,17 +148,15 @@ class OnnxEmbedder:
         self.fingerprint = model.fingerprint
         self.window = model.window
         self._batch = batch
-        graph = cache / f"{model.weights_sha256[:16]}.onnx"
-        if not graph.is_file():
-            _export(model, graph)
+        self._tokenizer = _tokenizer(model.path)
+        self.graph = cache / f"{model.weights_sha256[:16]}.onnx"
+        if not self.graph.is_file():
+            _export(model, self.graph)
         try:
-            self._session = _onnx_session(graph, threads)
-            self._tokenizer = _tokenizer(model.path)
-        except EmbedderError:
-            graph.unlink(missing_ok=True)  # damaged: exported again
-            _export(model, graph)
-            self._session = _onnx_session(graph, threads)
-            self._tokenizer = _tokenizer(model.path)
+            self._session = _onnx_session(self.graph, threads)
+        except EmbedderError:  # damaged: exported again
+            _export(model, self.graph)
+            self._session = _onnx_session(self.graph, threads)
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
         return list(self._tokenizer.encode(text, add_special_tokens=False).offsets)

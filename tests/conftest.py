@@ -4,8 +4,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
+from ingest.embed import Embedder, OnnxEmbedder, open_embedder
 from settings import Settings
 from tests import no_network
 
@@ -20,6 +22,9 @@ SILENCING = {
 }  # fmt: skip
 
 no_network.install()
+
+hypothesis.settings.register_profile("cita", deadline=None, derandomize="CI" in os.environ)
+hypothesis.settings.load_profile("cita")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -56,6 +61,22 @@ def home(tmp_path: Path) -> Path:
 @pytest.fixture
 def settings(home: Path) -> Settings:
     return Settings.load(home)
+
+
+@pytest.fixture(scope="session")
+def embedder(tmp_path_factory: pytest.TempPathFactory) -> Embedder:
+    """The real default embedder on ONNX Runtime, exported once for all tests."""
+    return open_embedder(Settings.load(tmp_path_factory.mktemp("embedder")))
+
+
+@pytest.fixture
+def ready_settings(settings: Settings, embedder: Embedder) -> Settings:
+    """Settings of a home in which the embedder need not be exported again."""
+    assert isinstance(embedder, OnnxEmbedder)
+    graphs = settings.models / "embedder"
+    graphs.mkdir(parents=True)
+    (graphs / embedder.graph.name).symlink_to(embedder.graph)
+    return settings
 
 
 def shared_data(*parts: str) -> Path:

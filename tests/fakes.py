@@ -1,10 +1,14 @@
 """Stand-ins that can be computed by hand."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from engine import Status
 from errors import FolderError, ModelNotFoundError, UsageError
+from ingest.embed import Vectors
 from ingest.types import IndexProgress, IndexReport, Passage, PathReason, Source, VerifyReport
 from models.types import EXTRACTIVE, ModelInfo
 from rag.types import (
@@ -141,3 +145,28 @@ class FakeEngine:
 
     def close(self) -> None:
         self.closed = True
+
+
+class WordEmbedder:
+    """A token is a run of letters or digits; dimension d of a vector counts the words of length d + 1 (of 16)."""
+
+    fingerprint = "words/1"
+    dimensions = 16
+
+    def __init__(self, window: int = 64) -> None:
+        self.window = window
+        self.embedded: list[str] = []
+
+    def offsets(self, text: str) -> list[tuple[int, int]]:
+        return [match.span() for match in re.finditer(r"\w+|[^\w\s]", text)]
+
+    def embed_passages(self, texts: Sequence[str]) -> Vectors:
+        self.embedded += texts
+        return np.stack([self.embed_query(text) for text in texts])
+
+    def embed_query(self, text: str) -> Vectors:
+        vector = np.full(self.dimensions, 1e-6, np.float32)
+        for start, end in self.offsets(text):
+            vector[min(end - start, self.dimensions) - 1] += 1
+        unit: Vectors = vector / np.linalg.norm(vector)
+        return unit
