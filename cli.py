@@ -27,7 +27,7 @@ from errors import CitaError, StorageFullError, UsageError
 
 if TYPE_CHECKING:
     from engine import Engine, Status
-    from ingest.types import IndexProgress, IndexReport, Source
+    from ingest.types import IndexProgress, IndexReport, PathReason, Source
     from models.types import ModelInfo
     from rag.types import Answer, Citation, Event, Hit
     from settings import Settings
@@ -78,6 +78,8 @@ def _fail(error: CitaError, cause: BaseException) -> NoReturn:
 app = typer.Typer(cls=_Commands, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 models_app = typer.Typer(rich_markup_mode=None)
 app.add_typer(models_app, name="models")
+
+SHOWN = 5  # files for one reason after an index run
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Question = Annotated[
@@ -242,11 +244,21 @@ def _print_report(report: "IndexReport") -> None:
     _print(f"{', '.join(found) or 'No documents'}.")
     passages = "1 passage" if report.passages == 1 else f"{report.passages} passages"
     _print(f"{passages}, {report.embedded} embedded, in {_duration(report.seconds)}.")
-    for title, entries in (("Skipped", report.skipped), ("Failed", report.failed)):
-        if entries:
-            _print(f"\n{title}:")
-        for entry in entries:
-            _print(f"  {_name(entry.path)}: {_text(entry.reason)}")
+    _print_left_out("Skipped", report.skipped)
+    _print_left_out("Failed", report.failed)
+
+
+def _print_left_out(title: str, entries: Sequence["PathReason"]) -> None:
+    """The files under their reasons; of many with the same reason, some."""
+    by_reason: dict[str, list[str]] = {}
+    for entry in entries:
+        by_reason.setdefault(entry.reason, []).append(entry.path)
+    for reason, paths in by_reason.items():
+        _print(f"\n{title}: {_text(reason)}")
+        for path in paths[:SHOWN]:
+            _print(f"    {_name(path)}")
+        if len(paths) > SHOWN:
+            _print(f"    and {len(paths) - SHOWN} more: cita list --failed")
 
 
 @app.command(name="list")

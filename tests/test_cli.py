@@ -424,6 +424,23 @@ def test_an_answer_that_breaks_off_is_an_error(engine: FakeEngine, monkeypatch: 
     assert run("ask", "notice", "--json").code == 1
 
 
+def test_after_indexing_the_files_left_out_stand_under_their_reasons(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    skipped = tuple(PathReason(f"{n}.zip", "Not supported.") for n in range(7))
+    report = IndexReport(1, 0, 0, 0, 0, skipped, (PathReason("b.pdf", "Broken."),), 1, 1, 0.0)
+    monkeypatch.setattr(engine, "index", lambda progress=None: report)
+    lines = run("index").stdout.splitlines()
+    assert lines[3:] == [
+        "Skipped: Not supported.",
+        *(f"    {n}.zip" for n in range(5)),
+        "    and 2 more: cita list --failed",
+        "",
+        "Failed: Broken.",
+        "    b.pdf",
+    ]
+
+
 HARMFUL = "\x1b[2J\x1b]0;title\x07\u202egnp.exe\x9b31m\u2028\r\x00"
 
 
