@@ -48,9 +48,7 @@ def test_vectors_have_unit_length_and_keep_their_order(embedder: Embedder) -> No
 
 def test_meaning_is_nearer_than_form(embedder: Embedder) -> None:
     question = embedder.embed_query("What does the apartment cost each month?")
-    near, far = embedder.embed_passages(
-        ["The rent of the flat is 940 euros.", "The moon circles us each month."]
-    )
+    near, far = embedder.embed_passages(["The rent of the flat is 940 euros.", "The moon circles us each month."])
     assert question @ near > question @ far
 
 

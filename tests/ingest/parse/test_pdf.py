@@ -1,0 +1,275 @@
+import contextlib
+import io
+from pathlib import Path
+
+import pytest
+
+from errors import EncryptedError, NeedsOcrError, ParseError, UsageError
+from ingest.parse import pdf
+from ingest.parse.layout import HYPHEN
+from ingest.types import Document, Span
+from tests.documents import Item, write_pdf, write_picture_pdf
+
+LONG = (
+    "The landlord returns the deposit within thirty days after the keys were handed over, unless the flat was "
+    "damaged. What is kept back is named in writing, with a bill for every repair."
+)
+REPORT = [
+    [
+        Item("h1", "Lease agreement"),
+        Item("h2", "Deposit"),
+        Item("p", LONG),
+        Item("p", "A second paragraph stands on its own and says little more than that."),
+        Item("li", "Keep the receipt\nAsk for the interest"),
+    ],
+    [
+        Item("p", "This page goes on about the deposit."),
+        Item("h2", "Fees"),
+        Item("table", "Service|2023|2024\nLaundry|4.50|4.75\nParking|30.00|31.00"),
+        Item("p", "All fees are in euros."),
+    ],
+    [Item("h2", "End of the lease"), Item("p", "The notice period is ninety days.")],
+]
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("pdf") / "lease.pdf"
+    return write_pdf(path, REPORT, title="The lease", head="Acme Homes, confidential", numbers=True)
+
+
+@pytest.fixture(scope="module")
+def document(report: Path) -> Document:
+    return pdf.parse(report)
+
+
+def texts(document: Document, kind: str) -> list[str]:
+    return [block.text for block in document.blocks if block.kind == kind]
+
+
+def test_a_wrapped_paragraph_is_one_block_in_the_words_of_the_page(document: Document) -> None:
+    assert LONG in texts(document, "paragraph")
+    assert "A second paragraph stands on its own and says little more than that." in texts(document, "paragraph")
+
+
+def test_pages_are_counted_from_one(document: Document) -> None:
+    assert document.pages == 3
+    page = {block.text: block.page for block in document.blocks}
+    assert page[LONG] == 1
+    assert page["All fees are in euros."] == 2
+    assert page["The notice period is ninety days."] == 3
+
+
+def test_headings_form_a_path_that_is_kept_over_pages(document: Document) -> None:
+    path = {block.text: block.headings for block in document.blocks}
+    assert path[LONG] == ("Lease agreement", "Deposit")
+    assert path["This page goes on about the deposit."] == ("Lease agreement", "Deposit")
+    assert path["All fees are in euros."] == ("Lease agreement", "Fees")
+    assert texts(document, "title") == ["Lease agreement"]
+    assert texts(document, "heading") == ["Deposit", "Fees", "End of the lease"]
+
+
+def test_a_table_is_one_block_a_line_per_row(document: Document) -> None:
+    assert texts(document, "table") == ["Service  2023  2024\nLaundry  4.50  4.75\nParking  30.00  31.00"]
+
+
+def test_a_list_is_one_block_a_line_per_item(document: Document) -> None:
+    assert texts(document, "list") == ["• Keep the receipt\n• Ask for the interest"]
+
+
+def test_running_heads_and_page_numbers_are_left_out(document: Document) -> None:
+    everything = "\n".join(block.text for block in document.blocks)
+    assert "confidential" not in everything
+    assert not [block for block in document.blocks if block.text.isdigit()]
+
+
+def test_a_page_that_only_repeats_is_not_emptied(tmp_path: Path) -> None:
+    path = write_pdf(tmp_path / "same.pdf", [[Item("p", "Background")]] * 5)
+    assert texts(pdf.parse(path), "paragraph") == ["Background"] * 5
+
+
+def test_a_span_points_at_the_block_s_characters_on_its_page(report: Path, document: Document) -> None:
+    import pypdfium2
+
+    with contextlib.closing(pypdfium2.PdfDocument(report)) as opened:
+        for block in document.blocks:
+            assert block.span is not None
+            assert block.span.page == block.page
+            page = opened[block.span.page - 1].get_textpage()
+            raw = page.get_text_range(block.span.start, block.span.end - block.span.start)
+            assert raw.split() == block.text.split()
+
+
+def test_the_title_is_the_file_s_own_unless_a_program_left_it_there(tmp_path: Path, document: Document) -> None:
+    assert document.title == "The lease"
+    pages = [[Item("h1", "Real title"), Item("p", LONG)]]
+    assert pdf.parse(write_pdf(tmp_path / "a.pdf", pages, title="Microsoft Word - a.doc")).title == "Real title"
+    assert pdf.parse(write_pdf(tmp_path / "notes.pdf", [[Item("p", LONG)]], title="untitled")).title == "notes"
+
+
+def test_an_outline_makes_headings_of_plain_lines_and_gives_their_levels(tmp_path: Path) -> None:
+    pages = [
+        [Item("p", "Part one"), Item("p", "Chapter A"), Item("p", LONG)],
+        [Item("p", "Chapter B"), Item("p", "Short and plain."), Item("p", LONG)],
+    ]
+    outline = [(0, "Part one", 1), (1, "Chapter A", 1), (1, "Chapter B", 2)]
+    document = pdf.parse(write_pdf(tmp_path / "a.pdf", pages, outline=outline))
+    assert texts(document, "heading") == ["Part one", "Chapter A", "Chapter B"]
+    assert document.blocks[-1].headings == ("Part one", "Chapter B")
+
+
+def test_fixed_pitch_lines_among_prose_are_code_with_their_line_breaks(tmp_path: Path) -> None:
+    pages = [[Item("p", LONG), Item("mono", "def f():\nreturn 1"), Item("p", LONG)]]
+    assert texts(pdf.parse(write_pdf(tmp_path / "a.pdf", pages)), "code") == ["def f():\nreturn 1"]
+
+
+def test_a_word_hyphenated_at_the_line_end_is_mended(tmp_path: Path) -> None:
+    lines = "The contract was con-\ncluded in spring, and the long-\nterm lease, the well-known long-term lease, ends."
+    path = write_pdf(tmp_path / "a.pdf", [[Item("p", lines)]])
+    document = pdf.parse(path)
+    assert texts(document, "paragraph") == [
+        "The contract was concluded in spring, and the long-term lease, the well-known long-term lease, ends."
+    ]
+    assert HYPHEN not in document.blocks[0].text
+
+
+def test_a_password_protected_pdf_says_so(tmp_path: Path) -> None:
+    path = write_pdf(tmp_path / "a.pdf", REPORT, user_password="secret")
+    with pytest.raises(EncryptedError, match="password"):
+        pdf.parse(path)
+
+
+def test_a_pdf_encrypted_with_an_empty_password_opens(tmp_path: Path) -> None:
+    path = write_pdf(tmp_path / "a.pdf", REPORT, user_password="", title="Open")
+    document = pdf.parse(path)
+    assert LONG in texts(document, "paragraph")
+    assert document.title == "Open"
+
+
+def test_pages_that_are_pictures_need_ocr(tmp_path: Path) -> None:
+    with pytest.raises(NeedsOcrError, match="2 of its 2 pages are pictures"):
+        pdf.parse(write_picture_pdf(tmp_path / "scan.pdf"))
+
+
+def test_a_blank_page_gives_a_document_without_blocks(tmp_path: Path) -> None:
+    document = pdf.parse(write_pdf(tmp_path / "blank.pdf", [[]]))
+    assert (document.blocks, document.pages) == ((), 1)
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda data: data[:400], "end is missing"),
+        (lambda data: b"just text", "does not begin"),
+        (lambda data: b"%PDF-1.7\nrubbish\n%%EOF", "table of objects"),
+    ],
+    ids=["cut", "not-a-pdf", "rubbish"],
+)
+def test_a_damaged_pdf_names_what_is_wrong(tmp_path: Path, report: Path, damage, reason: str) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "bad.pdf"
+    path.write_bytes(damage(report.read_bytes()))
+    with pytest.raises(ParseError, match=reason):
+        pdf.parse(path)
+
+
+def _yellow(png: bytes) -> tuple[int, int, int, int] | None:
+    """The rectangle around all highlighted pixels."""
+    from PIL import Image, ImageChops
+
+    red, _, blue = Image.open(io.BytesIO(png)).convert("RGB").split()
+    return ImageChops.subtract(red, blue).point(lambda value: 255 if value > 60 else 0).getbbox()
+
+
+def test_a_rendered_page_shows_nothing_marked_without_a_quote(report: Path) -> None:
+    assert _yellow(pdf.render_page(report, 1)) is None
+
+
+def test_a_rendered_page_marks_the_quote_where_it_stands(report: Path) -> None:
+    import pypdfium2
+
+    quote = "The notice period is ninety days."
+    marked = _yellow(pdf.render_page(report, 3, [quote], scale=2.0))
+    assert marked is not None
+    with contextlib.closing(pypdfium2.PdfDocument(report)) as opened:
+        page = opened[2]
+        text_page = page.get_textpage()
+        start = text_page.get_text_range().index(quote)
+        boxes = [text_page.get_charbox(index, loose=True) for index in range(start, start + len(quote))]
+        height = page.get_height()
+    wanted = (
+        2 * min(box[0] for box in boxes), 2 * (height - max(box[3] for box in boxes)),
+        2 * max(box[2] for box in boxes), 2 * (height - min(box[1] for box in boxes)),
+    )  # fmt: skip
+    assert marked == pytest.approx(wanted, abs=3)
+
+
+def test_a_quote_over_two_lines_is_marked_in_both(report: Path) -> None:
+    one_line = _yellow(pdf.render_page(report, 1, ["The landlord returns the deposit"]))
+    two_lines = _yellow(pdf.render_page(report, 1, [LONG[:100]]))
+    assert one_line is not None
+    assert two_lines is not None
+    assert two_lines[3] - two_lines[1] > 1.5 * (one_line[3] - one_line[1])
+
+
+def test_of_a_repeated_quote_the_one_in_the_span_is_marked(tmp_path: Path) -> None:
+    path = write_pdf(
+        tmp_path / "a.pdf", [[Item("p", "Same words here."), Item("p", LONG), Item("p", "Same words here.")]]
+    )
+    last = pdf.parse(path).blocks[-1].span
+    assert last is not None
+    first = _yellow(pdf.render_page(path, 1, ["Same words here."]))
+    second = _yellow(pdf.render_page(path, 1, ["Same words here."], [last]))
+    elsewhere = _yellow(pdf.render_page(path, 1, ["Same words here."], [Span(2, last.start, last.end)]))
+    assert first is not None
+    assert second is not None
+    assert second[1] > first[3]
+    assert elsewhere == first
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_a_page_drawn_sideways_and_turned_is_read_and_marked_like_an_upright_one(
+    tmp_path: Path, report: Path, document: Document, degrees: int
+) -> None:
+    turned = tmp_path / "turned.pdf"
+    _turn(report, turned, degrees, -degrees)
+    assert [block.text for block in pdf.parse(turned).blocks] == [block.text for block in document.blocks]
+    quote = ["The notice period"]
+    assert _yellow(pdf.render_page(turned, 3, quote)) == pytest.approx(
+        _yellow(pdf.render_page(report, 3, quote)), abs=2
+    )
+
+
+def test_text_that_runs_up_the_page_keeps_its_tables(tmp_path: Path, report: Path, document: Document) -> None:
+    sideways = tmp_path / "sideways.pdf"
+    _turn(report, sideways, 270, 0)
+    assert texts(pdf.parse(sideways), "table") == texts(document, "table")
+
+
+def _turn(source: Path, target: Path, drawn: int, shown: int) -> None:
+    """Draws the pages' content turned by `drawn` degrees, and lets the viewer turn the pages by `shown`."""
+    import pypdf
+
+    writer = pypdf.PdfWriter(clone_from=source)
+    for page in writer.pages:
+        page.rotate(drawn)
+        page.transfer_rotation_to_content()
+        page.rotate(shown)
+    writer.write(target)
+
+
+def test_a_page_that_is_not_there_is_named(report: Path) -> None:
+    for page in (0, 4):
+        with pytest.raises(UsageError, match=f"no page {page}"):
+            pdf.render_page(report, page)
+
+
+def test_a_huge_page_is_rendered_smaller(tmp_path: Path) -> None:
+    from PIL import Image
+    from reportlab.pdfgen.canvas import Canvas
+
+    path = tmp_path / "poster.pdf"
+    canvas = Canvas(str(path), pagesize=(14_000, 14_000))
+    canvas.drawString(100, 100, "Poster")
+    canvas.save()
+    width, height = Image.open(io.BytesIO(pdf.render_page(path, 1))).size
+    assert width * height <= pdf.MAX_PIXELS + 20_000

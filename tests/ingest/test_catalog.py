@@ -1,0 +1,161 @@
+"""The catalogue: all of a source or nothing of it, vectors shared by content, found by its terms."""
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from errors import CatalogError, StorageFullError, UsageError
+from ingest.catalog import Catalog, NewPassage
+from ingest.types import Passage, Source
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Iterator[Catalog]:
+    found = Catalog(tmp_path / "index")
+    yield found
+    assert found.problems() == []
+    found.close()
+
+
+def store(catalog: Catalog, path: str, *texts: str, language: str = "en", title: str = "") -> Source:
+    passages = [
+        NewPassage(
+            Passage(f"{path}#{n}", path, n, text, ("Head",), "paragraph", 1, 1, (), 5, language), f"Head\n{text}"
+        )
+        for n, text in enumerate(texts)
+    ]
+    known = catalog.known_vectors(new.vector_key for new in passages)
+    vectors = {
+        new.vector_key: np.full(4, len(new.passage.text), np.float32) for new in passages if new.vector_key not in known
+    }
+    source = Source("/library", path, 1, 1, f"sha-{path}", "indexed", passages=len(texts), title=title)
+    catalog.store(source, title, passages, vectors)
+    return source
+
+
+def found(catalog: Catalog, question: str) -> list[str]:
+    scores = catalog.search_terms(catalog.question_terms(question), 10)
+    passages = catalog.passages(list(scores))
+    return [passages[row].id for row in sorted(scores, key=lambda row: -scores[row])]
+
+
+def test_what_was_stored_is_there_after_reopening(catalog: Catalog, tmp_path: Path) -> None:
+    source = store(catalog, "a.txt", "Rent is due.", "No pets.")
+    again = Catalog(tmp_path / "index")
+    assert again.sources() == [source]
+    assert [passage.text for passage in again.passages_of("/library", "a.txt")] == ["Rent is due.", "No pets."]
+    assert again.passage("a.txt#1").headings == ("Head",)
+    again.close()
+
+
+def test_storing_a_source_again_leaves_nothing_of_the_old_one(catalog: Catalog) -> None:
+    store(catalog, "a.txt", "Rent is due.", "No pets.")
+    store(catalog, "a.txt", "Pay by transfer.")
+    assert catalog.count_passages() == 1
+    assert len(catalog.vector_keys()) == 1
+    assert found(catalog, "rent pets") == []
+
+
+def test_equal_texts_of_two_files_share_one_vector(catalog: Catalog) -> None:
+    store(catalog, "a.txt", "Rent is due.")
+    store(catalog, "b.txt", "Rent is due.")
+    assert len(catalog.vector_keys()) == 1
+    catalog.remove("/library", "a.txt")
+    assert len(catalog.vector_keys()) == 1
+    assert found(catalog, "rent") == ["b.txt#0"]
+    catalog.remove("/library", "b.txt")
+    assert catalog.vector_keys() == set()
+
+
+def test_a_failed_transaction_changes_nothing(catalog: Catalog) -> None:
+    before = store(catalog, "a.txt", "Rent is due.")
+    twice = NewPassage(Passage("same", "b.txt", 0, "x", (), "paragraph", None, None, (), 1, "en"), "x")
+    with pytest.raises(CatalogError):
+        catalog.store(replace(before, path="b.txt"), "", [twice, twice], {twice.vector_key: np.ones(4)})
+    assert catalog.sources() == [before]
+    assert found(catalog, "rent") == ["a.txt#0"]
+
+
+def test_a_move_keeps_passages_and_vectors(catalog: Catalog) -> None:
+    old = store(catalog, "a.txt", "Rent is due.")
+    generation = catalog.generation
+    catalog.move(old, replace(old, path="deep/b.txt"), ["new-id"])
+    assert [source.path for source in catalog.sources()] == ["deep/b.txt"]
+    assert catalog.passage("new-id").path == "deep/b.txt"
+    assert catalog.generation == generation
+
+
+def test_a_title_and_a_heading_are_found_too(catalog: Catalog) -> None:
+    store(catalog, "a.txt", "Rent is due.", title="Lease of the mill")
+    assert found(catalog, "mill") == ["a.txt#0"]
+    assert found(catalog, "head") == ["a.txt#0"]
+
+
+def test_a_spanish_passage_is_found_without_accents_and_across_inflection(catalog: Catalog) -> None:
+    store(catalog, "p.txt", "Las pólizas cubren las habitaciones.", language="es")
+    assert found(catalog, "¿Qué cubre la poliza de la habitacion?") == ["p.txt#0"]
+
+
+def test_a_folder_is_searched_with_all_below_it_and_nothing_beside_it(catalog: Catalog) -> None:
+    for path in ("home/a.txt", "home/x/b.txt", "home2/c.txt", "ho_e/d.txt"):
+        store(catalog, path, f"Rent of {path}")
+
+    def paths(*within: str) -> set[str]:
+        rows = catalog.rows_within(within)
+        assert rows is not None
+        return {passage.path for passage in catalog.passages(sorted(rows)).values()}
+
+    assert paths("home") == paths("home/") == {"home/a.txt", "home/x/b.txt"}
+    assert paths("ho_e") == {"ho_e/d.txt"}
+    assert paths("home/a.txt", "home2") == {"home/a.txt", "home2/c.txt"}
+    assert catalog.rows_within(()) is None
+
+
+def test_a_term_without_passages_has_no_bound(catalog: Catalog) -> None:
+    store(catalog, "a.txt", "Rent is due.")
+    (term,) = catalog.question_terms("zebra")
+    assert (term.frequency, term.bound) == (0, 0.0)
+    assert term.idf > 0
+
+
+def test_quotes_in_a_question_are_no_query_language(catalog: Catalog) -> None:
+    store(catalog, "a.txt", "Rent is due.")
+    assert found(catalog, 'rent" OR * NEAR(') == ["a.txt#0"]
+
+
+def test_an_unknown_passage_is_named(catalog: Catalog) -> None:
+    with pytest.raises(UsageError, match="nowhere"):
+        catalog.passage("nowhere")
+
+
+def test_a_damaged_file_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "catalog.db").write_bytes(b"This is no database." * 500)
+    with pytest.raises(CatalogError, match="is damaged"):
+        Catalog(tmp_path)
+
+
+def test_a_file_of_a_later_version_is_not_touched(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "catalog.db") as later:
+        later.execute("PRAGMA user_version = 99")
+    later.close()
+    with pytest.raises(CatalogError, match="version 99"):
+        Catalog(tmp_path)
+
+
+def test_a_full_disk_is_said_and_loses_nothing(catalog: Catalog) -> None:
+    source = store(catalog, "a.txt", "Rent is due.")
+    pages = catalog._writer.execute("PRAGMA page_count").fetchone()[0]
+    catalog._writer.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(StorageFullError, match="space"):
+        store(catalog, "b.txt", *(f"{n} words " * 200 for n in range(50)))
+    assert catalog.sources() == [source]
+    catalog._writer.execute("PRAGMA max_page_count = 1073741823")
+
+
+def test_the_index_is_readable_by_its_owner_only(catalog: Catalog) -> None:
+    assert catalog.path.stat().st_mode & 0o777 == 0o600
+    assert catalog.path.parent.stat().st_mode & 0o777 == 0o700
