@@ -228,8 +228,10 @@ def _command(tasks: str, how: str) -> list[str]:
 
 def _environment() -> dict[str, str]:
     kept = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
+    paths = [str(CODE), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     # One thread: a process with more cannot be forked safely, and documents already share the cores.
-    return kept | {"PYTHONPATH": str(CODE), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    return kept | one_thread | {"PYTHONPATH": os.pathsep.join(paths)}
 
 
 def _spawn_once(tasks: str, request: _Request) -> tuple[bytes, str]:

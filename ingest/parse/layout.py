@@ -332,12 +332,14 @@ def _starts_paragraph(above: Line, line: Line, style: _Style, edges: Mapping[int
     pitch = above.bottom - line.bottom
     if pitch < -0.5 * above.size:  # the top of the next column
         return ended or not line.text[:1].islower()
-    if abs(line.size - above.size) > 0.08 * above.size or line.bold != above.bold:
+    if abs(line.size - above.size) > 0.08 * above.size or line.bold != above.bold or line.mono != above.mono:
         return True
     if pitch > PITCH_SLACK * style.pitch * above.size:
         return True
     if ended and line.x0 > above.x0 + 0.8 * line.size:
         return True
+    if above.mono and line.mono:  # code breaks where it likes
+        return False
     first_word = line.cells[0].text.split(" ", 1)[0]
     width = len(first_word) * (line.cells[0].x1 - line.cells[0].x0) / max(1, len(line.cells[0].text))
     # A line is broken early on purpose where the next word would still have fitted.

@@ -56,8 +56,8 @@ def locate(page: PageChars, quote: str, spans: Sequence[Span] = ()) -> list[Box]
             break
         found = _occurrence(text, sought, folded.origins, spans)
         if found is not None:
-            return _cover(page, _slice(folded.origins, found, len(sought)))
-    return _cover(page, _parts(folded, wanted))
+            return _cover(page, folded.origins[found : found + len(sought)])
+    return [box for part in _parts(folded, wanted) for box in _cover(page, part)]
 
 
 def _fold(text: str) -> _Folded:
@@ -95,15 +95,16 @@ def _occurrence(text: str, sought: str, origins: Sequence[int], spans: Sequence[
     return first if first >= 0 else None
 
 
-def _parts(page: _Folded, wanted: str) -> list[int]:
+def _parts(page: _Folded, wanted: str) -> list[list[int]]:
+    """The characters of the longest beginning and of the longest end of the quote that stand on the page."""
     head = _longest(len(wanted), lambda length: wanted[:length] in page.text)
     tail = _longest(len(wanted), lambda length: wanted[-length:] in page.text)
-    parts: set[int] = set()
-    if head >= SHORTEST_PART:
-        parts.update(_slice(page.origins, page.text.find(wanted[:head]), head))
-    if tail >= SHORTEST_PART:
-        parts.update(_slice(page.origins, page.text.find(wanted[-tail:]), tail))
-    return sorted(parts)
+    runs = [
+        page.origins[at : at + length]
+        for length, at in ((head, page.text.find(wanted[:head])), (tail, page.text.find(wanted[len(wanted) - tail :])))
+        if length >= SHORTEST_PART
+    ]
+    return [sorted({*runs[0], *runs[1]})] if len(runs) == 2 and not set(runs[0]).isdisjoint(runs[1]) else runs
 
 
 def _longest(limit: int, holds: Callable[[int], bool]) -> int:
@@ -115,28 +116,21 @@ def _longest(limit: int, holds: Callable[[int], bool]) -> int:
     return low
 
 
-def _slice(origins: Sequence[int], start: int, length: int) -> list[int]:
-    return sorted(set(origins[start : start + length]))
-
-
-def _cover(page: PageChars, indices: Sequence[int]) -> list[Box]:
-    """Boxes of the characters, merged where they follow each other on one line."""
+def _cover(page: PageChars, run: Sequence[int]) -> list[Box]:
+    """Boxes of characters that follow each other, merged where they stand on one line."""
     rectangles: list[Box] = []
-    previous = None
-    for index in indices:
+    for index in dict.fromkeys(run):
         box = page.boxes[index]
         if box.right <= box.left or box.top <= box.bottom:
             continue
         last = rectangles[-1] if rectangles else None
-        follows = previous is not None and not page.text[previous + 1 : index].strip()
-        if last is not None and follows and _same_line(last, box):
+        if last is not None and _same_line(last, box):
             rectangles[-1] = Box(
                 min(last.left, box.left), min(last.bottom, box.bottom),
                 max(last.right, box.right), max(last.top, box.top),
             )  # fmt: skip
         else:
             rectangles.append(box)
-        previous = index
     return rectangles
 
 

@@ -1,10 +1,10 @@
 """Markdown -> Document. Every block is the raw slice of the file, as that is what is quoted."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,10 +52,10 @@ def parse(path: Path) -> Document:
     lines = _Lines.of(text)
     body = _front_matter_end(lines)
     metadata = {"encoding": encoding} | (_front_matter(lines, body) if body else {})
-    blocks = [*_note(lines, body), *_blocks(lines, body)]
-    first_heading = next((block.text for block in blocks if block.kind == "heading" and not block.headings), "")
+    tokens = _tokens(lines, body)
+    blocks = [*_note(lines, body), *_blocks(lines, tokens)]
     return Document(
-        title=metadata.get("title") or first_heading or path.stem,
+        title=metadata.get("title") or _first_heading(tokens) or path.stem,
         media_type=MEDIA_TYPE,
         parser=parser_version(),
         blocks=tuple(blocks),
@@ -115,11 +115,10 @@ def _front_matter(lines: _Lines, body: int) -> dict[str, str]:
 
 
 def _as_text(value: Any) -> str:
+    """A word, or a list of words. What is nested deeper is left out: aliases can make it endless."""
     if isinstance(value, list):
-        return ", ".join(filter(None, map(_as_text, value)))
-    if isinstance(value, dict):
-        return ", ".join(f"{key}: {_as_text(item)}" for key, item in value.items())
-    return str(value or "").strip()
+        return ", ".join(item.strip() for item in value if isinstance(item, str) and item.strip())
+    return value.strip() if isinstance(value, str) else ""
 
 
 def _note(lines: _Lines, body: int) -> Iterator[Block]:
@@ -127,12 +126,20 @@ def _note(lines: _Lines, body: int) -> Iterator[Block]:
         yield Block("note", lines.slice(span), span=span)
 
 
-def _blocks(lines: _Lines, body: int) -> Iterator[Block]:
+def _tokens(lines: _Lines, body: int) -> list["Token"]:
     from markdown_it import MarkdownIt
 
-    path: list[tuple[int, str]] = []
     # The front matter's lines are kept as blank ones, so that line numbers stay the file's.
-    tokens = MarkdownIt("commonmark").enable("table").parse("\n" * body + lines.text[lines.starts[body] :])
+    return MarkdownIt("commonmark").enable("table").parse("\n" * body + lines.text[lines.starts[body] :])
+
+
+def _first_heading(tokens: Sequence["Token"]) -> str:
+    headings = (text for token, text in pairwise(tokens) if token.type == "heading_open" and token.tag == "h1")
+    return next((" ".join(text.content.split()) for text in headings), "")
+
+
+def _blocks(lines: _Lines, tokens: Sequence["Token"]) -> Iterator[Block]:
+    path: list[tuple[int, str]] = []
     for index, token in enumerate(tokens):
         if token.level or not token.map:
             continue

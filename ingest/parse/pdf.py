@@ -10,6 +10,7 @@ import io
 import logging
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.metadata import version
@@ -34,6 +35,7 @@ MARKER = (255, 221, 0, 96)  # semi-transparent yellow
 _LINES = re.compile(r"[^\r\n\x02]+\x02?")
 _WORDS = re.compile(r"[^\s\x02]+\x02?")
 _BOLD_NAME = re.compile(rb"bold|black|heavy|demi", re.I)
+_MONO_NAME = re.compile(rb"courier|mono|consol|typewriter", re.I)
 _FIXED_PITCH = 1  # PDF 32000-1:2008, table 123
 _FORCE_BOLD = 1 << 18
 _JUNK_TITLE = re.compile(r"untitled|microsoft \w+ - .*|[\W\d_]*|\S*\.(docx?|xlsx?|pptx?|tex|dvi|indd|qxd|pdf)", re.I)
@@ -112,7 +114,7 @@ def render_page(
         picture = shown.render(scale=scale).to_pil().convert("RGBA")
         marks = Image.new("RGBA", picture.size, (0, 0, 0, 0))
         draw = ImageDraw.Draw(marks)
-        chars = _PageReader(shown).chars() if quotes else PageChars("", ())
+        chars = _PageReader(shown, as_shown=True).chars() if quotes else PageChars("", ())
         here = [span for span in spans if span.page == page]
         for box in (box for quote in quotes for box in locate(chars, quote, here)):
             corners = (box.left * scale, (height - box.top) * scale, box.right * scale, (height - box.bottom) * scale)
@@ -181,20 +183,25 @@ def _read_page(pdf: "pypdfium2.PdfDocument", number: int) -> Page:
 class _PageReader:
     """A page's text and places through PDFium's raw calls, as few as will do: one call costs 1 to 2 microseconds."""
 
-    def __init__(self, page: "pypdfium2.PdfPage") -> None:
+    def __init__(self, page: "pypdfium2.PdfPage", *, as_shown: bool = False) -> None:
+        """Boxes are upright for the eye that reads the text or, `as_shown`, for the one that looks at the page."""
         import pypdfium2.raw as raw
 
         self._raw: Any = raw
         self._page = page
         self._text_page = page.get_textpage()
         self._handle = self._text_page.raw
-        self._rotation = page.get_rotation()
-        self._left, self._bottom, *_ = page.get_bbox()
-        self.width, self.height = page.get_size()
+        self._left, self._bottom, self._right, self._top = page.get_bbox()
         self._rect, self._matrix, self._flags = raw.FS_RECTF(), raw.FS_MATRIX(), ctypes.c_int()
         self._rect_ref, self._loose_box = ctypes.byref(self._rect), raw.FPDFText_GetLooseCharBox
         self._name = ctypes.create_string_buffer(128)
         self.text = self._read_text()
+        self._rotation = page.get_rotation() if as_shown else self._text_rotation()
+
+    @property
+    def height(self) -> float:
+        """Of the page, upright."""
+        return float(self._top - self._bottom if self._rotation in (0, 180) else self._right - self._left)
 
     def close(self) -> None:
         self._text_page.close()
@@ -211,6 +218,15 @@ class _PageReader:
         # Characters without a Unicode value are left out by GetText, which would shift all that follow.
         units = buffer[:count] if written == count else [raw.FPDFText_GetUnicode(self._handle, i) for i in range(count)]
         return "".join(map(chr, units)).replace("\ufffe", HYPHEN)
+
+    def _text_rotation(self) -> int:
+        """By how many degrees, clockwise, most of the text must be turned to be read."""
+        turns: Counter[int] = Counter()
+        for index in range(0, len(self.text), max(1, len(self.text) // 32)):
+            if not self.text[index].isspace():
+                self._raw.FPDFText_GetMatrix(self._handle, index, ctypes.byref(self._matrix))
+                turns[round(math.degrees(math.atan2(self._matrix.b, self._matrix.a)) / 90) % 4] += 1
+        return 90 * turns.most_common(1)[0][0] if turns else 0
 
     def lines(self) -> Iterator[Line]:
         for match in _LINES.finditer(self.text):
@@ -242,7 +258,9 @@ class _PageReader:
         main = max(words, key=lambda word: word.end - word.start)
         box = self.box(main.start)
         size, bold, mono = self._font(main.start)
-        bold = bold and all(self._font(word.start)[1] for word in (words[0], words[-1]))
+        if bold or mono:  # a long word may stand out in a line; the line does if its ends do as well
+            ends = [self._font(word.start) for word in (words[0], words[-1])]
+            bold, mono = bold and all(end[1] for end in ends), mono and all(end[2] for end in ends)
         cells = [Cell(word.text, word.x0, word.x1) for word in words]
         return Line(words[0].start, words[-1].end, split_cells(cells, size), box.bottom, box.top, size, bold, mono)
 
@@ -258,7 +276,7 @@ class _PageReader:
             or _BOLD_NAME.search(self._name.value)
             or raw.FPDFText_GetFontWeight(handle, index) >= 600
         )
-        return size, bold, bool(flags & _FIXED_PITCH)
+        return size, bold, bool(flags & _FIXED_PITCH or _MONO_NAME.search(self._name.value))
 
     def box(self, index: int) -> Box:
         """The character's box, upright as the page is shown, from its lower left corner."""
@@ -266,13 +284,14 @@ class _PageReader:
         self._loose_box(self._handle, index, self._rect_ref)
         left, right = rect.left - self._left, rect.right - self._left
         bottom, top = rect.bottom - self._bottom, rect.top - self._bottom
+        width, height = self._right - self._left, self._top - self._bottom
         match self._rotation:
             case 90:
-                return Box(bottom, self.height - right, top, self.height - left)
+                return Box(bottom, width - right, top, width - left)
             case 180:
-                return Box(self.width - right, self.height - top, self.width - left, self.height - bottom)
+                return Box(width - right, height - top, width - left, height - bottom)
             case 270:
-                return Box(self.width - top, left, self.width - bottom, right)
+                return Box(height - top, left, height - bottom, right)
         return Box(left, bottom, right, top)
 
     def chars(self) -> PageChars:

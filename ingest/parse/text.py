@@ -25,7 +25,9 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")  # \x1b begins the 
 _UNWANTED = re.compile(r"[\x00\ud800-\udfff\ufffe\uffff]")
 _PARAGRAPH = re.compile(r"[^\n]*\S[^\n]*(?:\n[^\n]*\S[^\n]*)*")
 # The underline must be at least as long as its line: https://docutils.sourceforge.io/docs/ref/rst/restructuredtext.html
-_UNDERLINED = re.compile(r"(?P<title>\S[^\n]{0,119})\n(?P<line>(?P<mark>[=\-~^#*+])(?P=mark){2,})[ \t]*(?:\n|\Z)")
+_UNDERLINED = re.compile(
+    r"(?=[^\n]*[^\W_])(?P<title>\S[^\n]{0,119})\n(?P<line>(?P<mark>[=\-~^#*+])(?P=mark){2,})[ \t]*(?:\n|\Z)"
+)
 
 
 @cache
