@@ -1,0 +1,104 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from errors import ParseError, UnsupportedError
+from ingest.parse import MEDIA_TYPES, PARSER_VERSIONS, SUFFIXES, identify, parse, parser_for
+from tests.documents import Item, write_docx, write_pdf, write_zip
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(50)
+
+
+@pytest.mark.parametrize("suffix", sorted(SUFFIXES))
+def test_an_empty_file_of_any_kind_has_no_blocks(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"empty{suffix}"
+    path.touch()
+    document = parse(path)
+    assert document.blocks == ()
+    assert document.media_type == MEDIA_TYPES[SUFFIXES[suffix]]
+
+
+def test_each_kind_of_file_goes_to_its_parser(tmp_path: Path) -> None:
+    (tmp_path / "a.TXT").write_text("Text.")
+    (tmp_path / "a.md").write_text("Text.")
+    (tmp_path / "a.htm").write_text("<p>Text.</p>")
+    paths = [
+        write_pdf(tmp_path / "a.pdf", [[Item("p", "Text.")]]), write_docx(tmp_path / "a.docx"),
+        tmp_path / "a.TXT", tmp_path / "a.md", tmp_path / "a.htm",
+    ]  # fmt: skip
+    names = ["pdf", "docx", "text", "markdown", "html"]
+    assert [parser_for(path) for path in paths] == names
+    for path, name in zip(paths, names, strict=True):
+        document = parse(path)
+        assert (document.media_type, document.parser) == (MEDIA_TYPES[name], PARSER_VERSIONS[name])
+        assert document.blocks
+
+
+def test_a_pdf_is_read_as_one_whatever_text_its_name_claims(tmp_path: Path) -> None:
+    pdf = write_pdf(tmp_path / "a.pdf", [[Item("p", "Really a PDF.")]])
+    assert parse(pdf.rename(tmp_path / "a.txt")).blocks[0].page == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "truth"),
+    [
+        ("a.pdf", b"PK\x03\x04" + bytes(50), "ZIP archive"),
+        ("a.txt", PNG, "PNG picture"),
+        ("a.docx", b"just text", "no Word document"),
+        ("a.docx", PNG, "PNG picture"),
+        ("a.md", b"\x7fELF" + bytes(50), "program"),
+    ],
+)
+def test_a_file_that_is_not_what_its_name_says_is_reported_as_what_it_is(
+    tmp_path: Path, name: str, data: bytes, truth: str
+) -> None:
+    (tmp_path / name).write_bytes(data)
+    assert parser_for(tmp_path / name) is None
+    with pytest.raises(UnsupportedError, match=truth):
+        parse(tmp_path / name)
+
+
+def test_other_kinds_are_unsupported_with_the_reason(tmp_path: Path) -> None:
+    for name, reason in (("a.xlsx", r"\.xlsx"), ("Makefile", "without a suffix")):
+        (tmp_path / name).write_text("x")
+        assert parser_for(tmp_path / name) is None
+        with pytest.raises(UnsupportedError, match=reason) as raised:
+            identify(tmp_path / name)
+        assert "PDF" in raised.value.hint
+
+
+def test_a_zip_is_not_taken_for_a_word_document_by_its_name_alone(tmp_path: Path) -> None:
+    with pytest.raises(ParseError, match="no readable Word document"):
+        parse(write_zip(tmp_path / "a.docx", {"a.txt": b"hello"}))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="NO FIFOS ON THIS SYSTEM")
+def test_a_fifo_or_folder_is_refused_without_opening_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.txt")
+    (tmp_path / "folder.txt").mkdir()
+    for name in ("pipe.txt", "folder.txt"):
+        with pytest.raises(ParseError, match="not a regular file"):
+            parse(tmp_path / name)
+
+
+def test_a_missing_file_is_a_parse_error(tmp_path: Path) -> None:
+    with pytest.raises(ParseError, match="No such file"):
+        parse(tmp_path / "gone.txt")
+
+
+def test_versions_name_the_parser_and_its_library() -> None:
+    assert set(PARSER_VERSIONS) == set(MEDIA_TYPES)
+    assert all(version.startswith(f"{name}/") for name, version in PARSER_VERSIONS.items())
+    assert "pypdfium2" in PARSER_VERSIONS["pdf"]
+
+
+def test_versions_are_known_without_importing_a_parser_s_libraries() -> None:
+    code = (
+        "import sys; from ingest.parse import PARSER_VERSIONS; dict(PARSER_VERSIONS);"
+        "print(*{'unstructured', 'pypdfium2', 'pypdf', 'lxml', 'docx', 'markdown_it', 'yaml'} & set(sys.modules))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert run.stdout.strip() == ""
