@@ -4,6 +4,7 @@ import re
 import unicodedata
 
 from ingest.analyse import detect_language, terms, words
+from ingest.numbers import numbers
 from ingest.types import Passage
 
 # The share of a claim's terms that must stand in the quote or around it.
@@ -19,7 +20,7 @@ def supports(quote: str, claim: str, passage: Passage) -> bool:
     if _squeezed(claim) in _squeezed(quote):
         return True
     evidence = f"{quote} {' '.join(passage.headings)}"
-    if not _numbers(claim) <= _numbers(evidence) | _numbers(passage.text):
+    if not numbers(claim) <= numbers(f"{evidence} {passage.text}"):
         return False
     if _negates(claim) != _negates(quote):
         return False
@@ -30,10 +31,6 @@ def supports(quote: str, claim: str, passage: Passage) -> bool:
 
 def _squeezed(text: str) -> str:
     return "".join(unicodedata.normalize("NFKC", text).split()).rstrip(".").lower()
-
-
-def _numbers(text: str) -> set[str]:
-    return {word for word in words(text) if any(c.isdigit() for c in word)}
 
 
 def _negates(text: str) -> bool:

@@ -1,0 +1,123 @@
+"""Retrieval: both sides are heard, the better passage is first, filters hold."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from errors import UsageError, VectorIndexError
+from ingest.analyse import detect_language
+from ingest.catalog import Catalog, NewPassage
+from ingest.embed import Embedder, Vectors
+from ingest.types import Passage, Source
+from ingest.vectors import ExactIndex, VectorIndex
+from rag.rerank import LateFeatures
+from rag.retrieve import Retriever, as_langchain
+from settings import Retrieve
+
+TEXTS = {
+    "home/lease.txt": "The tenant may end the contract with a notice of thirty days. The deposit is 1,200 euros.",
+    "home/pets.txt": "Dogs and cats are not allowed in the flat.",
+    "home/poliza.txt": "La póliza cubre los daños por agua con una franquicia de cien euros.",
+    "work/handbook.txt": "Employees have twenty-five days of holiday. Notice of holidays is given to the manager.",
+    "work/mill.txt": "The old mill grinds wheat on Thursdays.",
+}
+
+
+@pytest.fixture
+def catalog(tmp_path: Path, embedder: Embedder) -> Iterator[Catalog]:
+    found = Catalog(tmp_path / "index")
+    for path, text in TEXTS.items():
+        passage = Passage(path, path, 0, text, (), "paragraph", None, None, (), 9, detect_language(text))
+        new = NewPassage(passage, text)
+        source = Source("/library", path, 1, 1, path, "indexed", passages=1)
+        found.store(source, "", [new], {new.vector_key: embedder.embed_passages([text])[0]})
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def retriever(catalog: Catalog, embedder: Embedder) -> Retriever:
+    exact = ExactIndex(catalog)
+    return Retriever(catalog, embedder, lambda: exact, LateFeatures(), Retrieve())
+
+
+@pytest.mark.parametrize(
+    ("question", "path"),
+    [
+        ("How can the tenant end the contract?", "home/lease.txt"),
+        ("Can I bring a puppy?", "home/pets.txt"),  # no word in common: the embedder finds it
+        ("¿Qué franquicia tiene la poliza?", "home/poliza.txt"),
+        ("¿Cuánto es el depósito?", "home/lease.txt"),  # across languages
+        ("holiday notice", "work/handbook.txt"),
+        ("1200", "home/lease.txt"),
+    ],
+)
+def test_the_passage_that_answers_is_first(retriever: Retriever, question: str, path: str) -> None:
+    assert retriever.retrieve(question)[0].passage.path == path
+
+
+def test_hits_are_ranked_without_gaps_best_first(retriever: Retriever) -> None:
+    hits = retriever.retrieve("notice", 5)
+    assert [hit.rank for hit in hits] == list(range(1, len(hits) + 1))
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+
+
+def test_only_what_is_asked_for_is_searched(retriever: Retriever) -> None:
+    assert {hit.passage.path for hit in retriever.retrieve("notice", 5, ["work"])} == {
+        "work/handbook.txt",
+        "work/mill.txt",
+    }
+    assert [hit.passage.path for hit in retriever.retrieve("notice", 5, ["home/pets.txt"])] == ["home/pets.txt"]
+
+
+def test_a_name_that_holds_nothing_is_an_error(retriever: Retriever) -> None:
+    with pytest.raises(UsageError, match="nowhere"):
+        retriever.retrieve("notice", 5, ["nowhere"])
+
+
+@pytest.mark.parametrize("question", ["", "  \n"])
+def test_an_empty_question_is_refused(retriever: Retriever, question: str) -> None:
+    with pytest.raises(UsageError, match="empty"):
+        retriever.retrieve(question)
+
+
+def test_no_passages_cannot_be_asked_for(retriever: Retriever) -> None:
+    with pytest.raises(UsageError, match="0"):
+        retriever.retrieve("notice", 0)
+
+
+@pytest.mark.parametrize("question", ["???", "🙂", '"', "the of and", "NEAR(a b)", "x" * 5000])
+def test_any_question_is_searched_without_error(retriever: Retriever, question: str) -> None:
+    assert len(retriever.retrieve(question, 3)) <= 3
+
+
+def test_search_goes_on_when_the_vector_index_fails(catalog: Catalog, embedder: Embedder) -> None:
+    class Broken:
+        name, generation = "broken", 0
+
+        def search(self, query: Vectors, k: int) -> list[tuple[str, float]]:
+            raise VectorIndexError("Chroma cannot be used.")
+
+        def close(self) -> None:
+            pass
+
+    broken: VectorIndex = Broken()
+    retriever = Retriever(catalog, embedder, lambda: broken, LateFeatures(), Retrieve())
+    assert retriever.retrieve("Can I bring a puppy?")[0].passage.path == "home/pets.txt"
+
+
+def test_every_candidate_has_both_scores(retriever: Retriever, catalog: Catalog) -> None:
+    question = "notice of holidays"
+    found = retriever.candidates(question, catalog.question_terms(question))
+    assert len(found.rows) == len(TEXTS)
+    assert all(-1 <= cosine <= 1.0001 and cosine != 0 for cosine in found.cosines)
+    assert all(0 <= lexical <= 1 for lexical in found.lexical)
+    assert sum(lexical > 0 for lexical in found.lexical) == 2
+
+
+def test_langchain_sees_documents_with_ids_and_sources(retriever: Retriever) -> None:
+    documents = as_langchain(retriever, k=2).invoke("How can the tenant end the contract?")
+    assert documents[0].id == "home/lease.txt"
+    assert documents[0].metadata["source"] == "home/lease.txt"
+    assert documents[0].page_content == TEXTS["home/lease.txt"]
