@@ -4,7 +4,7 @@ import re
 import unicodedata
 
 from ingest.analyse import detect_language, terms, words
-from ingest.numbers import numbers
+from ingest.numbers import numbers, without_numbers
 from ingest.types import Passage
 
 # The share of a claim's terms that must stand in the quote or around it.
@@ -24,7 +24,7 @@ def supports(quote: str, claim: str, passage: Passage) -> bool:
         return False
     if _negates(claim) != _negates(quote):
         return False
-    wanted = set(terms(claim, detect_language(claim, passage.language)))
+    wanted = set(terms(without_numbers(claim), detect_language(claim, passage.language)))
     found = set(terms(evidence, passage.language))
     return len(wanted & found) >= CARRIED * len(wanted)
 

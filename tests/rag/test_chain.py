@@ -1,0 +1,138 @@
+"""The chain from a question to a cited answer, with real llama.cpp behind it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ingest.catalog import Catalog, NewPassage
+from ingest.types import Source
+from ingest.vectors import ExactIndex
+from models.gguf import read_model
+from rag.chain import Question, ask, build_chain
+from rag.generate import Generator, LlamaGenerator
+from rag.rerank import LateFeatures
+from rag.retrieve import Retriever
+from rag.types import ABSTENTION, Answer, Completed, Event, Retrieved, Token
+from settings import Generate, Retrieve
+from tests.fakes import LEASE, WordEmbedder
+from tests.gguf_files import LLAMA2, tiny_gguf
+
+SETTINGS = Generate(context=4096, max_tokens=64, threads=1)
+
+
+@pytest.fixture
+def retriever(tmp_path: Path) -> Iterator[Retriever]:
+    embedder = WordEmbedder()
+    catalog = Catalog(tmp_path / "index")
+    new = NewPassage(LEASE, LEASE.text)
+    source = Source("/library", LEASE.path, 1, 1, "x", "indexed", passages=1, title="Lease")
+    catalog.store(source, "Lease", [new], {new.vector_key: embedder.embed_query(LEASE.text)})
+    exact = ExactIndex(catalog)
+    yield Retriever(catalog, embedder, lambda: exact, LateFeatures(), Retrieve())
+    catalog.close()
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Iterator[LlamaGenerator]:
+    generator = LlamaGenerator(read_model(tiny_gguf(tmp_path / "tiny.gguf")), SETTINGS)
+    yield generator
+    generator.close()
+
+
+def events(retriever: Retriever, generator: Generator, question: str) -> list[Event]:
+    return list(ask(question, retriever, generator, SETTINGS))
+
+
+def answer_of(found: list[Event]) -> Answer:
+    assert isinstance(found[-1], Completed)
+    return found[-1].answer
+
+
+def test_a_model_answers_with_a_verified_citation(retriever: Retriever, model: LlamaGenerator) -> None:
+    found = events(retriever, model, "What is the notice period?")
+    answer = answer_of(found)
+    assert answer.answer == "The notice period is thirty days [1]."
+    assert [(c.quote, c.page, c.source, c.supported) for c in answer.citations] == [
+        ("The notice period is thirty days", 2, LEASE.path, True)
+    ]
+    assert answer.timings.first_token is not None
+    assert answer.timings.retrieve <= answer.timings.first_token <= answer.timings.total
+
+
+def test_events_come_in_order_and_the_tokens_are_the_answer(retriever: Retriever, model: LlamaGenerator) -> None:
+    first, *tokens, last = events(retriever, model, "What is the notice period?")
+    assert isinstance(first, Retrieved)
+    assert all(isinstance(token, Token) for token in tokens)
+    assert len(tokens) > 1
+    assert "".join(token.text for token in tokens if isinstance(token, Token)).strip() == answer_of([last]).answer
+
+
+def test_a_number_that_the_model_invents_is_dropped_and_counted(retriever: Retriever, tmp_path: Path) -> None:
+    says = "The notice period is thirty days [4]."
+    generator = LlamaGenerator(read_model(tiny_gguf(tmp_path / "m.gguf", says=says)), SETTINGS)
+    answer = answer_of(events(retriever, generator, "What is the notice period?"))
+    generator.close()
+    assert answer.answer == "The notice period is thirty days."
+    assert (answer.invented, answer.citations) == (1, ())
+    assert not answer.sentences[0].supported
+
+
+def test_a_false_claim_of_the_model_is_marked(retriever: Retriever, tmp_path: Path) -> None:
+    says = "The notice period is ninety days [1]."
+    generator = LlamaGenerator(read_model(tiny_gguf(tmp_path / "m.gguf", says=says, template=LLAMA2)), SETTINGS)
+    answer = answer_of(events(retriever, generator, "What is the notice period?"))
+    generator.close()
+    assert [citation.supported for citation in answer.citations] == [False]
+
+
+@pytest.mark.parametrize(("question", "language"), [("What is the rent?", "en"), ("¿Cuánto es la renta?", "es")])
+def test_a_model_that_refuses_gets_the_fixed_sentence_of_the_question(
+    retriever: Retriever, tmp_path: Path, question: str, language: str
+) -> None:
+    generator = LlamaGenerator(read_model(tiny_gguf(tmp_path / "m.gguf", says=ABSTENTION["en"])), SETTINGS)
+    answer = answer_of(events(retriever, generator, question))
+    generator.close()
+    assert answer.abstained
+    assert answer.answer == ABSTENTION[language]  # type: ignore[index]
+    assert answer.citations == ()
+
+
+def test_nothing_found_is_refused_without_asking_the_model(tmp_path: Path) -> None:
+    embedder = WordEmbedder()
+    catalog = Catalog(tmp_path / "empty")
+    exact = ExactIndex(catalog)
+    retriever = Retriever(catalog, embedder, lambda: exact, LateFeatures(), Retrieve())
+    model = LlamaGenerator(read_model(tiny_gguf(tmp_path / "m.gguf")), SETTINGS)  # never started
+    answer = answer_of(events(retriever, model, "What is the rent?"))
+    assert answer.abstained
+    assert answer.answer == ABSTENTION["en"]
+    catalog.close()
+
+
+def test_closing_the_stream_stops_the_model(retriever: Retriever, tmp_path: Path) -> None:
+    generator = LlamaGenerator(
+        read_model(tiny_gguf(tmp_path / "m.gguf", endless=True)), Generate(context=4096, max_tokens=4000, threads=1)
+    )
+    stream = ask("What is the notice period?", retriever, generator, SETTINGS)
+    kept = [next(stream) for _ in range(5)]
+    stream.close()  # type: ignore[attr-defined]
+    assert isinstance(kept[-1], Token)
+    says_again = answer_of(events(retriever, _short(generator), "What is the notice period?"))  # still of use
+    assert says_again.answer
+    generator.close()
+
+
+def _short(generator: LlamaGenerator) -> LlamaGenerator:
+    generator._settings = SETTINGS
+    return generator
+
+
+def test_the_chain_is_a_langchain_runnable(retriever: Retriever, model: LlamaGenerator) -> None:
+    from langchain_core.runnables import Runnable
+
+    chain = build_chain(retriever, model, SETTINGS)
+    assert isinstance(chain, Runnable)
+    kinds = [event.event for event in chain.stream(Question("What is the notice period?"))]
+    assert kinds[0] == "retrieved"
+    assert kinds[-1] == "completed"

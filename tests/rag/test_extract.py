@@ -1,0 +1,104 @@
+"""The extractive generator: it quotes word for word, says when nothing answers, and needs no model."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ingest.analyse import detect_language
+from ingest.catalog import Catalog, NewPassage
+from ingest.embed import Embedder
+from ingest.types import Passage, Source
+from ingest.vectors import ExactIndex
+from rag.chain import Question
+from rag.extract import ExtractiveGenerator, holds_kind, kind_asked
+from rag.prompt import Prompt
+from rag.rerank import LateFeatures
+from rag.retrieve import Retriever
+from rag.types import ABSTENTION
+from settings import Retrieve
+
+TEXTS = {
+    "lease.md": (
+        "The landlord is Ana Ruiz. The tenant may end the contract with a notice of thirty days. "
+        "The deposit is 1,200 euros. Dogs are not allowed in the flat."
+    ),
+    "table.txt": "Room  Price  Beds\nBlue room  40 euros  2\nRed room  65 euros  3",
+    "list.md": "- **Internet**: the router restarts at four in the morning\n- **Bins**: taken out on Tuesdays",
+    "poliza.txt": "La póliza cubre los daños por agua. La franquicia es de cien euros por siniestro.",
+    "mill.txt": "The old mill was built in 1890. It grinds wheat on Thursdays.",
+}
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory: pytest.TempPathFactory, embedder: Embedder) -> Iterator[Catalog]:
+    found = Catalog(tmp_path_factory.mktemp("extract"))
+    for path, text in TEXTS.items():
+        passage = Passage(path, path, 0, text, (), "paragraph", None, None, (), 9, detect_language(text))
+        new = NewPassage(passage, text)
+        source = Source("/library", path, 1, 1, path, "indexed", passages=1, title=Path(path).stem)
+        found.store(source, "", [new], {new.vector_key: embedder.embed_passages([text])[0]})
+    yield found
+    found.close()
+
+
+def draft(catalog: Catalog, embedder: Embedder, question: str) -> str:
+    exact = ExactIndex(catalog)
+    hits = Retriever(catalog, embedder, lambda: exact, LateFeatures(), Retrieve()).retrieve(question)
+    prompt = Prompt(question, Question(question).language, hits, "", (), "extractive")
+    return "".join(ExtractiveGenerator(catalog, embedder).generate(prompt))
+
+
+@pytest.mark.parametrize(
+    ("question", "quote"),
+    [
+        ("How much notice must the tenant give?", "The tenant may end the contract with a notice of thirty days."),
+        ("How much is the deposit?", "The deposit is 1,200 euros."),
+        ("Who is the landlord?", "The landlord is Ana Ruiz."),
+        ("What does the red room cost?", "Red room  65 euros  3"),
+        ("When does the router restart?", "**Internet**: the router restarts at four in the morning"),
+        ("¿Cuánto es la franquicia de la póliza?", "La franquicia es de cien euros por siniestro."),
+        ("When was the old mill built?", "The old mill was built in 1890."),
+    ],
+)
+def test_the_sentence_that_answers_is_quoted_first(
+    catalog: Catalog, embedder: Embedder, question: str, quote: str
+) -> None:
+    written = draft(catalog, embedder, question)
+    assert written.startswith(f"{quote} [")
+
+
+@pytest.mark.parametrize(
+    ("question", "language"),
+    [
+        ("Who won the football world cup in 1998?", "en"),
+        ("What is the boiling point of tungsten?", "en"),
+        ("¿Quién escribió el Quijote?", "es"),
+        ("¿Cuál es la capital de Australia?", "es"),
+    ],
+)
+def test_a_question_that_no_document_answers_is_refused(
+    catalog: Catalog, embedder: Embedder, question: str, language: str
+) -> None:
+    assert draft(catalog, embedder, question) == ABSTENTION[language]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("question", "kind"),
+    [
+        ("How many days?", "number"),
+        ("¿Cuántos días?", "number"),
+        ("When does it end?", "time"),
+        ("¿Qué día termina?", "time"),
+        ("Who signs?", "name"),
+        ("¿Dónde está?", "name"),
+        ("Why?", ""),
+    ],
+)
+def test_the_kind_asked_for_is_read_from_the_question(question: str, kind: str) -> None:
+    assert kind_asked(question) == kind
+
+
+def test_a_number_of_the_question_itself_is_no_answer_to_it() -> None:
+    assert holds_kind("number", "In 1890 it burned.", "How many mills burned in 1890?") == 0
+    assert holds_kind("number", "In 1890 three mills, 12 houses burned.", "How many burned in 1890?") == 1
