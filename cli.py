@@ -432,7 +432,7 @@ def _streamed(events: Iterable["Event"]) -> "Answer":
 
         def shown() -> Iterator["Event"]:
             for event in events:
-                if event.event == "token":
+                if event.event == "token" and event.text:
                     waiting.close()
                     draft.append(event.text)
                     print(_text(event.text), end="", flush=True)

@@ -93,10 +93,9 @@ def _answered(found: Found, write: Callable[[Found], Iterator[str]], model: str)
     citer = Citer(found.hits)
     first_token: float | None = None
     for piece in write(found):
-        if first_token is None:
+        if piece and first_token is None:
             first_token = time.monotonic() - found.asked
-        if shown := citer.feed(piece):
-            yield Token(shown)
+        yield Token(citer.feed(piece))
     if shown := citer.rest():
         yield Token(shown)
     yield Completed(_answer(citer.finish(), found, model, first_token))

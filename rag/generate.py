@@ -28,6 +28,8 @@ from settings import CODE, Generate
 if TYPE_CHECKING:
     from langchain_core.runnables import Runnable
 
+SIGN_OF_LIFE = 0.1  # seconds
+
 Event = dict[str, Any]
 
 
@@ -41,7 +43,11 @@ class Generator(Protocol):
         ...
 
     def generate(self, prompt: Prompt) -> Iterator[str]:
-        """Yields the answer in pieces. Closing the iterator stops generation at once. Raises ModelError."""
+        """Yields the answer in pieces. Closing the iterator stops generation at once. Raises ModelError.
+
+        A piece may be empty: while there is nothing to say, one comes every now and then, so that whoever reads has
+        the chance to close.
+        """
         ...
 
     def close(self) -> None: ...
@@ -58,8 +64,8 @@ class LlamaGenerator:
 
     def count_tokens(self, text: str) -> int:
         """Raises ModelError if the model cannot be loaded, ModelDiedError if its process ended."""
-        (event,) = self._live_worker().ask(do="count", text=text)
-        tokens: int = event["tokens"]
+        replies = self._live_worker().ask(do="count", text=text)
+        tokens: int = next(event["tokens"] for event in replies if event["event"] != "waiting")
         return tokens
 
     def generate(self, prompt: Prompt) -> Iterator[str]:
@@ -67,8 +73,8 @@ class LlamaGenerator:
         request = {"text": prompt.text, "stop": prompt.stop, "max_tokens": self._settings.max_tokens}
         with contextlib.closing(self._live_worker().ask(do="generate", **request)) as events:
             for event in events:
-                if event["event"] == "piece":
-                    yield event["text"]
+                if event["event"] in ("piece", "waiting"):
+                    yield event.get("text", "")
 
     def close(self) -> None:
         with self._lock:
@@ -122,7 +128,10 @@ class _Worker:
         self._reader.start()
 
     def ask(self, **request: Any) -> abc.Generator[Event, None, None]:
-        """Yields the replies to a request, its 'end' last. Closing the iterator cancels it. Raises ModelError."""
+        """Yields the replies to a request, its 'end' last, and 'waiting' while there are none.
+
+        Closing the iterator cancels the request. Raises ModelError.
+        """
         id = next(self._ids)
         replies: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         with self._lock:
@@ -133,7 +142,11 @@ class _Worker:
         try:
             self._send({"id": id, **request})
             while not ended:
-                event = replies.get()
+                try:
+                    event = replies.get(timeout=SIGN_OF_LIFE)
+                except queue.Empty:
+                    yield {"event": "waiting"}
+                    continue
                 ended = event is None or event["event"] in ("end", "error")
                 if event is None:
                     assert self.death

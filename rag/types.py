@@ -86,7 +86,7 @@ class Retrieved:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A piece of the draft, as it is written."""
+    """A piece of the draft, as it is written; empty now and then while there is nothing to show yet."""
 
     text: str
     event: Literal["token"] = "token"

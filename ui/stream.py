@@ -4,7 +4,7 @@ import queue
 import threading
 from collections.abc import Generator, Iterator
 
-from rag.types import Event
+from rag.types import Event, Token
 
 
 class _End:
@@ -45,7 +45,8 @@ def _pump(events: Iterator[Event], inbox: queue.Queue[Event | Exception | _End],
         for event in events:
             if closed.is_set():
                 break
-            inbox.put(event)
+            if not (isinstance(event, Token) and not event.text):  # a sign of life: the chance to stop, no more
+                inbox.put(event)
     except Exception as error:  # noqa: BLE001 - crosses to the page's thread, which raises it
         inbox.put(error)
     finally:

@@ -123,6 +123,18 @@ def test_closing_the_stream_stops_the_model(retriever: Retriever, tmp_path: Path
     generator.close()
 
 
+def test_a_stop_during_the_prompt_is_heeded_before_the_first_word(retriever: Retriever, tmp_path: Path) -> None:
+    slow = tiny_gguf(tmp_path / "slow.gguf", width=1024, blocks=2)
+    generator = LlamaGenerator(read_model(slow), SETTINGS)
+    generator.count_tokens("loaded")
+    stream = ask("What is the notice period?", retriever, generator, SETTINGS)
+    assert isinstance(next(stream), Retrieved)
+    sign_of_life = next(stream)
+    assert sign_of_life == Token("")
+    stream.close()  # type: ignore[attr-defined]
+    generator.close()
+
+
 def _short(generator: LlamaGenerator) -> LlamaGenerator:
     generator._settings = SETTINGS
     return generator
