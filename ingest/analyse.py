@@ -15,6 +15,7 @@ _SNOWBALL = {"en": "english", "es": "spanish"}
 # A number with its separators (1,200.50 or 3.14), or a run of letters and digits.
 _WORD = re.compile(r"\d+(?:[.,]\d+)+|[^\W_]+")
 _POSSESSIVE = re.compile(r"['’]s\b")
+_MEASURE = re.compile(r"\bhow (?:much|many|long|often|far|old|big|tall|large|high|deep|soon)\b")
 _THOUSANDS = re.compile(r"[.,](?=\d{3}(?:\D|$))")
 
 
@@ -39,6 +40,14 @@ def terms(text: str, language: str) -> list[str]:
     stop = STOPWORDS.get(language, STOPWORDS["en"])
     kept = [word for word in found if word not in stop] or found
     return [stem(word, language) for word in kept]
+
+
+def content_words(question: str) -> list[str]:
+    """The words of a question that its answer may have, in order and without repeats: no stop words, nor the measure
+    of 'how long' and its like. A question of nothing else keeps all its words."""
+    language = detect_language(question)
+    found = words(_MEASURE.sub(" ", fold(question)) if language == "en" else question)
+    return list(dict.fromkeys(word for word in found if word not in STOPWORDS[language])) or words(question)
 
 
 @lru_cache(maxsize=200_000)

@@ -21,8 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from errors import CatalogError, StorageFullError, UsageError
-from ingest.analyse import LANGUAGES, detect_language, stem, terms, words
-from ingest.stopwords import STOPWORDS
+from ingest.analyse import LANGUAGES, content_words, stem, terms
 from ingest.types import Passage, Source, Span
 
 SCHEMA_VERSION = 1
@@ -272,17 +271,15 @@ class Catalog:
 
     def question_terms(self, question: str) -> tuple[Term, ...]:
         """The question's content words with their weights in this library, in order and without repeats."""
-        stop = STOPWORDS[detect_language(question)]
-        found = list(dict.fromkeys(words(question)))
-        content = [word for word in found if word not in stop] or found
         total = self.count_passages()
-        return tuple(self._term(word, total) for word in content)
+        return tuple(self._term(word, total) for word in content_words(question))
 
     def _term(self, word: str, total: int) -> Term:
         stems = tuple(sorted({stem(word, language) for language in LANGUAGES}))
         counts = [row[0] for row in self._read_many("SELECT doc FROM vocabulary WHERE term IN", stems)]
         frequency = min(max(counts, default=0), total)
-        idf = max(math.log((total - frequency + 0.5) / (frequency + 0.5)), 1e-6)
+        seen = max(frequency, 1)  # a word of no passage tells as much as one of a single passage, not more
+        idf = max(math.log((total - seen + 0.5) / (seen + 0.5)), 1e-6)
         return Term(word, stems, idf, frequency)
 
     def search_terms(self, question: Sequence[Term], limit: int, rows: Iterable[int] | None = None) -> dict[int, float]:

@@ -32,7 +32,7 @@ _VALUES = _table()
 
 def numbers(text: str) -> set[str]:
     """Every word with a digit in it, and number words from two to a hundred as digits: 'forty-five' gives '45'."""
-    found = []
+    found: list[str] = []
     tens = 0  # of a number that may go on
     for word in words(text):
         value = _VALUES.get(word, 0)

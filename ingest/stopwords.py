@@ -2,12 +2,12 @@
 question words. Short by intent: a word that could be what someone looks for is not in it."""
 
 _ENGLISH = """
-a about above after again against all also am an and any are as at be because been before being below between both
-but by can cannot could did do does doing down during each few for from further had has have having he her here hers
-herself him himself his how i if in into is it its itself just let me more most my myself no nor not of off on once
-only or other ought our ours ourselves out over own same shall she should so some such than that the their theirs
-them themselves then there these they this those through to too under until up upon very was we were what when where
-which while who whom whose why will with would you your yours yourself yourselves
+a about above after again against all also am an and any are as at be because been before being below between both but
+by can cannot could did do does doing down during each few for from further had has have having he her here hers
+herself him himself his how i if in into is it its itself just let many me more most much must my myself no nor not of
+off on once only or other ought our ours ourselves out over own same shall she should so some such than that the their
+theirs them themselves then there these they this those through to too under until up upon very was we were what when
+where which while who whom whose why will with would you your yours yourself yourselves
 """
 
 _SPANISH = """

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.analyse import detect_language, fold, terms, words
+from ingest.analyse import content_words, detect_language, fold, terms, words
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,12 @@ def test_a_question_of_stop_words_alone_is_still_searched() -> None:
 def test_stop_words_are_not_searched() -> None:
     assert terms("What is the rent of the flat?", "en") == ["rent", "flat"]
     assert terms("¿Cuál es la renta del piso?", "es") == ["rent", "pis"]
+
+
+def test_what_is_asked_for_is_not_searched_for() -> None:
+    assert content_words("How long does the eco programme take?") == ["eco", "programme", "take"]
+    assert content_words("¿Cuánto cuesta la póliza?") == ["cuesta", "poliza"]
+    assert content_words("How much?") == ["how", "much"]
 
 
 @pytest.mark.parametrize(
