@@ -1,0 +1,207 @@
+"""The engine: one owner of a home, the main job from folder to cited answer, nothing lost on the way."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import remote
+from engine import Engine, LocalEngine, open_engine
+from errors import EngineError, FolderError, ModelNotFoundError, UsageError
+from ingest.types import IndexProgress
+from rag.types import ABSTENTION, Answer, Completed
+from settings import Settings
+from tests.gguf_files import tiny_gguf
+
+LEASE = "# Lease\n\n## Notice\n\nThe notice period is thirty days.\n\n## Deposit\n\nThe deposit is 1,200 euros.\n"
+POLIZA = "# Póliza\n\nLa franquicia por daños por agua es de cien euros.\n"
+
+
+@pytest.fixture
+def engine(ready_settings: Settings) -> Iterator[Engine]:
+    ready_settings.library.mkdir(parents=True)
+    (ready_settings.library / "lease.md").write_text(LEASE, encoding="utf-8")
+    (ready_settings.library / "poliza.md").write_text(POLIZA, encoding="utf-8")
+    opened = open_engine(ready_settings)
+    yield opened
+    opened.close()
+
+
+def answer(engine: Engine, question: str, **how: object) -> Answer:
+    *_, last = engine.ask(question, **how)  # type: ignore[arg-type]
+    assert isinstance(last, Completed)
+    return last.answer
+
+
+def test_a_question_is_answered_from_the_folder_with_its_citation(engine: Engine) -> None:
+    engine.index()
+    found = answer(engine, "What is the notice period?")
+    assert found.answer == "The notice period is thirty days. [1]"
+    (citation,) = found.citations
+    assert (citation.source, citation.section) == ("lease.md", "Lease > Notice")
+    assert engine.passage(citation.id).text[citation.start : citation.end] == citation.quote
+
+
+def test_a_spanish_question_is_answered_in_spanish(engine: Engine) -> None:
+    engine.index()
+    found = answer(engine, "¿Cuál es la franquicia por daños por agua?")
+    assert "cien euros" in found.answer
+    assert found.citations[0].source == "poliza.md"
+
+
+def test_what_the_documents_do_not_say_is_refused(engine: Engine) -> None:
+    engine.index()
+    found = answer(engine, "Who won the world cup in 1998?")
+    assert found.abstained
+    assert found.answer == ABSTENTION["en"]
+
+
+def test_a_deleted_file_is_gone_from_every_answer(engine: Engine, ready_settings: Settings) -> None:
+    engine.index()
+    assert not answer(engine, "What is the notice period?").abstained
+    (ready_settings.library / "lease.md").unlink()
+    engine.index()
+    assert answer(engine, "What is the notice period?").abstained
+    assert all(hit.passage.path != "lease.md" for hit in engine.search("notice period").hits)
+
+
+def test_the_index_is_sealed_in_chroma_and_verifies(engine: Engine) -> None:
+    engine.index()
+    assert engine.status().vector_index == "chroma"
+    assert engine.verify().ok
+    assert engine.index().embedded == 0
+    assert engine.status().vector_index == "chroma"
+
+
+def test_a_broken_seal_is_served_exactly_and_mended_by_the_next_run(engine: Engine, ready_settings: Settings) -> None:
+    engine.index()
+    engine.close()
+    (ready_settings.index / "chroma.seal").unlink()
+    again = open_engine(ready_settings)
+    assert again.status().vector_index == "exact"
+    assert again.search("notice period").hits[0].passage.path == "lease.md"
+    assert again.index().embedded == 0
+    assert again.status().vector_index == "chroma"
+    again.close()
+
+
+def test_a_removed_folder_is_gone_at_once(engine: Engine, tmp_path: Path) -> None:
+    folder = tmp_path / "more"
+    folder.mkdir()
+    (folder / "mill.md").write_text("# Mill\n\nThe mill grinds wheat on Thursdays.\n")
+    assert folder in engine.add_folders([folder])
+    engine.index()
+    assert engine.search("mill wheat").hits[0].passage.path == "mill.md"
+    assert folder not in engine.remove_folders([folder])
+    assert all(hit.passage.path != "mill.md" for hit in engine.search("mill wheat").hits)
+
+
+def test_a_folder_that_cannot_be_added_is_named(engine: Engine, tmp_path: Path) -> None:
+    with pytest.raises(FolderError, match="missing"):
+        engine.add_folders([tmp_path / "missing"])
+    with pytest.raises(FolderError, match="home"):
+        engine.add_folders([tmp_path])  # holds the home itself
+    with pytest.raises(FolderError, match="not one of the added"):
+        engine.remove_folders([tmp_path])
+
+
+def test_a_model_that_was_added_and_picked_answers(engine: Engine, tmp_path: Path) -> None:
+    engine.index()
+    info = engine.add_model(tiny_gguf(tmp_path / "tiny.gguf", name="Tiny"))
+    assert answer(engine, "What is the notice period?").model == "extractive"
+    engine.use_model(info.name)
+    found = answer(engine, "What is the notice period?")
+    assert (found.model, found.answer) == (info.name, "The notice period is thirty days [1].")
+    assert found.citations[0].supported
+    assert answer(engine, "What is the notice period?", model="extractive").model == "extractive"
+    with pytest.raises(ModelNotFoundError, match="absent"):
+        answer(engine, "What is the notice period?", model="absent")
+
+
+def test_an_empty_question_and_an_unknown_document_are_refused(engine: Engine) -> None:
+    with pytest.raises(UsageError, match="empty"):
+        engine.ask("  ")
+    with pytest.raises(UsageError, match=r"nothing\.pdf"):
+        engine.page_image("nothing.pdf", 1)
+
+
+def test_two_index_runs_at_once_are_refused(engine: Engine, ready_settings: Settings) -> None:
+    started, go_on = threading.Event(), threading.Event()
+
+    def wait(_: IndexProgress) -> None:
+        started.set()
+        go_on.wait(20)
+
+    run = threading.Thread(target=engine.index, args=(wait,))
+    run.start()
+    assert started.wait(20)
+    with pytest.raises(EngineError, match="already"):
+        engine.index()
+    assert engine.search("notice").question == "notice"  # reading goes on
+    go_on.set()
+    run.join()
+
+
+def test_a_second_door_talks_to_the_engine_that_owns_the_home(engine: Engine, ready_settings: Settings) -> None:
+    engine.index()
+    second = open_engine(ready_settings)
+    assert isinstance(engine, LocalEngine)
+    assert isinstance(second, remote.RemoteEngine)
+    assert answer(second, "What is the notice period?").answer == "The notice period is thirty days. [1]"
+    second.close()
+
+
+def test_a_home_is_free_again_when_its_owner_closes_or_is_killed(ready_settings: Settings) -> None:
+    first = open_engine(ready_settings)
+    first.close()
+    code = (
+        "import sys, time; from settings import Settings; from engine import open_engine\n"
+        "open_engine(Settings.load(sys.argv[1])); print('owned', flush=True); time.sleep(60)"
+    )
+    owner = subprocess.Popen(
+        [sys.executable, "-c", code, str(ready_settings.home)], stdout=subprocess.PIPE, text=True, cwd=Path.cwd()
+    )
+    assert owner.stdout
+    assert owner.stdout.readline() == "owned\n"
+    second = open_engine(ready_settings)
+    assert isinstance(second, remote.RemoteEngine)
+    second.close()
+    owner.send_signal(signal.SIGKILL)
+    owner.wait()
+    owner.stdout.close()
+    third = open_engine(ready_settings)
+    assert isinstance(third, LocalEngine)
+    third.close()
+
+
+def test_killing_an_index_run_loses_nothing_and_the_next_run_puts_it_right(ready_settings: Settings) -> None:
+    ready_settings.library.mkdir(parents=True)
+    for n in range(60):
+        (ready_settings.library / f"note{n}.md").write_text(f"# Note {n}\n\nThe number of this note is {n}.\n")
+    environment = {**os.environ, "CITA_HOME": str(ready_settings.home)}
+    for seconds in (1.5, 2.5, 3.5):
+        run = subprocess.Popen([sys.executable, "-m", "cli", "index"], env=environment, stderr=subprocess.DEVNULL)
+        try:
+            run.wait(seconds)
+        except subprocess.TimeoutExpired:
+            run.kill()
+            run.wait()
+    engine = open_engine(ready_settings)
+    engine.index()
+    assert engine.verify().problems == ()
+    assert engine.status().sources == {"indexed": 60}
+    assert engine.status().passages == 60
+    engine.close()
+
+
+def test_tracing_to_the_cloud_is_switched_off(ready_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LANGSMITH_TRACING", "true")
+    monkeypatch.setenv("LANGCHAIN_TRACING_V2", "true")
+    open_engine(ready_settings).close()
+    assert os.environ["LANGSMITH_TRACING"] == "false"
+    assert os.environ["LANGCHAIN_TRACING_V2"] == "false"
