@@ -102,6 +102,7 @@ class Isolator:
         """Ends the helpers and what they still run."""
         with self._lock:
             for zygote in self._zygotes.values():
+                zygote.stopped = True
                 zygote.close()
             self._zygotes.clear()
 
@@ -127,9 +128,10 @@ class Isolator:
             read = _read(answer, late, MAX_ANSWER)
             answer.close()  # a child that still writes ends by it
             ended = _read(verdict, late, 1000).decode()
+        if not ended and zygote.stopped:
+            raise ParserDiedError("Parsing was stopped.", hint="Index again to read the file.")
         if not ended:
-            zygote.close()
-            raise _ZygoteDiedError(zygote.last_words())
+            raise _ZygoteDiedError(zygote.close())
         return read, ended
 
 
@@ -181,18 +183,19 @@ class _Zygote:
 
     def __init__(self, tasks: str) -> None:
         self._control, theirs = socket.socketpair()
-        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in _end()
+        words = tempfile.TemporaryFile()  # noqa: SIM115 - closed by _end_zygote()
         with theirs:
             self._process = subprocess.Popen(
                 _command(tasks, str(theirs.fileno())),
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=self._errors,
+                stderr=words,
                 env=_environment(),
                 start_new_session=True,
             )
-        self._end = weakref.finalize(self, _end_zygote, self._process, self._control)
+        self._end = weakref.finalize(self, _end_zygote, self._process, self._control, words)
+        self.stopped = False
 
     def alive(self) -> bool:
         return self._process.poll() is None
@@ -203,22 +206,22 @@ class _Zygote:
             socket.send_fds(self._control, [len(message).to_bytes(4, "big")], descriptors)
             self._control.sendall(message)
 
-    def close(self) -> None:
-        self._end()
-
-    def last_words(self) -> str:
-        self._errors.seek(0)
-        lines = self._errors.read().decode(errors="replace").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), f"exit {self._process.returncode}")
+    def close(self) -> str:
+        """Ends the helper; its last words, the first time."""
+        return self._end() or "it was closed"
 
 
-def _end_zygote(process: subprocess.Popen[bytes], control: socket.socket) -> None:
+def _end_zygote(process: subprocess.Popen[bytes], control: socket.socket, words: IO[bytes]) -> str:
     control.close()  # by this the helper knows: it kills its children and ends
     try:
         process.wait(5)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+    with words:
+        words.seek(0)
+        lines = words.read().decode(errors="replace").splitlines()
+    return next((line.strip() for line in reversed(lines) if line.strip()), f"exit code {process.returncode}")
 
 
 def _command(tasks: str, how: str) -> list[str]:

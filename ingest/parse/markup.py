@@ -33,7 +33,8 @@ def read_page(text: str) -> WebPage:
 
     # The HTML parser knows no DTD, so no entity of the file's own is ever expanded. An XML declaration would
     # gainsay the encoding that the text is handed over in.
-    text = re.sub(r"^\s*<\?xml[^>]*\?>", "", text)
+    # What stands after the page's end would be left out, so the end is not read as such.
+    text = re.sub(r"^\s*<\?xml[^>]*\?>|</(?:html|body)\s*>", "", text, flags=re.IGNORECASE)
     parser = html.HTMLParser(no_network=True, remove_comments=True, remove_pis=True, huge_tree=False, encoding="utf-8")
     try:
         root = html.document_fromstring(text.encode(), parser=parser, ensure_head_body=True)

@@ -110,6 +110,7 @@ def _blocks(
             path.append((level, title))
         else:
             kind = told if isinstance(told, str) else _KINDS.get(element.category, "paragraph")
+            text = scrub(element.text).strip("\r\n").rstrip() if kind == "code" else text  # indents are code's own
             yield Block(kind, text, headings=headings)
 
 
@@ -117,8 +118,7 @@ def _text(element: "Element") -> str:
     if element.category == "Table" and element.metadata.text_as_html:
         rows = ("  ".join(filter(None, row)) for row in table_rows(element.metadata.text_as_html))
         return scrub("\n".join(filter(None, rows)))
-    text = scrub(element.text)
-    return text.rstrip() if element.category == "CodeSnippet" else text.strip("\n\r\t \xa0")
+    return scrub(element.text).strip("\n\r\t \xa0")
 
 
 def _merge(blocks: Iterable[Block]) -> Iterator[Block]:

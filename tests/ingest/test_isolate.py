@@ -54,9 +54,8 @@ def test_a_document_comes_back_as_the_parser_made_it(parsers: Isolator, tmp_path
     (tmp_path / "a.md").write_text(MARKDOWN)
     (tmp_path / "a.html").write_text(HTML)
     paths = [tmp_path / "a.md", tmp_path / "a.html", write_docx(tmp_path / "a.docx")]
-    paths.append(
-        write_pdf(tmp_path / "a.pdf", [[Item("h1", "Head"), Item("p", "Words 😀 ñ.")]], outline=[(0, "Head", 1)])
-    )
+    page = [Item("h1", "Head"), Item("p", "Words of a ñandú.")]
+    paths.append(write_pdf(tmp_path / "a.pdf", [page], outline=[(0, "Head", 1)]))
     for path in paths:
         assert parsers.parse(path) == parse(path)
 
@@ -151,7 +150,7 @@ def test_a_parser_has_no_network(forked: Isolator, file: Path) -> None:
         pytest.skip("THIS SYSTEM ALLOWS NO NETWORK NAMESPACES")
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
-        pytest.raises(ParseError, match="OSError|Unreachable|refused"),
+        pytest.raises(ParseError, match=r"OSError|ConnectionRefused"),
     ):
         forked.run("connect", file, port=server.getsockname()[1])
 
@@ -195,14 +194,10 @@ def test_closing_ends_what_still_runs(file: Path, tmp_path: Path) -> None:
     thread = _hang(isolator, file, tmp_path / "report", found)
     pids = [int(pid) for pid in (tmp_path / "report").read_text().split()]
     isolator.close()
+    thread.join(10)
+    assert "stopped" in str(found[0])
     assert _gone(pids)
     isolator.close()
-    thread.join(0.1)
-    if thread.is_alive():  # it started a new helper for its second attempt
-        (tmp_path / "report").read_text()
-        isolator.close()
-    thread.join(10)
-    assert found
 
 
 def test_the_death_of_this_process_ends_helper_and_children(file: Path, tmp_path: Path) -> None:
@@ -285,11 +280,12 @@ def test_every_shared_document_ends_as_a_document_or_a_reason() -> None:
     kinds = (".pdf", ".docx", ".html", ".md", ".txt")
     files = sorted(path for path in folder.rglob("*") if path.suffix in kinds and path.stat().st_size < 200_000)
     sample = files[:: max(1, len(files) // 80)]
-    outcomes = []
+    read, unread = [], []
     with Isolator(Parse(seconds=20, memory_mb=2048)) as isolator:
         for path in sample:
             try:
-                outcomes.append(isolator.parse(path).media_type)
+                read.append(isolator.parse(path))
             except ParseError as error:
-                assert error.message, path
-    assert len(outcomes) > len(sample) / 2
+                unread.append(error)
+    assert len(read) > len(sample) / 2
+    assert all(error.message for error in unread)

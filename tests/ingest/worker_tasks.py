@@ -29,7 +29,8 @@ def echo(arguments: dict[str, Any]) -> bytes:
 def hang(arguments: dict[str, Any]) -> bytes:
     signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.Signals))
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    os.write(os.open(arguments["report"], os.O_WRONLY), f"{os.getpid()} {child.pid}\n".encode())
+    with Path(arguments["report"]).open("w") as report:
+        report.write(f"{os.getpid()} {child.pid}")
     time.sleep(600)
     return b""
 
