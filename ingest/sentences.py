@@ -5,7 +5,7 @@ from itertools import pairwise
 
 _END = re.compile(r"[.!?…]+[\"'”’»)\]*_]*(?=\s)")
 _LINE = re.compile(r"\n")
-_ITEM = re.compile(r"\s*(?:[-*+•–]\s|\d{1,3}[.)]\s|[a-z]\)\s|\||#|>|:?-{3,})")
+_ITEM = re.compile(r"\s*(?:[-*+•–]\s|\d{1,3}[.)]\s|[a-z]\)\s|\||#|>|:?-{3,}|[^\W\d][\w -]{0,30}:(?:\s|$))")
 _ROW = re.compile(r"\t|\S {2,}\S|^\s*\|")
 _OPENS = re.compile(r"[A-ZÁÉÍÓÚÜÑ\d¿¡\"'“‘«(\[*_`]|[^\x00-ɏ]")
 _SHORT = """

@@ -24,6 +24,7 @@ def split(text: str) -> list[str]:
         ("A wrapped\nline of text. Next.", ["A wrapped\nline of text.", "Next."]),
         ("Room  Price\nBlue  40\nRed  50", ["Room  Price", "Blue  40", "Red  50"]),
         ("| a | b |\n|---|---|\n| 1 | 2 |", ["| a | b |", "|---|---|", "| 1 | 2 |"]),
+        ("start: 2023-09-12\nend: 2023-09-30\nloc:", ["start: 2023-09-12", "end: 2023-09-30", "loc:"]),
         ("1. Sign it.\n2. Send it.", ["1. Sign it.", "2. Send it."]),
         ('He said "Stop." Then he left.', ['He said "Stop."', "Then he left."]),
         ("", []),
