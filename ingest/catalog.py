@@ -70,17 +70,14 @@ class NewPassage:
 @dataclass(frozen=True, slots=True)
 class Term:
     """A word of a question: its stems in every language, for a passage is stemmed in its own; its inverse document
-    frequency (of the commonest stem); the number of passages that have it."""
+    frequency (always above 0, of the commonest stem); the number of passages that have it; `bound`, the most that
+    FTS5's BM25 can give for it (its idf is floored, and 0 for what no passage has)."""
 
     word: str
     stems: tuple[str, ...]
     idf: float
     frequency: int
-
-    @property
-    def bound(self) -> float:
-        """The most that BM25 can give for it; 0 if no passage has it."""
-        return self.idf * (K1 + 1) if self.frequency else 0.0
+    bound: float = 0.0
 
 
 def vector_key(embedded_text: str) -> str:
@@ -278,9 +275,10 @@ class Catalog:
         stems = tuple(sorted({stem(word, language) for language in LANGUAGES}))
         counts = [row[0] for row in self._read_many("SELECT doc FROM vocabulary WHERE term IN", stems)]
         frequency = min(max(counts, default=0), total)
-        seen = max(frequency, 1)  # a word of no passage tells as much as one of a single passage, not more
-        idf = max(math.log((total - seen + 0.5) / (seen + 0.5)), 1e-6)
-        return Term(word, stems, idf, frequency)
+        seen = min(max(frequency, 1), total)  # a word of no passage tells as much as one of a single passage
+        odds = (total - seen + 0.5) / (seen + 0.5)
+        bound = max(math.log(odds), 1e-6) * (K1 + 1) if frequency else 0.0
+        return Term(word, stems, math.log1p(odds), frequency, bound)
 
     def search_terms(self, question: Sequence[Term], limit: int, rows: Iterable[int] | None = None) -> dict[int, float]:
         """Row and BM25 score (Robertson and Zaragoza 2009) of the best `limit` passages.
