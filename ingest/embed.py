@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -140,23 +141,14 @@ class ModelFolder:
         return f"{self.name}/{self.weights_sha256[:16]}/{self.window}/{prefixes}"
 
 
-class OnnxEmbedder:
-    """ONNX Runtime on the CPU, from a graph exported once from the model's own weights and kept in `cache`."""
+class _PrefixedEmbedder(ABC):
+    """What both runtimes share: the model's tokenizer and the prefixes that it wants."""
 
-    def __init__(self, model: ModelFolder, cache: Path, batch: int, threads: int) -> None:
+    def __init__(self, model: ModelFolder) -> None:
         self._model = model
-        self.fingerprint = model.fingerprint
+        self.fingerprint = model.fingerprint  # checks the weights before anything reads them
         self.window = model.window
-        self._batch = batch
         self._tokenizer = _tokenizer(model.path)
-        self.graph = cache / f"{model.weights_sha256[:16]}.onnx"
-        if not self.graph.is_file():
-            _export(model, self.graph)
-        try:
-            self._session = _onnx_session(self.graph, threads)
-        except EmbedderError:  # damaged: exported again
-            _export(model, self.graph)
-            self._session = _onnx_session(self.graph, threads)
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
         return list(self._tokenizer.encode(text, add_special_tokens=False).offsets)
@@ -167,6 +159,25 @@ class OnnxEmbedder:
     def embed_query(self, text: str) -> Vectors:
         vector: Vectors = self._embed([self._model.query_prefix + text])[0]
         return vector
+
+    @abstractmethod
+    def _embed(self, texts: Sequence[str]) -> Vectors: ...
+
+
+class OnnxEmbedder(_PrefixedEmbedder):
+    """ONNX Runtime on the CPU, from a graph exported once from the model's own weights and kept in `cache`."""
+
+    def __init__(self, model: ModelFolder, cache: Path, batch: int, threads: int) -> None:
+        super().__init__(model)
+        self._batch = batch
+        self.graph = cache / f"{model.weights_sha256[:16]}.onnx"
+        if not self.graph.is_file():
+            _export(model, self.graph)
+        try:
+            self._session = _onnx_session(self.graph, threads)
+        except EmbedderError:  # damaged: exported again
+            _export(model, self.graph)
+            self._session = _onnx_session(self.graph, threads)
 
     def _embed(self, texts: Sequence[str]) -> Vectors:
         ids = [_cut(encoding.ids, self.window) for encoding in self._tokenizer.encode_batch(list(texts))]
@@ -188,14 +199,12 @@ class OnnxEmbedder:
         return vectors
 
 
-class TorchEmbedder:
+class TorchEmbedder(_PrefixedEmbedder):
     """sentence-transformers on PyTorch: any model it can load, on the best device there is."""
 
     def __init__(self, model: ModelFolder, batch: int) -> None:
         os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_HUB_DISABLE_PROGRESS_BARS="1")
-        self.fingerprint = model.fingerprint  # checks the weights before anything reads them
-        self.window = model.window
-        self._model = model
+        super().__init__(model)
         self._batch = batch
         self._lock = threading.Lock()
         try:
@@ -210,22 +219,11 @@ class TorchEmbedder:
             raise EmbedderError(
                 f"Embedder {model.name!r} cannot be loaded: {error}", hint="Check the model's folder."
             ) from error
-        self._tokenizer = _tokenizer(model.path)
 
-    def offsets(self, text: str) -> list[tuple[int, int]]:
-        return list(self._tokenizer.encode(text, add_special_tokens=False).offsets)
-
-    def embed_passages(self, texts: Sequence[str]) -> Vectors:
-        return self._embed([self._model.passage_prefix + text for text in texts])
-
-    def embed_query(self, text: str) -> Vectors:
-        vector: Vectors = self._embed([self._model.query_prefix + text])[0]
-        return vector
-
-    def _embed(self, texts: list[str]) -> Vectors:
+    def _embed(self, texts: Sequence[str]) -> Vectors:
         with self._lock:
             encoded = self._transformer.encode(
-                texts, batch_size=self._batch, normalize_embeddings=True, show_progress_bar=False
+                list(texts), batch_size=self._batch, normalize_embeddings=True, show_progress_bar=False
             )
         return np.asarray(encoded, np.float32)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from errors import CitaError, FolderError, ParseError
 from ingest import chunk
@@ -189,20 +190,15 @@ class _Run:
 
     def _store_passages(self, file: Found, sha256: str, document: Document, passages: list[NewPassage]) -> None:
         languages = Counter(new.passage.language for new in passages)
-        source = Source(
-            folder=str(file.folder),
-            path=file.path,
-            size=file.size,
-            mtime_ns=file.mtime_ns,
-            sha256=sha256,
-            status="indexed",
-            media_type=document.media_type,
+        source = self._source(
+            file,
+            sha256,
+            "indexed",
             title=document.title,
+            media_type=document.media_type,
             language=languages.most_common(1)[0][0],
             pages=document.pages,
             passages=len(passages),
-            parser=reader_version(file.absolute, self.settings),
-            indexed_at=now(),
         )
         self.catalog.store(source, document.title, passages, self._embed_new(passages))
         self.counts["changed" if (source.folder, source.path) in self.known else "added"] += 1
@@ -219,20 +215,22 @@ class _Run:
 
     def _note(self, file: Found, sha256: str, status: str, reason: str) -> None:
         """A source without passages, and why."""
-        source = Source(
+        source = self._source(file, sha256, status, reason=reason, title=Path(file.path).stem)
+        self.catalog.store(source, source.title, [], {})
+        self._account(source)
+
+    def _source(self, file: Found, sha256: str, status: str, **more: Any) -> Source:
+        return Source(
             folder=str(file.folder),
             path=file.path,
             size=file.size,
             mtime_ns=file.mtime_ns,
             sha256=sha256,
             status=status,  # type: ignore[arg-type]  # the errors' statuses are SourceStatus
-            reason=reason,
-            title=Path(file.path).stem,
             parser=reader_version(file.absolute, self.settings),
             indexed_at=now(),
+            **more,
         )
-        self.catalog.store(source, source.title, [], {})
-        self._account(source)
 
     def _account(self, source: Source) -> None:
         """Every file is in exactly one place of the report."""
