@@ -72,11 +72,11 @@ def library(folder: Path, texts: list[str], embedder: Embedder) -> Catalog:
     catalog = Catalog(folder)
     vectors = embedder.embed_passages(texts)
     for position, text in enumerate(texts):
-        path = f"{position}.txt"
+        path = f"passage{position}"
         passage = Passage(f"p{position}", path, 0, text, (), "paragraph", None, None, (), 0, detect_language(text))
         new = NewPassage(passage, text)
         source = Source("/library", path, len(text), 0, str(position), "indexed", passages=1)
-        catalog.store(source, "", [new], {new.vector_key: vectors[position]})
+        catalog.store(source, [new], {new.vector_key: vectors[position]})
     return catalog
 
 

@@ -14,14 +14,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from errors import CatalogError, StorageFullError, UsageError
-from ingest.analyse import LANGUAGES, content_words, stem, terms
+from ingest.analyse import LANGUAGES, content_words, stem, terms, words
 from ingest.types import Passage, Source, Span
 
 SCHEMA_VERSION = 1
@@ -80,6 +80,12 @@ class Term:
     bound: float = 0.0
 
 
+def known_by(title: str, path: str) -> str:
+    """The words that a source is found by besides its text: those of its title, its folders and its name."""
+    named = PurePosixPath(path).with_suffix("").as_posix()
+    return " ".join(dict.fromkeys(words(f"{title} {named}")))
+
+
 def vector_key(embedded_text: str) -> str:
     return hashlib.sha256(embedded_text.encode()).hexdigest()[:32]
 
@@ -129,11 +135,10 @@ class Catalog:
     def sources(self) -> list[Source]:
         return [_source(row) for row in self._read(f"SELECT {_SOURCE} FROM sources ORDER BY folder, path")]
 
-    def store(self, source: Source, title: str, passages: Sequence[NewPassage], vectors: Mapping[str, Any]) -> None:
+    def store(self, source: Source, passages: Sequence[NewPassage], vectors: Mapping[str, Any]) -> None:
         """Puts a source and all its passages in place of what was known of it, in one transaction.
 
-        `title` is what full-text search knows the source by. `vectors` holds the new vectors by key; the keys of
-        all other passages must be in the catalogue.
+        `vectors` holds the new vectors by key; the keys of all other passages must be in the catalogue.
         """
         with self.transaction() as write:
             replaced = self._remove(write, source.folder, source.path)
@@ -146,7 +151,7 @@ class Catalog:
                 f"INSERT INTO sources ({_SOURCE}) VALUES ({', '.join('?' * columns)})", _source_row(source)
             )
             for new in passages:
-                self._insert_passage(write, int(cursor.lastrowid or 0), title, new)
+                self._insert_passage(write, int(cursor.lastrowid or 0), source, new)
             self._collect_vectors(write, replaced)
             self._next_generation(write)
 
@@ -162,7 +167,12 @@ class Catalog:
                 "SELECT id FROM sources WHERE folder = ? AND path = ?", (new.folder, new.path)
             ).fetchone()
             for position, id in enumerate(ids):
-                write.execute("UPDATE passages SET id = ? WHERE source = ? AND position = ?", (id, source, position))
+                row, language = write.execute(
+                    "UPDATE passages SET id = ? WHERE source = ? AND position = ? RETURNING row, language",
+                    (id, source, position),
+                ).fetchone()
+                title = " ".join(terms(known_by(new.title, new.path), language))
+                write.execute("UPDATE terms SET title = ? WHERE rowid = ?", (title, row))
 
     def touch(self, source: Source) -> None:
         """Notes a new modification time of an unchanged file."""
@@ -211,6 +221,7 @@ class Catalog:
         ]
 
     def titles(self, rows: Sequence[int]) -> dict[int, str]:
+        """The titles of the sources that passages are from, by row."""
         query = "SELECT p.row, s.title FROM passages p JOIN sources s ON s.id = p.source WHERE p.row IN"
         return dict(self._read_many(query, rows))
 
@@ -354,18 +365,18 @@ class Catalog:
                 hint="Use the Cita that made it, or move the index folder away and index again.",
             )
 
-    def _insert_passage(self, write: sqlite3.Connection, source: int, title: str, new: NewPassage) -> None:
+    def _insert_passage(self, write: sqlite3.Connection, id: int, source: Source, new: NewPassage) -> None:
         passage = new.passage
         spans = json.dumps([(span.page, span.start, span.end) for span in passage.spans])
         cursor = write.execute(
             "INSERT INTO passages (id, source, position, text, headings, kind, page, page_to, spans, tokens, language,"
             " vector) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                passage.id, source, passage.position, passage.text, json.dumps(passage.headings, ensure_ascii=False),
+                passage.id, id, passage.position, passage.text, json.dumps(passage.headings, ensure_ascii=False),
                 passage.kind, passage.page, passage.page_to, spans, passage.tokens, passage.language, new.vector_key,
             ),
         )  # fmt: skip
-        fields = (title, " ".join(passage.headings), passage.text)
+        fields = (known_by(source.title, source.path), " ".join(passage.headings), passage.text)
         write.execute(
             "INSERT INTO terms (rowid, title, headings, body) VALUES (?, ?, ?, ?)",
             (cursor.lastrowid, *(" ".join(terms(field, passage.language)) for field in fields)),

@@ -17,7 +17,7 @@ from ingest.sentences import sentences
 from ingest.types import Block, Document, Passage, Span
 from settings import Chunk
 
-VERSION = "1"
+VERSION = "2"
 SPECIAL_TOKENS = 2  # [CLS] and [SEP], or their like
 
 Offsets = Callable[[str], list[tuple[int, int]]]

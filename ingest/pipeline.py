@@ -200,7 +200,7 @@ class _Run:
             pages=document.pages,
             passages=len(passages),
         )
-        self.catalog.store(source, document.title, passages, self._embed_new(passages))
+        self.catalog.store(source, passages, self._embed_new(passages))
         self.counts["changed" if (source.folder, source.path) in self.known else "added"] += 1
         self.counts["passages"] += len(passages)
 
@@ -216,7 +216,7 @@ class _Run:
     def _note(self, file: Found, sha256: str, status: str, reason: str) -> None:
         """A source without passages, and why."""
         source = self._source(file, sha256, status, reason=reason, title=Path(file.path).stem)
-        self.catalog.store(source, source.title, [], {})
+        self.catalog.store(source, [], {})
         self._account(source)
 
     def _source(self, file: Found, sha256: str, status: str, **more: Any) -> Source:

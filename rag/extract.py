@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ingest.analyse import fold, stem, words
-from ingest.catalog import Catalog, Term
+from ingest.catalog import Catalog, Term, known_by
 from ingest.embed import Embedder
 from ingest.sentences import sentences
 from models.types import EXTRACTIVE
@@ -96,7 +96,9 @@ class ExtractiveGenerator:
         total = sum(term.idf for term in terms) or 1.0
         drafts = []
         for n, hit in enumerate(hits[:PASSAGES], start=1):
-            above = _stems(f"{hit.title} {' '.join(hit.passage.headings)}", hit.passage.language)
+            above = _stems(
+                " ".join([known_by(hit.title, hit.passage.path), *hit.passage.headings]), hit.passage.language
+            )
             around = covered(terms, above | _stems(hit.passage.text, hit.passage.language)) / total
             for start, end in _answers_in(hit.passage.text):
                 text = hit.passage.text[start:end]

@@ -33,7 +33,7 @@ def store(catalog: Catalog, path: str, *texts: str, language: str = "en", title:
         new.vector_key: np.full(4, len(new.passage.text), np.float32) for new in passages if new.vector_key not in known
     }
     source = Source("/library", path, 1, 1, f"sha-{path}", "indexed", passages=len(texts), title=title)
-    catalog.store(source, title, passages, vectors)
+    catalog.store(source, passages, vectors)
     return source
 
 
@@ -75,7 +75,7 @@ def test_a_failed_transaction_changes_nothing(catalog: Catalog) -> None:
     before = store(catalog, "a.txt", "Rent is due.")
     twice = NewPassage(Passage("same", "b.txt", 0, "x", (), "paragraph", None, None, (), 1, "en"), "x")
     with pytest.raises(CatalogError):
-        catalog.store(replace(before, path="b.txt"), "", [twice, twice], {twice.vector_key: np.ones(4)})
+        catalog.store(replace(before, path="b.txt"), [twice, twice], {twice.vector_key: np.ones(4)})
     assert catalog.sources() == [before]
     assert found(catalog, "rent") == ["a.txt#0"]
 
@@ -86,6 +86,7 @@ def test_a_move_keeps_passages_and_vectors(catalog: Catalog) -> None:
     catalog.move(old, replace(old, path="deep/b.txt"), ["new-id"])
     assert [source.path for source in catalog.sources()] == ["deep/b.txt"]
     assert catalog.passage("new-id").path == "deep/b.txt"
+    assert found(catalog, "deep") == ["new-id"]  # known by its new name
     assert catalog.generation == generation
 
 
@@ -93,6 +94,13 @@ def test_a_title_and_a_heading_are_found_too(catalog: Catalog) -> None:
     store(catalog, "a.txt", "Rent is due.", title="Lease of the mill")
     assert found(catalog, "mill") == ["a.txt#0"]
     assert found(catalog, "head") == ["a.txt#0"]
+
+
+def test_a_file_is_found_by_its_name_and_folder(catalog: Catalog) -> None:
+    store(catalog, "reports/ACME_2017_10K.pdf", "Rent is due.")
+    store(catalog, "other.txt", "Rent is due.")
+    assert found(catalog, "acme 2017") == ["reports/ACME_2017_10K.pdf#0"]
+    assert found(catalog, "report") == ["reports/ACME_2017_10K.pdf#0"]
 
 
 def test_a_spanish_passage_is_found_without_accents_and_across_inflection(catalog: Catalog) -> None:

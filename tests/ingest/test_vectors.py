@@ -34,7 +34,7 @@ def add(catalog: Catalog, n: int) -> Vectors:
     vector /= np.linalg.norm(vector)
     new = NewPassage(Passage(f"p{n}", f"{n}.txt", 0, f"text {n}", (), "paragraph", None, None, (), 2, "en"), f"{n}")
     source = Source("/library", f"{n}.txt", 1, 1, str(n), "indexed", passages=1)
-    catalog.store(source, "", [new], {new.vector_key: vector})
+    catalog.store(source, [new], {new.vector_key: vector})
     return vector
 
 

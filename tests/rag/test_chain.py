@@ -27,7 +27,7 @@ def retriever(tmp_path: Path) -> Iterator[Retriever]:
     catalog = Catalog(tmp_path / "index")
     new = NewPassage(LEASE, LEASE.text)
     source = Source("/library", LEASE.path, 1, 1, "x", "indexed", passages=1, title="Lease")
-    catalog.store(source, "Lease", [new], {new.vector_key: embedder.embed_query(LEASE.text)})
+    catalog.store(source, [new], {new.vector_key: embedder.embed_query(LEASE.text)})
     exact = ExactIndex(catalog)
     yield Retriever(catalog, embedder, lambda: exact, LateFeatures(), Retrieve())
     catalog.close()

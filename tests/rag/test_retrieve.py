@@ -31,7 +31,7 @@ def catalog(tmp_path: Path, embedder: Embedder) -> Iterator[Catalog]:
         passage = Passage(path, path, 0, text, (), "paragraph", None, None, (), 9, detect_language(text))
         new = NewPassage(passage, text)
         source = Source("/library", path, 1, 1, path, "indexed", passages=1)
-        found.store(source, "", [new], {new.vector_key: embedder.embed_passages([text])[0]})
+        found.store(source, [new], {new.vector_key: embedder.embed_passages([text])[0]})
     yield found
     found.close()
 
