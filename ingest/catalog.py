@@ -2,7 +2,7 @@
 per source; whatever else Cita keeps (Chroma) is derived from it.
 
 Vectors are kept by content: one for each distinct embedded text, shared by every passage that has it, so that a
-copied or moved file embeds nothing. One connection writes, under a lock; each reading thread has its own.
+copied or moved file embeds nothing. One connection writes, under a lock; others read, each by one thread at a time.
 """
 
 import hashlib
@@ -10,6 +10,7 @@ import json
 import math
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -100,8 +101,7 @@ class Catalog:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.path = folder / "catalog.db"
         self._lock = threading.RLock()
-        self._local = threading.local()
-        self._readers: list[sqlite3.Connection] = []
+        self._idle: deque[sqlite3.Connection] = deque()  # for reading; as many as threads ever read at once
         with _translated(self.path):
             self._writer = self._connect()
             self._prepare()
@@ -330,7 +330,7 @@ class Catalog:
 
     def close(self) -> None:
         with self._lock:
-            for connection in (*self._readers, self._writer):
+            for connection in (*self._idle, self._writer):
                 connection.close()
 
     # --- how it is done
@@ -405,8 +405,8 @@ class Catalog:
         write.execute("INSERT OR REPLACE INTO meta VALUES ('generation', ?)", (str(self.generation + 1),))
 
     def _read(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
-        with _translated(self.path):
-            return self._reader().execute(query, values).fetchall()
+        with _translated(self.path), self._reader() as connection:
+            return connection.execute(query, values).fetchall()
 
     def _read_many(self, query: str, values: Sequence[Any], before: Sequence[Any] = ()) -> Iterator[Any]:
         """`query` ends in IN; the values are bound in portions, since SQLite limits how many there may be."""
@@ -414,13 +414,16 @@ class Catalog:
             portion = values[start : start + 10_000]
             yield from self._read(f"{query} ({', '.join('?' * len(portion))})", (*before, *portion))
 
-    def _reader(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = self._connect()
-            with self._lock:
-                self._readers.append(connection)
-        return connection
+    @contextmanager
+    def _reader(self) -> Iterator[sqlite3.Connection]:
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._connect()
+        try:
+            yield connection
+        finally:
+            self._idle.append(connection)
 
 
 def now() -> str:

@@ -1,6 +1,7 @@
 """The catalogue: all of a source or nothing of it, vectors shared by content, found by its terms."""
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -128,6 +129,14 @@ def test_a_term_without_passages_has_no_bound(catalog: Catalog) -> None:
     (term,) = catalog.question_terms("zebra")
     assert (term.frequency, term.bound) == (0, 0.0)
     assert term.idf > 0
+
+
+def test_threads_that_come_and_go_leave_no_connections_behind(catalog: Catalog) -> None:
+    for _ in range(50):
+        thread = threading.Thread(target=catalog.sources)
+        thread.start()
+        thread.join()
+    assert len(catalog._idle) == 1
 
 
 def test_quotes_in_a_question_are_no_query_language(catalog: Catalog) -> None:
