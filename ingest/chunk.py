@@ -17,8 +17,9 @@ from ingest.sentences import sentences
 from ingest.types import Block, Document, Passage, Span
 from settings import Chunk
 
-VERSION = "2"
+VERSION = "3"
 SPECIAL_TOKENS = 2  # [CLS] and [SEP], or their like
+LONGEST_TOKEN = 20  # characters; no token of a vocabulary is much longer
 
 Offsets = Callable[[str], list[tuple[int, int]]]
 
@@ -38,16 +39,31 @@ def chunk(document: Document, path: str, named_by_file: bool, embedder: Embedder
     (then it is not embedded: a renamed file keeps its vectors)."""
     title = "" if named_by_file else document.title
     language = detect_language(" ".join(block.text for block in document.blocks[:200]))
+    offsets = _bounded(embedder.offsets)
     found: list[NewPassage] = []
     repeats: Counter[str] = Counter()
     for headings, blocks in _sections(document):
-        context = _context(title, headings, embedder.offsets, settings.heading_tokens)
-        room = embedder.window - SPECIAL_TOKENS - len(embedder.offsets(context))
-        pieces = _pieces(blocks, min(settings.tokens, room), embedder.offsets)
+        context = _context(title, headings, offsets, settings.heading_tokens)
+        room = embedder.window - SPECIAL_TOKENS - len(offsets(context))
+        pieces = _pieces(blocks, min(settings.tokens, room), offsets)
         for group in _pack(pieces, min(settings.tokens, room)):
-            new = _passage(path, len(found), headings, group, context, embedder.offsets, language, repeats)
+            new = _passage(path, len(found), headings, group, context, offsets, language, repeats)
             found.append(new)
     return found
+
+
+def _bounded(offsets: Offsets) -> Offsets:
+    """A tokenizer may take a word that it does not know for one token, however long. Here such a word (an embedded
+    picture, a minified script) counts as many, or a passage of a few tokens would have megabytes of text."""
+
+    def bounded(text: str) -> list[tuple[int, int]]:
+        return [
+            (part, min(part + LONGEST_TOKEN, end))
+            for start, end in offsets(text)
+            for part in range(start, max(end, start + 1), LONGEST_TOKEN)
+        ]
+
+    return bounded
 
 
 def passage_id(path: str, headings: tuple[str, ...], text: str, repeat: int) -> str:

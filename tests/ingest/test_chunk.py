@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.chunk import chunk, renamed_ids
+from ingest.chunk import LONGEST_TOKEN, chunk, renamed_ids
 from ingest.types import Block, BlockKind, Document, Span
 from settings import Chunk
 from tests.fakes import WordEmbedder
@@ -85,6 +85,12 @@ def test_renamed_ids_are_those_of_a_fresh_index_under_the_new_name() -> None:
     old = passages(doc)
     fresh = [new.passage.id for new in chunk(doc, "b.txt", False, WordEmbedder(32), SMALL)]
     assert renamed_ids("b.txt", old) == fresh
+
+
+def test_a_word_that_never_ends_is_cut_into_passages_of_bounded_length() -> None:
+    found = passages(document(block("Logo: data:image/png;base64," + "iVBORw0KGgo" * 10_000)))
+    assert max(len(p.text) for p in found) <= SMALL.tokens * LONGEST_TOKEN
+    assert "".join("".join(p.text.split()) for p in found).endswith("iVBORw0KGgo" * 10_000)
 
 
 TEXTS = st.text(alphabet=st.sampled_from("ab c.D\n é1,"), min_size=1, max_size=400)
