@@ -103,7 +103,7 @@ def main() -> None:
 def cita(
     context: typer.Context,
     home: Annotated[
-        Path | None,
+        str | None,
         typer.Option(metavar="DIR", help="Where library/, index/, models/ and cita.toml lie (or CITA_HOME)."),
     ] = None,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,

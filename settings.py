@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import SettingsError as UnreadableVariableError
 
 from errors import SettingsError
 
@@ -117,17 +118,34 @@ class Settings(BaseSettings):
         Raises SettingsError naming the setting and its value.
         """
         chosen: dict[str, Any] = dict(flags)
+        if home == "":  # an unset variable in somebody's script, not the current folder
+            raise SettingsError("The home is empty.", hint="Name a folder, or leave --home out.")
         if home is not None:
             chosen["home"] = Path(home)
         try:
             settings = cls(**chosen)
+            return settings.model_copy(update={"home": settings.home.expanduser().absolute()})
         except ValidationError as error:
-            first = error.errors()[0]
-            name = ".".join(str(part) for part in first["loc"])
-            raise SettingsError(
-                f"Setting {name!r} cannot be {first.get('input')!r}: {first['msg']}.",
-                hint="Correct it on the command line, in a CITA_ variable or in cita.toml.",
-            ) from error
+            raise _explained(error) from error
+        except UnreadableVariableError as error:
+            raise SettingsError(f"A CITA_ variable cannot be read: {error}.", hint="Correct it or unset it.") from error
         except ValueError as error:  # cita.toml is not TOML
             raise SettingsError(f"cita.toml cannot be read: {error}.", hint="Correct it or move it away.") from error
-        return settings.model_copy(update={"home": settings.home.expanduser().absolute()})
+        except RuntimeError as error:  # of expanduser
+            raise SettingsError(
+                f"Home {str(home or os.environ.get('CITA_HOME'))!r} cannot be found: {error}",
+                hint="Write the folder's full path.",
+            ) from error
+
+
+def _explained(error: ValidationError) -> SettingsError:
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        group = Settings.model_fields[str(first["loc"][0])].default if len(first["loc"]) > 1 else None
+        known = type(group).model_fields if isinstance(group, Group) else Settings.model_fields
+        return SettingsError(f"There is no setting {name!r}.", hint=f"There are: {', '.join(known)}.")
+    return SettingsError(
+        f"Setting {name!r} cannot be {first.get('input')!r}: {first['msg']}.",
+        hint="Correct it on the command line, in a CITA_ variable or in cita.toml.",
+    )

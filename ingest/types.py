@@ -52,8 +52,7 @@ class Passage:
     `text` is exactly the source's own; `headings` are embedded with it but never quoted. `position` counts the
     passages of one source from 0, so the neighbours are position - 1 and + 1. `tokens` counts the embedder's
     tokens of the embedded text, special tokens included (a word too long to be a token counts as several), and never
-    exceeds its window. `path` is relative to
-    the library folder, with '/'.
+    exceeds its window. `path` is relative to the library folder, with '/'.
     """
 
     id: str
