@@ -459,7 +459,7 @@ def _print_citations(citations: Sequence["Citation"]) -> None:
 
 
 def _asked(words: Sequence[str]) -> str:
-    question = " ".join(words).strip()
+    question = " ".join(words).strip().encode(errors="replace").decode()  # bytes of another encoding come as surrogates
     if not question:
         raise UsageError("The question is empty.", hint='Type one: cita ask "How long is the notice period?"')
     return question

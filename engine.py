@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from errors import EngineError, EngineUnreachableError, FolderError, UsageError, VectorIndexError
+from errors import EngineError, EngineUnreachableError, FolderError, ModelError, UsageError, VectorIndexError
 from ingest.types import IndexProgress, IndexReport, Passage, Source, VerifyReport
 from models.types import ModelInfo
 from rag.types import Event, SearchResult
@@ -158,6 +158,13 @@ def _keep_private() -> None:
     )
 
 
+def _check_question(question: str) -> None:
+    if not question.strip():
+        raise UsageError("The question is empty.", hint="Type a question.")
+    if not any(character.isalnum() for character in question):
+        raise UsageError(f"The question {question.strip()!r} has no words.", hint="Type a question in words.")
+
+
 class LocalEngine:
     """The engine in the process that owns the home. What is costly is opened at its first use."""
 
@@ -282,6 +289,12 @@ class LocalEngine:
             if not folder.is_dir()
         ]
         problems += self._catalog.problems()
+        model = ""
+        try:
+            model = self._model_name(None)
+            self._registry.get(model)
+        except ModelError as error:
+            problems.append(str(error))
         return Status(
             home=str(self._settings.home),
             folders=tuple(map(str, self.folders())),
@@ -289,7 +302,7 @@ class LocalEngine:
             passages=self._catalog.count_passages(),
             embedder=self._catalog.fact("embedder"),
             vector_index=self._current_vectors().name,
-            model=self._model_name(None),
+            model=model,
             version=VERSION,
             healthy=not problems,
             problems=tuple(problems),
@@ -317,6 +330,7 @@ class LocalEngine:
         return Retriever(self._catalog, self._embedder, self._current_vectors, LateFeatures(), self._settings.retrieve)
 
     def search(self, question: str, k: int | None = None, within: Sequence[str] = ()) -> SearchResult:
+        _check_question(question)
         started = time.monotonic()
         hits = self._retriever.retrieve(question, k, within)
         return SearchResult(question, hits, time.monotonic() - started)
@@ -326,13 +340,12 @@ class LocalEngine:
     ) -> Iterator[Event]:
         from rag.chain import ask
 
-        if not question.strip():
-            raise UsageError("The question is empty.", hint="Type a question.")
+        _check_question(question)
         generator = self._generator_named(self._model_name(model))
         return ask(question, self._retriever, generator, self._settings.generate, k, within)
 
     def _model_name(self, asked: str | None) -> str:
-        return asked or self._settings.generate.model or self._registry.active().name
+        return asked or self._settings.generate.model or self._registry.active_name()
 
     def _generator_named(self, name: str) -> "Generator":
         """One model is kept loaded: the last that answered."""

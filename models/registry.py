@@ -52,10 +52,10 @@ class Registry:
         self._write(info.name, models)
         return replace(info, active=True)
 
-    def active(self) -> ModelInfo:
-        """The model that answers; `extractive` until another was picked. Raises as `get` does."""
+    def active_name(self) -> str:
+        """The name of the model that was picked last, be its file there or not; `extractive` until one was."""
         active, _ = self._read()
-        return self.get(active)
+        return active
 
     def get(self, name: str) -> ModelInfo:
         """The model `name`, its file read anew.

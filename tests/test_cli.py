@@ -295,6 +295,14 @@ def test_wrong_usage_exits_with_2_and_says_why(arguments: list[str]) -> None:
     assert len(done.stderr) > 20
 
 
+def test_a_question_in_another_encoding_is_asked_with_what_can_be_read(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "search", lambda question, k, within: SearchResult(question, (), 0.1))
+    typed = os.fsdecode("Kündigung".encode("latin-1"))
+    assert run("search", typed, "--json").json["question"] == "K?ndigung"
+
+
 @pytest.mark.parametrize("variable", ["CITA_RETRIEVE__K", "CITA_GENERATE__TEMPERATURE"])
 def test_a_bad_setting_is_named_with_its_value_and_exits_with_2(variable: str) -> None:
     done = run("folders", "--json", env={variable: "banana"})

@@ -130,6 +130,25 @@ def test_an_empty_question_and_an_unknown_document_are_refused(engine: Engine) -
         engine.page_image("nothing.pdf", 1)
 
 
+@pytest.mark.parametrize("question", ["", "  \n", "?!... ¿¡", "🦊"])
+def test_a_question_without_words_is_refused(engine: Engine, question: str) -> None:
+    with pytest.raises(UsageError, match="The question"):
+        engine.search(question)
+    with pytest.raises(UsageError, match="The question"):
+        answer(engine, question)
+
+
+def test_the_status_of_a_home_whose_model_is_gone_names_it(engine: Engine, tmp_path: Path) -> None:
+    file = tiny_gguf(tmp_path / "tiny.gguf")
+    engine.use_model(engine.add_model(file).name)
+    file.unlink()
+    status = engine.status()
+    assert (status.model, status.healthy) == ("tiny", False)
+    assert str(file) in status.problems[0]
+    with pytest.raises(ModelNotFoundError, match="is gone"):
+        answer(engine, "What is the notice period?")
+
+
 def test_two_index_runs_at_once_are_refused(engine: Engine, ready_settings: Settings) -> None:
     started, go_on = threading.Event(), threading.Event()
 

@@ -27,7 +27,7 @@ def test_a_fresh_home_answers_extractively_and_writes_nothing(registry: Registry
     (extractive,) = registry.list()
     assert extractive.name == "extractive"
     assert extractive.active
-    assert registry.active().name == "extractive"
+    assert registry.active_name() == "extractive"
     assert not (tmp_path / "home").exists()
 
 
@@ -61,10 +61,10 @@ def test_the_model_in_use_is_remembered_by_the_next_process(registry: Registry, 
     registry.add(tiny_gguf(tmp_path / "a.gguf"))
     assert registry.use("tiny").active
     again = Registry(tmp_path / "home" / "models")
-    assert again.active().name == "tiny"
+    assert again.active_name() == "tiny"
     assert [(model.name, model.active) for model in again.list()] == [("extractive", False), ("tiny", True)]
     again.use("extractive")
-    assert registry.active().name == "extractive"
+    assert registry.active_name() == "extractive"
 
 
 def test_a_gguf_that_lies_in_the_folder_is_listed_and_keeps_its_name_once_used(
@@ -74,7 +74,7 @@ def test_a_gguf_that_lies_in_the_folder_is_listed_and_keeps_its_name_once_used(
     assert [model.name for model in registry.list()] == ["extractive", "same"]
     registry.use("same")
     tiny_gguf(models_dir / "a.gguf", name="Same")
-    assert registry.active().path == str(models_dir / "m.gguf")
+    assert registry.get(registry.active_name()).path == str(models_dir / "m.gguf")
     assert [model.name for model in registry.list()] == ["extractive", "same", "a"]
 
 
@@ -141,5 +141,5 @@ def test_a_path_with_odd_bytes_comes_back_as_it_was(registry: Registry, tmp_path
     odd = tmp_path / "mod\udc9aelo ñ.gguf"
     shutil.copy(tiny_gguf(tmp_path / "a.gguf"), odd)
     registry.use(registry.add(odd).name)
-    assert registry.active().path == str(odd)
+    assert registry.get(registry.active_name()).path == str(odd)
     assert json.loads((tmp_path / "home" / "models" / "registry.json").read_text(encoding="utf-8"))
