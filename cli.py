@@ -79,6 +79,7 @@ app = typer.Typer(cls=_Commands, add_completion=False, rich_markup_mode=None, pr
 models_app = typer.Typer(rich_markup_mode=None)
 app.add_typer(models_app, name="models")
 
+NOTHING_INDEXED = "Nothing is indexed yet: `cita add FOLDER`, then `cita index`."
 SHOWN = 5  # files for one reason after an index run
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
@@ -241,7 +242,7 @@ def _rate(now: "IndexProgress") -> str:
 def _print_report(report: "IndexReport") -> None:
     counts = ("added", "changed", "renamed", "removed", "unchanged")
     found = [f"{getattr(report, name)} {name}" for name in counts if getattr(report, name)]
-    _print(f"{', '.join(found) or 'No documents'}.")
+    _print(f"{', '.join(found)}." if found else "No documents. `cita add FOLDER` names a folder that has some.")
     passages = "1 passage" if report.passages == 1 else f"{report.passages} passages"
     _print(f"{passages}, {report.embedded} embedded, in {_duration(report.seconds)}.")
     _print_left_out("Skipped", report.skipped)
@@ -258,7 +259,7 @@ def _print_left_out(title: str, entries: Sequence["PathReason"]) -> None:
         for path in paths[:SHOWN]:
             _print(f"    {_name(path)}")
         if len(paths) > SHOWN:
-            _print(f"    and {len(paths) - SHOWN} more: cita list --failed")
+            _print(f"    and {len(paths) - SHOWN} more; `cita index --json` names them all")
 
 
 @app.command(name="list")
@@ -282,9 +283,7 @@ def list_sources(
 
 def _print_sources(sources: Sequence["Source"], failed: bool) -> None:
     if not sources:
-        _say(
-            "Every file is in the index." if failed else "Nothing is indexed yet: `cita add FOLDER`, then `cita index`."
-        )
+        _say("Every file is in the index." if failed else NOTHING_INDEXED)
         return
     rows = [
         (_name(source.path), source.status, str(source.pages or ""), str(source.passages), _text(source.reason))
@@ -358,6 +357,8 @@ def search(
     asked = _asked(question)
     with _engine(context) as engine:
         result = engine.search(asked, k, within or ())
+        if not result.hits:
+            _say(NOTHING_INDEXED if _is_empty(engine) else "Nothing was found.")
     if as_json:
         passages = [_hit_json(hit) for hit in result.hits]
         _print_json({"question": result.question, "passages": passages, "seconds": result.seconds})
@@ -366,8 +367,6 @@ def search(
         passage = hit.passage
         _print(f"{hit.rank}. {_place(passage.path, passage.page, passage.page_to, passage.section)}", "bold")
         _print(_indented(passage.text) + "\n")
-    if not result.hits:
-        _say("Nothing was found.")
 
 
 def _hit_json(hit: "Hit") -> dict[str, Any]:
@@ -406,6 +405,8 @@ def ask(
         events = cast("Generator[Event]", engine.ask(asked, k, within or (), model))
         with closing(events):
             answer = _completed(events) if as_json else _streamed(events)
+        if answer.abstained and _is_empty(engine):
+            _say(NOTHING_INDEXED)
     if as_json:
         keys = ("question", "answer", "abstained", "citations", "sentences", "model", "timings")
         _print_json(_pick(answer, keys))
@@ -456,6 +457,10 @@ def _print_citations(citations: Sequence["Citation"]) -> None:
         _print(_indented(f"“{citation.quote}”"))
         if not citation.supported:
             _print("    The passage does not carry this claim.", "yellow")
+
+
+def _is_empty(engine: "Engine") -> bool:
+    return not any(source.passages for source in engine.sources())
 
 
 def _asked(words: Sequence[str]) -> str:

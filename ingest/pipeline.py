@@ -24,6 +24,8 @@ log = logging.getLogger("cita.ingest")
 SKIPPED: tuple[SourceStatus, ...] = ("empty", "unsupported", "too-large")
 FAILED: tuple[SourceStatus, ...] = ("failed", "encrypted", "needs-ocr")
 
+ENOUGH = 0.02  # of the bytes must be done before the time left is more than a guess
+
 Parse = Callable[[Path], Document]
 Progress = Callable[[IndexProgress], None]
 
@@ -239,7 +241,8 @@ class _Run:
 
     def _report_progress(self, file: Found) -> None:
         seconds = time.monotonic() - self.started
-        left = seconds * self.bytes_left / self.bytes_done if self.bytes_done else None
+        known = self.bytes_done >= ENOUGH * (self.bytes_done + self.bytes_left)
+        left = seconds * self.bytes_left / self.bytes_done if self.bytes_done and known else None
         passages = self.counts["passages"]
         rate = passages / seconds if seconds else 0.0
         self.progress(IndexProgress(self.files, self.files_done, file.path, passages, rate, left))

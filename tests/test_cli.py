@@ -427,6 +427,17 @@ def test_made_up_citations_are_told_and_the_checked_answer_follows(
     assert "made up" in whole.stderr
 
 
+@pytest.mark.parametrize("command", ["search", "ask"])
+def test_asking_an_empty_library_says_what_to_do(
+    command: str, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "Nothing is indexed" not in run(command, "weather").stderr
+    monkeypatch.setattr(engine, "sources", list)
+    monkeypatch.setattr(engine, "search", lambda question, k, within: SearchResult(question, (), 0.1))
+    done = run(command, "weather", "--json")
+    assert (done.code, done.stderr) == (0, f"{cli.NOTHING_INDEXED}\n")
+
+
 def test_an_answer_that_breaks_off_is_an_error(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "ask", lambda *_: (event for event in [Token("Thir")]))
     assert run("ask", "notice", "--json").code == 1
@@ -442,7 +453,7 @@ def test_after_indexing_the_files_left_out_stand_under_their_reasons(
     assert lines[3:] == [
         "Skipped: Not supported.",
         *(f"    {n}.zip" for n in range(5)),
-        "    and 2 more: cita list --failed",
+        "    and 2 more; `cita index --json` names them all",
         "",
         "Failed: Broken.",
         "    b.pdf",

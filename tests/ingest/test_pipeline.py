@@ -266,3 +266,14 @@ def test_progress_counts_every_file_to_the_end(library: Library) -> None:
     library.index()
     assert [(step.files_done, step.files) for step in library.progress] == [(n, 5) for n in range(1, 6)]
     assert library.progress[-1].seconds_left == 0
+
+
+def test_the_time_left_is_not_guessed_from_a_crumb_of_the_work(library: Library) -> None:
+    library.write("a.md", "Text.\n")
+    library.write("b.md", "Text. " * 500)
+    library.write("c.md", "More. " * 500)
+    library.index()
+    first, second, _ = (step.seconds_left for step in library.progress)
+    assert first is None
+    assert second is not None
+    assert second > 0

@@ -83,7 +83,7 @@ def test_a_model_whose_file_is_gone_is_listed_and_said_to_be_gone(registry: Regi
     registry.use(registry.add(path).name)
     path.unlink()
     assert [(model.name, model.active) for model in registry.list()] == [("extractive", False), ("tiny", True)]
-    for call in (registry.active, lambda: registry.use("tiny"), lambda: registry.get("tiny")):
+    for call in (lambda: registry.use("tiny"), lambda: registry.get("tiny")):
         with pytest.raises(ModelNotFoundError, match="The file of model 'tiny' is gone") as error:
             call()
         assert str(path) in error.value.message
