@@ -6,7 +6,7 @@ Lengths are PDF points, y grows upwards.
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
@@ -18,6 +18,11 @@ HYPHEN = "\x02"  # how PDFium writes a hyphen at the end of a line
 TABLE_GAP = 1.2  # in font sizes; the spaces of justified text stay below it
 HEADING_SCALE = 1.12  # a heading's font size over the body's
 PITCH_SLACK = 1.25  # a wider step between lines than this, over the usual one, starts a paragraph
+ROW_SLACK = 1.15  # a wider step than this, over the least in the table, starts a row
+USUAL_PITCH = 1.2  # in font sizes, where the document does not tell
+CELL_LINES = 5  # beside more lines than this stands another column of the page, not another cell
+SCRIPT_SCALE = 0.75  # smaller letters than this, over the others', are indices
+PROSE_WORDS = 8  # where all cells of a row have more, it is text in columns
 RUNNING_SHARE = 0.4  # of all pages; a running head that differs on left and right pages is on half of them
 RUNNING_ZONE = 0.12  # of the page's height, at its top and bottom
 
@@ -30,7 +35,9 @@ _COMPOUND = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)+")
 _NOT_TEXT = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\ufeff\ufffe\uffff\ue000-\uf8ff\U000f0000-\U0010ffff]"
 )
+_AMOUNT = re.compile(r"[^\w]*\d[\d.,]*[^\w]*(?:\w{1,6}\.?)?")
 _CURRENCY = frozenset("$€£¥")
+_AMOUNT_END = frozenset("0123456789)%—–-")
 _CLOSERS = frozenset((")", "%", ")%", "%)"))
 
 
@@ -99,14 +106,20 @@ def split_cells(words: Sequence[Cell], size: float) -> tuple[Cell, ...]:
     cells: list[Cell] = []
     for word in words:
         last = cells[-1] if cells else None
-        together = last is not None and (
-            word.x0 - last.x1 <= TABLE_GAP * size or last.text in _CURRENCY or word.text in _CLOSERS
-        )
-        if last is not None and together:
+        if last is not None and _stand_together(last, word, size):
             cells[-1] = Cell(f"{last.text} {word.text}", last.x0, max(last.x1, word.x1))
         else:
             cells.append(word)
     return tuple(cells)
+
+
+def _stand_together(cell: Cell, word: Cell, size: float) -> bool:
+    """Whether the word goes on with the cell. A currency sign stands with the number that follows it, not with one
+    before, though 5 € may be written so.
+    """
+    if word.text in _CURRENCY and (cell.text[0] in _CURRENCY or (word.text != "€" and cell.text[-1] in _AMOUNT_END)):
+        return False
+    return word.x0 - cell.x1 <= TABLE_GAP * size or cell.text in _CURRENCY or word.text in _CLOSERS
 
 
 def blocks(pages: Sequence[Page], outline: Iterable[OutlineEntry] = ()) -> list[Block]:
@@ -217,7 +230,7 @@ class _Style:
             size=sizes.most_common(1)[0][0] if sizes else 0.0,
             bold=bold[True] > bold[False],
             mono=mono[True] > mono[False],
-            pitch=pitches.most_common(1)[0][0] if pitches else 1.2,
+            pitch=pitches.most_common(1)[0][0] if pitches else USUAL_PITCH,
             compounds=frozenset(compounds),
             outline=entries,
         )
@@ -243,19 +256,21 @@ def _pieces(page: Page, style: _Style) -> Iterator[_Piece]:
     lines = page.lines
     edges = _right_edges(lines)
     named = style.outline.get(page.number, {})
+    tables = {table.first: table for table in _tables(lines, style, named)}
+    starts = tables.keys()
     at = 0
     while at < len(lines):
         if found := _outline_heading(lines, at, named):
             end, level = found
             yield _Piece("heading", _flow(lines[at:end], style), page.number, lines[at:end], level)
-        elif (end := _table_end(lines, at)) > at:
-            text = "\n".join("  ".join(cell.text for cell in line.cells) for line in lines[at:end])
-            yield _Piece("table", text.replace(HYPHEN, "-"), page.number, lines[at:end])
+        elif at in tables:
+            end = tables[at].end
+            yield _Piece("table", tables[at].text, page.number, lines[at:end])
         elif _is_item(lines[at]):
-            end = _list_end(lines, at, style, edges, named)
+            end = _list_end(lines, at, style, edges, named, starts)
             yield _Piece("list", _list_text(lines[at:end], style), page.number, lines[at:end])
         else:
-            end = _paragraph_end(lines, at, style, edges, named)
+            end = _paragraph_end(lines, at, style, edges, named, starts)
             yield _paragraph(page.number, lines[at:end], lines[end] if end < len(lines) else None, style)
         at = end
 
@@ -311,7 +326,12 @@ def _margin(line: Line) -> int:
 
 
 def _paragraph_end(
-    lines: Sequence[Line], at: int, style: _Style, edges: Mapping[int, float], named: Mapping[str, int]
+    lines: Sequence[Line],
+    at: int,
+    style: _Style,
+    edges: Mapping[int, float],
+    named: Mapping[str, int],
+    tables: Container[int],
 ) -> int:
     end = at + 1
     while (
@@ -319,7 +339,7 @@ def _paragraph_end(
         and not _starts_paragraph(lines[end - 1], lines[end], style, edges)
         and not _is_item(lines[end])
         and not _outline_heading(lines, end, named)
-        and _table_end(lines, end) == end
+        and end not in tables
     ):
         end += 1
     return end
@@ -340,10 +360,12 @@ def _starts_paragraph(above: Line, line: Line, style: _Style, edges: Mapping[int
         return True
     if above.mono and line.mono:  # code breaks where it likes
         return False
-    first_word = line.cells[0].text.split(" ", 1)[0]
-    width = len(first_word) * (line.cells[0].x1 - line.cells[0].x0) / max(1, len(line.cells[0].text))
     # A line is broken early on purpose where the next word would still have fitted.
-    return above.x1 + width + 1.5 * line.size < edges[_margin(above)]
+    return above.x1 + _first_word_width(line.cells[0]) + 1.5 * line.size < edges[_margin(above)]
+
+
+def _first_word_width(cell: Cell) -> float:
+    return len(cell.text.split(" ", 1)[0]) * (cell.x1 - cell.x0) / max(1, len(cell.text))
 
 
 def _is_item(line: Line) -> bool:
@@ -352,13 +374,18 @@ def _is_item(line: Line) -> bool:
 
 
 def _list_end(
-    lines: Sequence[Line], at: int, style: _Style, edges: Mapping[int, float], named: Mapping[str, int]
+    lines: Sequence[Line],
+    at: int,
+    style: _Style,
+    edges: Mapping[int, float],
+    named: Mapping[str, int],
+    tables: Container[int],
 ) -> int:
-    end = _paragraph_end(lines, at, style, edges, named)
+    end = _paragraph_end(lines, at, style, edges, named, tables)
     while end < len(lines) and _is_item(lines[end]) and abs(lines[end].size - lines[at].size) < 1:
-        if _table_end(lines, end) > end or _outline_heading(lines, end, named):
+        if end in tables or _outline_heading(lines, end, named):
             break
-        end = _paragraph_end(lines, end, style, edges, named)
+        end = _paragraph_end(lines, end, style, edges, named, tables)
     return end
 
 
@@ -371,52 +398,249 @@ def _list_text(lines: Sequence[Line], style: _Style) -> str:
     return "\n".join(_flow(item, style) for item in items)
 
 
-def _table_end(lines: Sequence[Line], at: int) -> int:
+@dataclass(slots=True)
+class _Row:
+    """Cells side by side, from the page's lines `first` to `last` and perhaps others between them."""
+
+    cells: tuple[Cell, ...]
+    bottom: float
+    top: float
+    size: float
+    bold: bool
+    first: int
+    last: int
+
+    @property
+    def x0(self) -> float:
+        return self.cells[0].x0
+
+    @property
+    def x1(self) -> float:
+        return self.cells[-1].x1
+
+
+class _Table(NamedTuple):
+    """Lines `first` to `end` (excluded) of a page; `text` has a line per row, two spaces between cells."""
+
+    first: int
+    end: int
+    text: str
+
+
+def _tables(lines: Sequence[Line], style: _Style, named: Mapping[str, int]) -> Iterator[_Table]:
+    rows = _side_by_side(lines)
+    if sum(len(row.cells) > 1 for row in rows) < 2:
+        return
+    at = 0
+    while at < len(rows):
+        end = at if _outline_heading(lines, rows[at].first, named) else _table_end(rows, at, style)
+        if end > at and (table := _table(rows[at:end], style)):
+            yield table
+            at = end
+        else:
+            at += 1
+
+
+def _side_by_side(lines: Sequence[Line]) -> list[_Row]:
+    """The lines as the eye sees them: of a table written cell by cell, what stands at one height is one row."""
+    rows: list[_Row] = []
+    for index, line in enumerate(lines):
+        home = _home(rows, line) if rows and (line.bottom + line.top) / 2 > rows[-1].bottom else None
+        if home is None:
+            rows.append(_Row(line.cells, line.bottom, line.top, line.size, line.bold, index, index))
+        else:
+            home.cells, home.last = home.cells + line.cells, index
+    return rows
+
+
+def _home(rows: Sequence[_Row], line: Line) -> _Row | None:
+    """The row that the line goes on with to the right. A row written in one go, but for the last, ends the search:
+    what is above it is complete, and a line beside that is the top of another column of the page.
+    """
+    for row in reversed(rows[-CELL_LINES:]):
+        if _level(row, line):
+            return row if line.x0 >= row.x1 - 0.3 * line.size and abs(line.size - row.size) < 0.1 * row.size else None
+        if len(row.cells) > 1 and row.first == row.last and row is not rows[-1]:
+            return None
+    return None
+
+
+def _table_end(rows: Sequence[_Row], at: int, style: _Style) -> int:
     """The end of the table that starts at `at`, or `at` where none does.
 
-    A table is two or more lines of aligned cells; a line of one cell belongs to it where it is a label or a
-    column's head, that is, where it does not reach over the row above it.
+    A table is two or more rows of aligned cells; a single cell belongs to it where it goes on with the one above,
+    or is a label or a column's head, that is, where it does not reach over the row above it.
     """
-    if not _is_row(lines[at]) and not _heads_columns(lines, at):
+    if not _is_row(rows[at]) and not _heads_columns(rows, at):
         return at
-    end, rows, row = at, 0, None
-    for index in range(at, len(lines)):
-        line = lines[index]
-        if index > at and lines[index - 1].bottom - line.bottom > 3.5 * line.size:
+    end, count, row = at, 0, None
+    for index in range(at, len(rows)):
+        line = rows[index]
+        if index > at and rows[index - 1].bottom - line.bottom > 3.5 * line.size:
             break
         if _is_row(line):
             if row is not None and not _aligned(row, line) and index - end > 1:
                 break
-            row, rows, end = line, rows + 1, index + 1
-        elif index - end >= 2 or (row is not None and line.x1 > row.cells[-1].x0):
+            row, count, end = line, count + 1, index + 1
+        elif row is not None and index == end and _goes_on(rows[index - 1], line, rows[at:index], style):
+            end = index + 1
+        elif row is not None and (index - end >= 2 or line.x1 > row.cells[-1].x0):
             break
-    aligned = any(_aligned(a, b) for a, b in pairwise(line for line in lines[at:end] if _is_row(line)))
-    return end if rows >= 2 and aligned else at
+    while end > at and end < len(rows) and max(row.last for row in rows[at:end]) > rows[end].first:
+        end -= 1  # a block is one run of the page's lines
+    table = rows[at:end]
+    aligned = any(_aligned(a, b) for a, b in pairwise(row for row in table if _is_row(row)))
+    return end if count >= 2 and aligned else at
 
 
-def _is_row(line: Line) -> bool:
-    if len(line.cells) < 2:
+def _level(row: _Row, line: Line) -> bool:
+    """Whether the two stand at one height."""
+    overlap = min(row.top, line.top) - max(row.bottom, line.bottom)
+    return overlap > 0.5 * min(row.top - row.bottom, line.top - line.bottom)
+
+
+def _is_row(row: _Row) -> bool:
+    if len(row.cells) < 2:
         return False
-    marker = _BULLET.match(line.cells[0].text + " ") or _NUMBER.match(line.cells[0].text + " ")
-    return not (marker and len(line.cells) == 2 and " " not in line.cells[0].text)
+    marker = _BULLET.match(row.cells[0].text + " ") or _NUMBER.match(row.cells[0].text + " ")
+    return not (marker and len(row.cells) == 2 and " " not in row.cells[0].text)
 
 
-def _heads_columns(lines: Sequence[Line], at: int) -> bool:
-    """Whether the line is a head over the columns of the row right below, away from the left margin."""
-    if at + 1 >= len(lines) or not _is_row(lines[at + 1]):
+def _heads_columns(rows: Sequence[_Row], at: int) -> bool:
+    """Whether the row is a head over the columns right below, or a line of one, away from the left margin."""
+    if at + 1 >= len(rows):
         return False
-    line, row = lines[at], lines[at + 1]
-    close = line.bottom - row.bottom < 2 * row.size
-    return close and line.x0 > row.cells[0].x0 + 2 * row.size and len(line.text) < 60
+    head, below = rows[at], rows[at + 1]
+    if len(head.cells[0].text) >= 60 or head.cells[0].text[:1].islower():
+        return False
+    pitch = head.bottom - below.bottom
+    if pitch < 1.3 * below.size:  # lines of one head
+        left = min(row.x0 for row in rows[at + 1 : at + 6])
+        return head.x0 > left + 2 * below.size and (_is_row(below) or _heads_columns(rows, at + 1))
+    return pitch < 2 * below.size and head.x0 > below.x0 + 2 * below.size and _is_row(below)
 
 
-def _aligned(above: Line, below: Line) -> bool:
-    slack = 0.7 * below.size
-    return any(
-        abs(a.x0 - b.x0) < slack or abs(a.x1 - b.x1) < slack or abs((a.x0 + a.x1) - (b.x0 + b.x1)) < 2 * slack
-        for a in above.cells[1:]
-        for b in below.cells[1:]
-    )
+def _aligned(above: _Row, below: _Row) -> bool:
+    return any(_on_one_edge(a, b, below.size) for a in above.cells[1:] for b in below.cells[1:])
+
+
+def _on_one_edge(a: Cell, b: Cell, size: float) -> bool:
+    """Whether both start, end or are centred at one place."""
+    slack = 0.7 * size
+    return abs(a.x0 - b.x0) < slack or abs(a.x1 - b.x1) < slack or abs((a.x0 + a.x1) - (b.x0 + b.x1)) < 2 * slack
+
+
+def _table(rows: Sequence[_Row], style: _Style) -> _Table | None:
+    """The rows with wrapped cells made whole; None where that leaves no table, but text in columns."""
+    groups = _wrapped_rows(rows, style)
+    table = [_cells(group, style) for group in groups]
+    smallest = SCRIPT_SCALE * max(row.size for row in rows)
+    full = [cells for group, cells in zip(groups, table, strict=True) if len(cells) > 1 and group[0].size > smallest]
+    prose = sum(min(len(cell.split()) for cell in cells) > PROSE_WORDS for cells in full)
+    if len(full) < 2 or 2 * prose >= len(full):
+        return None
+    text = "\n".join("  ".join(cells) for cells in table)
+    return _Table(rows[0].first, max(row.last for row in rows) + 1, text)
+
+
+def _wrapped_rows(rows: Sequence[_Row], style: _Style) -> list[list[_Row]]:
+    """The rows in groups, each of which is one row of the table with cells of several lines."""
+    pitches = [above.bottom - below.bottom for above, below in pairwise(rows)]
+    usual = [pitch for pitch, row in zip(pitches, rows[1:], strict=True) if pitch > 0.8 * row.size]
+    leading = min(usual, default=0.0)
+    spaced = 4 * sum(pitch > ROW_SLACK * leading for pitch in usual) >= len(usual)
+    left = min(row.x0 for row in rows)
+
+    def belongs(above: _Row, below: _Row, pitch: float) -> bool:
+        if abs(pitch) <= 0.8 * below.size:  # at about one height, as figures are beside a label of two lines
+            return not any(_over(above, cell) for cell in below.cells)
+        if pitch >= ROW_SLACK * leading:
+            return False
+        if _completes(above, below, left):
+            return True
+        if spaced:
+            return (_wraps if len(above.cells) == 1 else _goes_on)(above, below, rows, style)
+        return not _looks_like_rows(above, below, left) and _goes_on(above, below, rows, style)
+
+    groups = [[rows[0]]]
+    for pitch, row in zip(pitches, rows[1:], strict=True):
+        if belongs(groups[-1][-1], row, pitch):
+            groups[-1].append(row)
+        else:
+            groups.append([row])
+    return groups
+
+
+def _completes(above: _Row, below: _Row, left: float) -> bool:
+    """Whether `below` has nothing but figures of the columns that `above` leaves empty: figures set a line lower."""
+    if above.x0 > left + 2 * below.size or below.x0 < above.cells[0].x1 or above.cells[-1].text.endswith(":"):
+        return False
+    return not any(_over(above, cell) or any(map(str.isalpha, cell.text)) for cell in below.cells)
+
+
+def _looks_like_rows(above: _Row, below: _Row, left: float) -> bool:
+    """Whether both have a label and more, and no cell starts in the middle of a sentence."""
+    labels = max(above.x0, below.x0) < left + 2 * below.size and len(above.cells) > 1 < len(below.cells)
+    return labels and not any(cell.text[:1].islower() for cell in below.cells[1:])
+
+
+def _goes_on(above: _Row, below: _Row, table: Sequence[_Row], style: _Style) -> bool:
+    """_wraps(), borne out by more: `below` has no label, or one in the middle of a sentence, or it was written
+    before `above` was complete.
+    """
+    left = min(row.x0 for row in table)
+    told = below.x0 > left + 2 * below.size or below.cells[0].text[:1].islower() or below.first < above.last
+    return told and _wraps(above, below, table, style)
+
+
+def _wraps(above: _Row, below: _Row, table: Sequence[_Row], style: _Style) -> bool:
+    """Whether the cells of `below` go on with those of `above`: close by, in their columns, and each where the next
+    word had no room or one in the middle of a sentence. Cells may begin in `below` only where its label goes on too.
+    """
+    if above.bold != below.bold:
+        return False
+    if above.bottom - below.bottom > PITCH_SLACK * max(style.pitch, USUAL_PITCH) * below.size:
+        return False
+    over = [_over(above, cell) for cell in below.cells]
+    label = over[0][:1] == [above.cells[0]]
+    if any(len(cells) > 1 or not (cells or label) for cells in over):
+        return False
+    pairs = [(cells[0], cell) for cells, cell in zip(over, below.cells, strict=True) if cells]
+    if not pairs or not all(_may_go_on(a, b, below.size, below.first < above.last) for a, b in pairs):
+        return False
+    in_sentence = any(a.text.count(" ") > 2 and b.text[:1].islower() for a, b in pairs)
+    return in_sentence or not any(_had_room(a, b, table, below.size) for a, b in pairs)
+
+
+def _over(above: _Row, cell: Cell) -> list[Cell]:
+    return [other for other in above.cells if other.x0 < cell.x1 and cell.x0 < other.x1]
+
+
+def _may_go_on(above: Cell, below: Cell, size: float, unfinished: bool) -> bool:
+    amounts = _AMOUNT.fullmatch(below.text) and (below.text[0] in _CURRENCY or _AMOUNT.fullmatch(above.text))
+    hangs = (unfinished or below.text[:1].islower()) and 0 < below.x0 - above.x0 < 5 * size
+    return not amounts and not above.text.endswith(":") and (hangs or _on_one_edge(above, below, size))
+
+
+def _had_room(above: Cell, below: Cell, table: Sequence[_Row], size: float) -> bool:
+    """Whether the first word of `below` would have fitted beside `above`, going by the rows that start at its edge."""
+    peers = (cell for row in table if len(row.cells) > 1 for cell in row.cells)
+    edge = max((cell.x1 for cell in peers if abs(cell.x0 - above.x0) < 0.5 * size), default=above.x1)
+    return above.x1 + _first_word_width(below) + 0.2 * size <= edge
+
+
+def _cells(group: Sequence[_Row], style: _Style) -> list[str]:
+    """The texts of one row's cells, left to right, what stands one below the other joined."""
+    columns: list[tuple[Cell, str]] = []
+    for cell in (cell for row in sorted(group, key=lambda row: -row.bottom) for cell in row.cells):
+        at = next((at for at, (over, _) in enumerate(columns) if over.x0 < cell.x1 and cell.x0 < over.x1), None)
+        if at is None:
+            columns.append((cell, cell.text))
+        else:
+            over, text = columns[at]
+            extent = Cell("", min(over.x0, cell.x0), max(over.x1, cell.x1))
+            columns[at] = extent, _mend(text, cell.text, style)
+    return [text.replace(HYPHEN, "-") for _, text in sorted(columns, key=lambda column: column[0].x0)]
 
 
 def _flow(lines: Sequence[Line], style: _Style) -> str:

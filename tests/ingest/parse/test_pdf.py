@@ -1,5 +1,6 @@
 import contextlib
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,83 @@ def test_headings_form_a_path_that_is_kept_over_pages(document: Document) -> Non
 
 def test_a_table_is_one_block_a_line_per_row(document: Document) -> None:
     assert texts(document, "table") == ["Service  2023  2024\nLaundry  4.50  4.75\nParking  30.00  31.00"]
+
+
+def write_table(path: Path, rows: Sequence[str], widths: Sequence[float]) -> Path:
+    """A PDF with a table set as word processors do: cell by cell, each wrapped to its column's width."""
+    from reportlab.lib.styles import ParagraphStyle
+    from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer, Table
+
+    style = ParagraphStyle("cell", fontName="Helvetica", fontSize=10, leading=13)
+    table = Table([[Paragraph(cell, style) for cell in row.split("|")] for row in rows], colWidths=widths)
+    SimpleDocTemplate(str(path)).build(
+        [Paragraph(LONG, style), Spacer(1, 20), table, Spacer(1, 20), Paragraph(LONG, style)]
+    )
+    return path
+
+
+def write_placed(path: Path, *texts: tuple[float, float, str]) -> Path:
+    """A PDF of one page with each text at its x and y, 10 points high."""
+    from reportlab.pdfgen.canvas import Canvas
+
+    canvas = Canvas(str(path), pagesize=(600, 800))
+    canvas.setFont("Helvetica", 10)
+    for x, y, text in texts:
+        canvas.drawString(x, y, text)
+    canvas.save()
+    return path
+
+
+def test_a_table_row_with_wrapped_cells_is_one_line(tmp_path: Path) -> None:
+    rows = [
+        "Period|Monthly rent|Condition",
+        "March 2025 to February 2026|940 euros|paid by transfer in the first five days",
+        "March 2026 to February 2027|958 euros|as before",
+        "March 2027 to February 2028|976 euros|still to be confirmed",
+    ]
+    document = pdf.parse(write_table(tmp_path / "a.pdf", rows, [90, 90, 110]))
+    assert texts(document, "table") == ["\n".join(row.replace("|", "  ") for row in rows)]
+    assert texts(document, "paragraph") == [LONG, LONG]
+
+
+def test_a_label_of_two_lines_above_its_figures_is_one_row_and_a_section_s_name_is_none(tmp_path: Path) -> None:
+    path = write_placed(
+        tmp_path / "a.pdf",
+        (50, 700, "Operating activities"),
+        (50, 688, "Sales"), (300, 688, "$"), (310, 688, "10,123"), (355, 688, "$"), (390, 688, "9,876"),
+        (50, 676, "Changes in assets and liabilities, net of"),
+        (50, 664, "acquired assets"), (320, 664, "(207"), (341, 664, ")"), (400, 664, "12"),
+        (50, 652, "Investing activities"),
+        (50, 640, "Purchases of plant and of equipment, net"), (320, 640, "(93)"), (400, 640, "(5)"),
+    )  # fmt: skip
+    assert texts(pdf.parse(path), "table") == [
+        "Sales  $ 10,123  $ 9,876\n"
+        "Changes in assets and liabilities, net of acquired assets  (207 )  12\n"
+        "Investing activities\n"
+        "Purchases of plant and of equipment, net  (93)  (5)"
+    ]
+
+
+def test_rows_of_a_table_in_which_nothing_wraps_stay_apart(tmp_path: Path) -> None:
+    rows = ["Ada Byron|analyst in the first team|London", "Grace Hopper|analyst in the second team|New York"]
+    spots = [
+        (50 + 150 * at, 700 - 12 * y, cell) for y, row in enumerate(rows) for at, cell in enumerate(row.split("|"))
+    ]
+    path = write_placed(tmp_path / "a.pdf", *spots)
+    assert texts(pdf.parse(path), "table") == ["\n".join(row.replace("|", "  ") for row in rows)]
+
+
+@pytest.mark.parametrize("order", ["column by column", "line by line"])
+def test_text_in_two_columns_is_no_table(tmp_path: Path, order: str) -> None:
+    from reportlab.lib.utils import simpleSplit
+
+    lines = simpleSplit(f"{LONG} {LONG} {LONG}", "Helvetica", 10, 220)
+    spots = [(50 + 260 * column, 700 - 12 * y, line) for column in (0, 1) for y, line in enumerate(lines)]
+    if order == "line by line":
+        spots.sort(key=lambda spot: -spot[1])
+    document = pdf.parse(write_placed(tmp_path / "a.pdf", *spots))
+    assert texts(document, "table") == []
+    assert document.blocks
 
 
 def test_a_list_is_one_block_a_line_per_item(document: Document) -> None:
