@@ -30,7 +30,7 @@ MEDIA_TYPE = "application/pdf"
 
 MAX_PAGES = 20_000
 MAX_PIXELS = 40_000_000
-MARKER = (255, 221, 0, 96)  # semi-transparent yellow
+MARKER = (255, 238, 110)  # multiplied with the page, so that letters stay black
 
 _LINES = re.compile(r"[^\r\n\x02]+\x02?")
 _WORDS = re.compile(r"[^\s\x02]+\x02?")
@@ -58,7 +58,7 @@ def warm() -> None:
     """Imports the libraries and reads a page once, so that a process forked afterwards starts at once."""
     import pypdf  # noqa: F401
     import pypdfium2
-    from PIL import Image, ImageDraw, PngImagePlugin  # noqa: F401
+    from PIL import Image, ImageChops, ImageDraw, PngImagePlugin  # noqa: F401
 
     file = io.BytesIO()
     with contextlib.closing(pypdfium2.PdfDocument.new()) as pdf:
@@ -103,7 +103,7 @@ def render_page(
     Where a quote stands on the page more than once, `spans` say which occurrence is meant.
     Raises UsageError if there is no such page, and what parse() raises for a file that cannot be opened.
     """
-    from PIL import Image, ImageDraw
+    from PIL import Image, ImageChops, ImageDraw
 
     with _open(path.read_bytes()) as pdf:
         if not 1 <= page <= len(pdf):
@@ -111,8 +111,8 @@ def render_page(
         shown = _load_page(pdf, page)
         width, height = shown.get_size()
         scale = min(scale, (MAX_PIXELS / max(1.0, width * height)) ** 0.5)
-        picture = shown.render(scale=scale).to_pil().convert("RGBA")
-        marks = Image.new("RGBA", picture.size, (0, 0, 0, 0))
+        picture = shown.render(scale=scale).to_pil().convert("RGB")
+        marks = Image.new("RGB", picture.size, "white")
         draw = ImageDraw.Draw(marks)
         chars = _PageReader(shown, as_shown=True).chars() if quotes else PageChars("", ())
         here = [span for span in spans if span.page == page]
@@ -120,7 +120,7 @@ def render_page(
             corners = (box.left * scale, (height - box.top) * scale, box.right * scale, (height - box.bottom) * scale)
             draw.rectangle(corners, fill=MARKER)
         file = io.BytesIO()
-        Image.alpha_composite(picture, marks).convert("RGB").save(file, "PNG", compress_level=3)
+        ImageChops.multiply(picture, marks).save(file, "PNG", compress_level=3)
     return file.getvalue()
 
 

@@ -281,6 +281,19 @@ def test_a_rendered_page_marks_the_quote_where_it_stands(report: Path) -> None:
     assert marked == pytest.approx(wanted, abs=3)
 
 
+def test_letters_stay_black_under_the_marker(report: Path) -> None:
+    from PIL import Image
+
+    quote = "The notice period is ninety days."
+    plain = Image.open(io.BytesIO(pdf.render_page(report, 3)))
+    marked = Image.open(io.BytesIO(pdf.render_page(report, 3, [quote])))
+    box = _yellow(pdf.render_page(report, 3, [quote]))
+    assert plain.crop(box).convert("L").getextrema() == (0, 255)
+    darkest, lightest = marked.crop(box).convert("L").getextrema()
+    assert darkest == 0
+    assert 200 < lightest < 255
+
+
 def test_a_quote_over_two_lines_is_marked_in_both(report: Path) -> None:
     one_line = _yellow(pdf.render_page(report, 1, ["The landlord returns the deposit"]))
     two_lines = _yellow(pdf.render_page(report, 1, [LONG[:100]]))
