@@ -370,7 +370,13 @@ class LocalEngine:
         source = next((source for source in self._catalog.sources() if source.path == path), None)
         if source is None:
             raise UsageError(f"There is no document {path!r} in the index.", hint="`cita list` shows what there is.")
-        return self._isolator.render_page(Path(source.folder) / source.path, page, quotes, scale=scale)
+        cited = [
+            span
+            for passage in self._catalog.passages_of(source.folder, source.path)
+            if any(quote in passage.text for quote in quotes)
+            for span in passage.spans
+        ]
+        return self._isolator.render_page(Path(source.folder) / source.path, page, quotes, cited, scale)
 
     # --- models
 

@@ -13,9 +13,11 @@ import pytest
 import remote
 from engine import Engine, LocalEngine, open_engine
 from errors import EngineError, FolderError, ModelNotFoundError, UsageError
+from ingest.parse import pdf
 from ingest.types import IndexProgress
 from rag.types import ABSTENTION, Answer, Completed
 from settings import Settings
+from tests.documents import Item, write_pdf
 from tests.gguf_files import tiny_gguf
 
 LEASE = "# Lease\n\n## Notice\n\nThe notice period is thirty days.\n\n## Deposit\n\nThe deposit is 1,200 euros.\n"
@@ -147,6 +149,21 @@ def test_the_status_of_a_home_whose_model_is_gone_names_it(engine: Engine, tmp_p
     assert str(file) in status.problems[0]
     with pytest.raises(ModelNotFoundError, match="is gone"):
         answer(engine, "What is the notice period?")
+
+
+def test_a_page_s_picture_marks_the_quote_in_its_passage_not_in_the_running_head(
+    engine: Engine, ready_settings: Settings
+) -> None:
+    quote = "Acme Homes, confidential"
+    pages = [[Item("p", f"Page {number} of three is about the mill.")] for number in ("one", "two")]
+    path = ready_settings.library / "mill.pdf"
+    write_pdf(path, [*pages, [Item("p", f"Every page is headed by the words {quote}.")]], head=quote)
+    engine.index()
+    (passage,) = [hit.passage for hit in engine.search("words that head a page", within=["mill.pdf"]).hits[:1]]
+    assert quote in passage.text
+    image = engine.page_image("mill.pdf", 3, [quote], 1.0)
+    assert image == pdf.render_page(path, 3, [quote], passage.spans, 1.0)
+    assert image != pdf.render_page(path, 3, [quote], (), 1.0)
 
 
 def test_two_index_runs_at_once_are_refused(engine: Engine, ready_settings: Settings) -> None:
