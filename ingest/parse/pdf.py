@@ -39,6 +39,7 @@ _MONO_NAME = re.compile(rb"courier|mono|consol|typewriter", re.I)
 _FIXED_PITCH = 1  # PDF 32000-1:2008, table 123
 _FORCE_BOLD = 1 << 18
 _JUNK_TITLE = re.compile(r"untitled|microsoft \w+ - .*|[\W\d_]*|\S*\.(docx?|xlsx?|pptx?|tex|dvi|indd|qxd|pdf)", re.I)
+_LETTERHEAD = re.compile(r"united states(?: securities and exchange commission.*)?", re.I)  # tops every 10-K
 _METADATA = {
     "/Title": "title",
     "/Author": "author",
@@ -358,4 +359,5 @@ def _title(metadata: dict[str, str], found: Sequence[Block], path: Path) -> str:
     title = metadata.get("title", "")
     if title and not _JUNK_TITLE.fullmatch(title):
         return title
-    return next((block.text for block in found if block.kind == "title"), path.stem)
+    titles = (block.text for block in found if block.kind == "title")
+    return next((text for text in titles if not _LETTERHEAD.fullmatch(text)), path.stem)
