@@ -24,6 +24,7 @@ log = logging.getLogger("cita.ingest")
 SKIPPED: tuple[SourceStatus, ...] = ("empty", "unsupported", "too-large")
 FAILED: tuple[SourceStatus, ...] = ("failed", "encrypted", "needs-ocr")
 
+UNREADABLE = "unreadable"
 ENOUGH = 0.02  # of the bytes must be done before the time left is more than a guess
 
 Parse = Callable[[Path], Document]
@@ -48,7 +49,10 @@ def index_folders(
 
 def reader_version(path: Path, settings: Settings) -> str:
     """What reading this file depends on besides its bytes: when it changes, the file is read again."""
-    parser = parser_for(path)
+    try:
+        parser = parser_for(path)
+    except ParseError:  # no right to read it, or gone since it was found: reading it will say so
+        return UNREADABLE
     version = PARSER_VERSIONS[parser] if parser else "none"
     return f"{version} chunk/{chunk.VERSION}/{settings.chunk.tokens}/{settings.chunk.heading_tokens}"
 

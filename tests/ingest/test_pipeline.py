@@ -1,14 +1,16 @@
 """Indexing: after a run the index is what a fresh index of the folders would be, and every file is accounted for."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from errors import EncryptedError, ParserDiedError
+from ingest import pipeline
 from ingest.catalog import Catalog
+from ingest.discover import Listing, discover
 from ingest.parse import parse as parse_file
 from ingest.pipeline import differences, index_folders
 from ingest.types import Document, IndexProgress, IndexReport
@@ -277,3 +279,22 @@ def test_the_time_left_is_not_guessed_from_a_crumb_of_the_work(library: Library)
     assert first is None
     assert second is not None
     assert second > 0
+
+
+def test_a_file_that_cannot_be_opened_costs_that_file_only(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    library.write("good.md", NOTE)
+    closed = library.write("closed.md", NOTE)
+
+    def discover_then_lose(folder: Path, leave_out: Collection[Path]) -> Listing:
+        listing = discover(folder, leave_out)
+        closed.unlink(missing_ok=True)
+        return listing
+
+    with monkeypatch.context() as losing:
+        losing.setattr(pipeline, "discover", discover_then_lose)
+        report = library.index()
+    assert (report.added, [entry.path for entry in report.failed]) == (1, ["closed.md"])
+    library.write("closed.md", NOTE)
+    report = library.index()
+    assert (report.added + report.changed, report.failed) == (1, ())
+    library.assert_equals_fresh_index(library.settings.home)
