@@ -431,14 +431,17 @@ def _tables(lines: Sequence[Line], style: _Style, named: Mapping[str, int]) -> I
     rows = _side_by_side(lines)
     if sum(len(row.cells) > 1 for row in rows) < 2:
         return
-    at = 0
+    at, reached = 0, -1
     while at < len(rows):
-        end = at if _outline_heading(lines, rows[at].first, named) else _table_end(rows, at, style)
-        if end > at and (table := _table(rows[at:end], style)):
+        own = rows[at].first > reached  # a row above that is in no table may go on among these lines
+        end = _table_end(rows, at, style) if own and not _outline_heading(lines, rows[at].first, named) else at
+        table = _table(rows[at:end], style) if end > at else None
+        if table:
             yield table
-            at = end
         else:
-            at += 1
+            end = at + 1
+        reached = max(reached, *(row.last for row in rows[at:end]))
+        at = end
 
 
 def _side_by_side(lines: Sequence[Line]) -> list[_Row]:
@@ -581,7 +584,8 @@ def _completes(above: _Row, below: _Row, left: float) -> bool:
 def _looks_like_rows(above: _Row, below: _Row, left: float) -> bool:
     """Whether both have a label and more, and no cell starts in the middle of a sentence."""
     labels = max(above.x0, below.x0) < left + 2 * below.size and len(above.cells) > 1 < len(below.cells)
-    return labels and not any(cell.text[:1].islower() for cell in below.cells[1:])
+    sentence = any(" " in cell.text for cell in above.cells[1:])
+    return labels and not (sentence and any(cell.text[:1].islower() for cell in below.cells[1:]))
 
 
 def _goes_on(above: _Row, below: _Row, table: Sequence[_Row], style: _Style) -> bool:

@@ -129,13 +129,30 @@ def test_a_label_of_two_lines_above_its_figures_is_one_row_and_a_section_s_name_
     ]
 
 
-def test_rows_of_a_table_in_which_nothing_wraps_stay_apart(tmp_path: Path) -> None:
-    rows = ["Ada Byron|analyst in the first team|London", "Grace Hopper|analyst in the second team|New York"]
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ["Ada Byron|analyst in the first team|London", "Grace Hopper|analyst in the second team|New York"],
+        ["north|south", "east|west", "left|right"],
+    ],
+    ids=["sentences", "words"],
+)
+def test_rows_of_a_table_in_which_nothing_wraps_stay_apart(tmp_path: Path, rows: list[str]) -> None:
     spots = [
         (50 + 150 * at, 700 - 12 * y, cell) for y, row in enumerate(rows) for at, cell in enumerate(row.split("|"))
     ]
     path = write_placed(tmp_path / "a.pdf", *spots)
     assert texts(pdf.parse(path), "table") == ["\n".join(row.replace("|", "  ") for row in rows)]
+
+
+def test_a_line_written_between_the_rows_of_a_table_is_not_lost(tmp_path: Path) -> None:
+    path = write_placed(
+        tmp_path / "a.pdf",
+        (50, 750, "A note"), (50, 700, "north"), (200, 700, "south"),
+        (300, 750, "beside it"), (50, 688, "east"), (200, 688, "west"),
+    )  # fmt: skip
+    read = " ".join(block.text for block in pdf.parse(path).blocks)
+    assert sorted(read.split()) == ["A", "beside", "east", "it", "north", "note", "south", "west"]
 
 
 @pytest.mark.parametrize("order", ["column by column", "line by line"])
