@@ -269,20 +269,20 @@ class _Run:
 def _parsed(
     work: list[tuple[Found, str]], parse: Parse, workers: int
 ) -> Iterator[tuple[Found, str, Document | ParseError]]:
-    """Parses a few files ahead of the one at hand, in order."""
+    """Parses a few files ahead of the one at hand, in order. Closing it waits for no parse that is under way."""
     ahead: list[tuple[Found, str, Future[Document]]] = []
     waiting = iter(work)
-    with ThreadPoolExecutor(workers, thread_name_prefix="parse") as pool:
-        try:
-            while True:
-                while len(ahead) < 2 * workers and (following := next(waiting, None)):
-                    ahead.append((*following, pool.submit(parse, following[0].absolute)))
-                if not ahead:
-                    return
-                file, sha256, future = ahead.pop(0)
-                yield file, sha256, _outcome(future)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="parse")
+    try:
+        while True:
+            while len(ahead) < 2 * workers and (following := next(waiting, None)):
+                ahead.append((*following, pool.submit(parse, following[0].absolute)))
+            if not ahead:
+                return
+            file, sha256, future = ahead.pop(0)
+            yield file, sha256, _outcome(future)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _outcome(future: Future[Document]) -> Document | ParseError:

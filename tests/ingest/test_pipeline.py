@@ -1,6 +1,8 @@
 """Indexing: after a run the index is what a fresh index of the folders would be, and every file is accounted for."""
 
 import os
+import threading
+import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -298,3 +300,24 @@ def test_a_file_that_cannot_be_opened_costs_that_file_only(library: Library, mon
     report = library.index()
     assert (report.added + report.changed, report.failed) == (1, ())
     library.assert_equals_fresh_index(library.settings.home)
+
+
+def test_stopping_a_run_does_not_wait_for_the_documents_at_hand(library: Library) -> None:
+    for name in ("a.md", "b.md"):
+        library.write(name, NOTE)
+    go_on = threading.Event()
+
+    def parse(path: Path) -> Document:
+        if path.name == "b.md":
+            assert go_on.wait(30)
+        return parse_file(path)
+
+    def stop(progress: IndexProgress) -> None:
+        raise KeyboardInterrupt
+
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        index_folders(library.folders, library.catalog, library.embedder, parse, library.settings, stop)
+    assert time.monotonic() - started < 10
+    go_on.set()
+    assert [source.path for source in library.catalog.sources()] == ["a.md"]
