@@ -132,13 +132,16 @@ class ExtractiveGenerator:
 
 
 def choose(judged: Sequence[Sentence]) -> list[Sentence]:
-    """The sentences of the answer in reading order; none if the best of them is no answer."""
+    """The sentences of the answer: the best, then others nearly as good as they are read; none if the best of them is
+    no answer."""
     if not judged or judged[0].score < ANSWERED:
         return []
-    best = judged[0].score
-    kept = [sentence for sentence in judged[:MOST] if sentence.score >= max(ANSWERED, best - BESIDE_BEST)]
-    distinct = {" ".join(words(sentence.text)): sentence for sentence in reversed(kept)}
-    return sorted(distinct.values(), key=lambda sentence: (sentence.n != judged[0].n, sentence.n, sentence.start))
+    best = judged[0]
+    others = [sentence for sentence in judged[1:MOST] if sentence.score >= max(ANSWERED, best.score - BESIDE_BEST)]
+    said = {" ".join(words(best.text)): best}
+    for sentence in sorted(others, key=lambda sentence: (sentence.n, sentence.start)):
+        said.setdefault(" ".join(words(sentence.text)), sentence)
+    return list(said.values())
 
 
 _NUMBER = re.compile(r"\d")
