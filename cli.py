@@ -94,10 +94,17 @@ Within = Annotated[
 
 
 def main() -> None:
+    # What was closed (`cita list >&-`) is written to nowhere.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115, PTH123 - open as long as the process
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115, PTH123
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter shows its number
-    app(prog_name="cita")
+    try:
+        app(prog_name="cita")
+    except OSError as error:  # --help is written before any command is there to catch it
+        _say(f"cita: {_explained(error)}")
+        sys.exit(1)
 
 
 @app.callback(invoke_without_command=True)

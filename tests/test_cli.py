@@ -645,6 +645,15 @@ FakeEngine.sources = lambda self: [Source("/library", f"file-{n}.pdf", 1, 0, "",
     assert listing.returncode == 1
 
 
+@pytest.mark.parametrize(("words", "code"), [("list >&-", 0), ("list --json >&- 2>&-", 0), ("--help >/dev/full", 1)])
+def test_a_closed_or_full_output_is_no_traceback(words: str, code: int, home: Path) -> None:
+    command = f"{sys.executable} -m cli {words}"
+    env = {**os.environ, "CITA_HOME": str(home)}
+    done = subprocess.run(["sh", "-c", command], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+
+
 def test_a_terminal_without_the_letters_still_gets_an_answer() -> None:
     done = process("search", "ñandú", env={**os.environ, "PYTHONIOENCODING": "ascii"})
     stdout, stderr = done.communicate(timeout=60)
