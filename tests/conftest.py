@@ -1,6 +1,7 @@
 """What every test gets: no network, a clean environment, a home of its own."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,9 @@ SILENCING = {
 }  # fmt: skip
 
 no_network.install()
+
+# Started in the background (`make test &`) we would hand on that Ctrl-C is ignored, and tests that send it would hang.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis.settings.register_profile("cita", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("cita")
