@@ -262,7 +262,7 @@ def _print_left_out(title: str, entries: Sequence["PathReason"]) -> None:
     for entry in entries:
         by_reason.setdefault(entry.reason, []).append(entry.path)
     for reason, paths in by_reason.items():
-        _print(f"\n{title}: {_text(reason)}")
+        _print("\n" + _wrapped(f"{title}: {_text(reason)}"))
         for path in paths[:SHOWN]:
             _print(f"    {_name(path)}")
         if len(paths) > SHOWN:
@@ -291,6 +291,10 @@ def list_sources(
 def _print_sources(sources: Sequence["Source"], failed: bool) -> None:
     if not sources:
         _say("Every file is in the index." if failed else NOTHING_INDEXED)
+        return
+    if failed:
+        left_out = [(_name(source.path), source.status, _text(source.reason)) for source in sources]
+        _print_table(("File", "Status", "Reason"), left_out)
         return
     rows = [
         (_name(source.path), source.status, str(source.pages or ""), str(source.passages), _text(source.reason))
@@ -372,7 +376,8 @@ def search(
         return
     for hit in result.hits:
         passage = hit.passage
-        _print(f"{hit.rank}. {_place(passage.path, passage.page, passage.page_to, passage.section)}", "bold")
+        place = _place(passage.path, passage.page, passage.page_to, passage.section)
+        _print(_wrapped(place, f"{hit.rank}. ", "    "), "bold")
         _print(_indented(passage.text) + "\n")
 
 
@@ -460,7 +465,7 @@ def _streamed(events: Iterable["Event"]) -> "Answer":
 def _print_citations(citations: Sequence["Citation"]) -> None:
     for citation in citations:
         place = _place(citation.source, citation.page, citation.page, citation.section)
-        _print(f"\n[{citation.n}] {place}", "bold")
+        _print("\n" + _wrapped(place, f"[{citation.n}] ", "    "), "bold")
         _print(_indented(f"“{citation.quote}”"))
         if not citation.supported:
             _print("    The passage does not carry this claim.", "yellow")
@@ -595,8 +600,8 @@ def doctor(context: typer.Context, as_json: Json = False) -> None:
         return
     _print_pairs([("Cita", _version()), *_machine_pairs(machine), *(_status_pairs(home) if home else ())])
     for problem in problems:
-        _print(f"\n! {_text(problem['problem'])}", "bold yellow")
-        _print(f"  {_text(problem['remedy'])}")
+        _print("\n" + _wrapped(_text(problem["problem"]), "! ", "  "), "bold yellow")
+        _print(_wrapped(_text(problem["remedy"]), "  ", "  "))
     if not problems:
         _print("\nNothing is wrong.")
 
@@ -672,7 +677,7 @@ def _pick(value: Any, keys: Sequence[str]) -> dict[str, Any]:
 
 def _say(message: str) -> None:
     """A message for the person, beside the result."""
-    print(_text(message), file=sys.stderr, flush=True)
+    print(_wrapped(_text(message), stream=sys.stderr), file=sys.stderr, flush=True)
 
 
 def _print(text: str, style: str = "") -> None:
@@ -691,7 +696,10 @@ def _console(stderr: bool = False) -> Any:
 
 def _print_pairs(pairs: Iterable[tuple[str, str]]) -> None:
     for label, value in pairs:
-        _print(f"{label:<14}" + value.replace("\n", "\n" + " " * 14))
+        before = f"{label:<14}"
+        for line in value.split("\n"):
+            _print(_wrapped(line, before, " " * 14))
+            before = " " * 14
 
 
 def _print_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -717,13 +725,16 @@ def _place(path: str, page: int | None, page_to: int | None, section: str) -> st
 
 def _indented(text: str) -> str:
     """Text under its heading line; wrapped to fit a terminal."""
-    text = _text(text)
-    if not sys.stdout.isatty():
-        return textwrap.indent(text, "    ")
+    return "\n".join(_wrapped(line, "    ", "    ") if line.strip() else "" for line in _text(text).splitlines())
+
+
+def _wrapped(text: str, before: str = "", indent: str = "", stream: Any = None) -> str:
+    """A line of text behind `before`; where a terminal ends it goes on below, behind `indent`, between two words."""
+    if not (stream or sys.stdout).isatty():
+        return before + text
     width = shutil.get_terminal_size().columns
-    return "\n".join(
-        textwrap.fill(line, width, initial_indent="    ", subsequent_indent="    ") for line in text.splitlines()
-    )
+    filled = textwrap.fill(text, width, initial_indent=before, subsequent_indent=indent, break_on_hyphens=False)
+    return filled or before
 
 
 def _size(count: float) -> str:

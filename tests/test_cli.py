@@ -708,6 +708,21 @@ def test_text_fits_the_terminal(arguments: list[str]) -> None:
     assert 0 < max(map(len, lines)) <= 80
 
 
+def test_a_long_message_is_broken_between_words_on_a_terminal() -> None:
+    reason = "Files of the kind .base are not supported. Cita reads PDF, Word (.docx), Markdown, HTML and text files."
+    change = f"""
+def index(self, progress):
+    return IndexReport(0, 0, 0, 0, 0, (PathReason("a.base", {reason!r}),), (), 0, 0, 2.0)
+FakeEngine.index = index
+"""
+    lines = plain(on_terminal("index", change=change))
+    told = lines.index(next(line for line in lines if line.startswith("Skipped: ")))
+    assert max(map(len, lines[told:])) <= 80
+    assert " ".join(lines[told : told + 2]) == f"Skipped: {reason}"
+    error = plain(on_terminal("add", "/nowhere" * 8))
+    assert " ".join(filter(None, error)).endswith("does not exist. Check the spelling.")
+
+
 def test_the_progress_of_an_index_run_shows_on_a_terminal() -> None:
     change = """
 def index(self, progress):
