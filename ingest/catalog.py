@@ -296,9 +296,12 @@ class Catalog:
 
         With `rows`, of all of those that match any term, however many.
         """
-        if not question:
+        known = [
+            term for term in question if term.frequency
+        ]  # FTS5 would look up each of the others, passage by passage
+        if not known:
             return {}
-        match = " OR ".join(f'"{stem}"' for term in question for stem in term.stems)
+        match = " OR ".join(f'"{stem}"' for term in known for stem in term.stems)
         weights = ", ".join(map(str, FIELD_WEIGHTS))
         select = f"SELECT rowid, -bm25(terms, {weights}) AS score FROM terms WHERE terms MATCH ?"
         if rows is None:

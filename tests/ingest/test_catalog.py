@@ -176,3 +176,9 @@ def test_a_full_disk_is_said_and_loses_nothing(catalog: Catalog) -> None:
 def test_the_index_is_readable_by_its_owner_only(catalog: Catalog) -> None:
     assert catalog.path.stat().st_mode & 0o777 == 0o600
     assert catalog.path.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_question_of_unknown_words_asks_the_full_text_nothing(catalog: Catalog) -> None:
+    unknown = catalog.question_terms("xylophone zeppelin")
+    assert [term.frequency for term in unknown] == [0, 0]
+    assert catalog.search_terms(unknown, 10) == {}
