@@ -281,7 +281,7 @@ def _export(model: ModelFolder, graph: Path) -> None:
         if done.returncode or not draft.is_file():
             lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
             raise EmbedderError(
-                f"Embedder {model.name!r} cannot be exported to ONNX: {lines[-1]}",
+                f"Embedder {model.name!r} cannot be exported to ONNX: {lines[-1]}.",
                 hint="Set embed.runtime to 'torch', or free some disk space and memory.",
             )
         draft.replace(graph)
