@@ -719,8 +719,6 @@ FakeEngine.index = index
     told = lines.index(next(line for line in lines if line.startswith("Skipped: ")))
     assert max(map(len, lines[told:])) <= 80
     assert " ".join(lines[told : told + 2]) == f"Skipped: {reason}"
-    error = plain(on_terminal("add", "/nowhere" * 8))
-    assert " ".join(filter(None, error)).endswith("does not exist. Check the spelling.")
 
 
 def test_the_progress_of_an_index_run_shows_on_a_terminal() -> None:
