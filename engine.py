@@ -246,7 +246,7 @@ class LocalEngine:
     def _update_chroma(self) -> None:
         from ingest.vectors import ExactIndex, open_vector_index, update_chroma
 
-        if (current := self._current_vectors()).name == "chroma" and current.generation == self._catalog.generation:
+        if self._vector_index_name() == "chroma":
             return
         self._swap_vectors(ExactIndex(self._catalog))  # nobody may have Chroma's folder open while it changes
         try:
@@ -270,6 +270,16 @@ class LocalEngine:
                 self._swap_vectors(None)
                 self._vectors = open_vector_index(self._settings.index, self._catalog)
             return self._vectors
+
+    def _vector_index_name(self) -> str:
+        """What serves search, or would if it were opened: importing Chroma takes half a second."""
+        from ingest.vectors import is_sealed
+
+        with self._lock:
+            if self._vectors is not None and self._vectors.generation == self._catalog.generation:
+                return self._vectors.name
+            self._swap_vectors(None)
+            return "chroma" if is_sealed(self._settings.index, self._catalog) else "exact"
 
     @cached_property
     def _embedder(self) -> "Embedder":
@@ -301,7 +311,7 @@ class LocalEngine:
             sources=dict(sorted(Counter(source.status for source in sources).items())),
             passages=self._catalog.count_passages(),
             embedder=self._catalog.fact("embedder"),
-            vector_index=self._current_vectors().name,
+            vector_index=self._vector_index_name(),
             model=model,
             version=VERSION,
             healthy=not problems,

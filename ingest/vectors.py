@@ -82,6 +82,11 @@ class ChromaIndex:
             self._client.close()
 
 
+def is_sealed(index: Path, catalog: Catalog) -> bool:
+    """Whether Chroma's folder was closed cleanly and is as new as the catalogue; not to be asked while it is open."""
+    return _sealed_generation(index) == catalog.generation
+
+
 def open_vector_index(index: Path, catalog: Catalog) -> VectorIndex:
     """Chroma if its folder is sealed and as new as the catalogue, else the exact index."""
     generation = catalog.generation

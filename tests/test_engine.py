@@ -16,7 +16,7 @@ from errors import EngineError, FolderError, ModelNotFoundError, UsageError
 from ingest.parse import pdf
 from ingest.types import IndexProgress
 from rag.types import ABSTENTION, Answer, Completed
-from settings import Settings
+from settings import CODE, Settings
 from tests.documents import Item, write_pdf
 from tests.gguf_files import tiny_gguf
 
@@ -241,3 +241,19 @@ def test_tracing_to_the_cloud_is_switched_off(ready_settings: Settings, monkeypa
     open_engine(ready_settings).close()
     assert os.environ["LANGSMITH_TRACING"] == "false"
     assert os.environ["LANGCHAIN_TRACING_V2"] == "false"
+
+
+def test_status_and_an_index_run_without_changes_do_not_import_chroma(engine: Engine, ready_settings: Settings) -> None:
+    engine.index()
+    engine.close()
+    code = f"""
+import sys
+from engine import open_engine
+from settings import Settings
+engine = open_engine(Settings.load({str(ready_settings.home)!r}))
+assert engine.index().unchanged == 2
+print(engine.status().vector_index, "chromadb" in sys.modules)
+engine.close()
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=CODE, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["chroma", "False"]
