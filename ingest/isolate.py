@@ -214,7 +214,7 @@ class _Zygote:
 def _end_zygote(process: subprocess.Popen[bytes], control: socket.socket, words: IO[bytes]) -> str:
     control.close()  # by this the helper knows: it kills its children and ends
     try:
-        process.wait(5)
+        process.wait(1)  # longer only while it still imports: it has no children then
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
