@@ -42,6 +42,8 @@ def read_page(text: str) -> WebPage:
         return WebPage("", {}, "")
     except (etree.LxmlError, ValueError) as error:
         raise ParseError(f"The page is damaged: {error}.", hint="Open it in a browser and save it anew.") from error
+    if limit := next((entry.message for entry in parser.error_log if entry.type_name == "ERR_RESOURCE_LIMIT"), ""):
+        raise ParseError(f"The page goes over a limit of its reader: {limit}.", hint="Save it as text or PDF.")
     title = " ".join((root.findtext(".//title") or "").split())
     for element in [*root.xpath(_NOT_CONTENT), *root.xpath(_PAGE_FRAME)]:
         if element.getparent() is not None:

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from errors import ParseError
 from ingest.parse import html
 from ingest.types import Document
 from tests.documents import HTML
@@ -73,6 +74,7 @@ def test_broken_markup_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
     assert all(word in text for word in ("Head", "First", "Second", "more &"))
 
 
-def test_very_deep_markup_ends_in_a_document_or_a_parse_error(tmp_path: Path) -> None:
+def test_markup_too_deep_to_be_read_is_said_not_dropped(tmp_path: Path) -> None:
     page = "<div>" * 5000 + "<p>Deep.</p>" + "</div>" * 5000
-    assert isinstance(parse(tmp_path, "<p>Top.</p>" + page), Document)
+    with pytest.raises(ParseError, match="depth"):
+        parse(tmp_path, "<p>Top.</p>" + page)
