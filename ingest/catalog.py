@@ -27,7 +27,7 @@ from ingest.types import Passage, Source, Span
 
 SCHEMA_VERSION = 1
 FIELD_WEIGHTS = (2.0, 1.5, 1.0)  # title, headings, body in BM25
-K1, B = 1.2, 0.75  # FTS5's own constants, for the bound on its scores
+K1 = 1.2  # FTS5's own, for the bound on its scores
 
 _SCHEMA = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -296,9 +296,8 @@ class Catalog:
 
         With `rows`, of all of those that match any term, however many.
         """
-        known = [
-            term for term in question if term.frequency
-        ]  # FTS5 would look up each of the others, passage by passage
+        # FTS5 would look up each of the others, passage by passage.
+        known = [term for term in question if term.frequency]
         if not known:
             return {}
         match = " OR ".join(f'"{stem}"' for term in known for stem in term.stems)

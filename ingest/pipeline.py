@@ -22,7 +22,6 @@ from settings import Settings
 log = logging.getLogger("cita.ingest")
 
 SKIPPED: tuple[SourceStatus, ...] = ("empty", "unsupported", "too-large")
-FAILED: tuple[SourceStatus, ...] = ("failed", "encrypted", "needs-ocr")
 
 UNREADABLE = "unreadable"
 ENOUGH = 0.02  # of the bytes must be done before the time left is more than a guess

@@ -5,7 +5,6 @@ inverse document frequencies), its cosine to the question, its passage's rank an
 kind of thing that is asked for. The weights and the threshold were fitted on development data (docs/LOG.md).
 """
 
-import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -196,7 +195,3 @@ def _stems(text: str, language: str) -> set[str]:
 
 def _missing(question: Sequence[Term], stems: set[str]) -> list[Term]:
     return [term for term in question if not any(s in stems for s in term.stems)]
-
-
-def odds_to_probability(log_odds: float) -> float:
-    return 1 / (1 + math.exp(-log_odds))

@@ -257,7 +257,7 @@ def _pieces(page: Page, style: _Style) -> Iterator[_Piece]:
     edges = _right_edges(lines)
     named = style.outline.get(page.number, {})
     tables = {table.first: table for table in _tables(lines, style, named)}
-    starts = tables.keys()
+    stops = {at for at in range(len(lines)) if at in tables or _outline_heading(lines, at, named)}
     at = 0
     while at < len(lines):
         if found := _outline_heading(lines, at, named):
@@ -267,10 +267,10 @@ def _pieces(page: Page, style: _Style) -> Iterator[_Piece]:
             end = tables[at].end
             yield _Piece("table", tables[at].text, page.number, lines[at:end])
         elif _is_item(lines[at]):
-            end = _list_end(lines, at, style, edges, named, starts)
+            end = _list_end(lines, at, style, edges, stops)
             yield _Piece("list", _list_text(lines[at:end], style), page.number, lines[at:end])
         else:
-            end = _paragraph_end(lines, at, style, edges, named, starts)
+            end = _paragraph_end(lines, at, style, edges, stops)
             yield _paragraph(page.number, lines[at:end], lines[end] if end < len(lines) else None, style)
         at = end
 
@@ -326,20 +326,15 @@ def _margin(line: Line) -> int:
 
 
 def _paragraph_end(
-    lines: Sequence[Line],
-    at: int,
-    style: _Style,
-    edges: Mapping[int, float],
-    named: Mapping[str, int],
-    tables: Container[int],
+    lines: Sequence[Line], at: int, style: _Style, edges: Mapping[int, float], stops: Container[int]
 ) -> int:
+    """Before which line the paragraph ends. `stops` are the lines that begin something else: a table, a heading."""
     end = at + 1
     while (
         end < len(lines)
         and not _starts_paragraph(lines[end - 1], lines[end], style, edges)
         and not _is_item(lines[end])
-        and not _outline_heading(lines, end, named)
-        and end not in tables
+        and end not in stops
     ):
         end += 1
     return end
@@ -373,19 +368,12 @@ def _is_item(line: Line) -> bool:
     return bool(_BULLET.match(text) or (_NUMBER.match(text) and not line.bold))
 
 
-def _list_end(
-    lines: Sequence[Line],
-    at: int,
-    style: _Style,
-    edges: Mapping[int, float],
-    named: Mapping[str, int],
-    tables: Container[int],
-) -> int:
-    end = _paragraph_end(lines, at, style, edges, named, tables)
+def _list_end(lines: Sequence[Line], at: int, style: _Style, edges: Mapping[int, float], stops: Container[int]) -> int:
+    end = _paragraph_end(lines, at, style, edges, stops)
     while end < len(lines) and _is_item(lines[end]) and abs(lines[end].size - lines[at].size) < 1:
-        if end in tables or _outline_heading(lines, end, named):
+        if end in stops:
             break
-        end = _paragraph_end(lines, end, style, edges, named, tables)
+        end = _paragraph_end(lines, end, style, edges, stops)
     return end
 
 
