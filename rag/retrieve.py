@@ -70,23 +70,27 @@ class Retriever:
             raise UsageError("The question is empty.", hint="Type a question.")
         if k is not None and k < 1:
             raise UsageError(f"Cannot find {k} passages.", hint="Ask for at least 1.")
+        wanted = k or self._settings.k
         terms = self._catalog.question_terms(question)
-        found = self.candidates(question, terms, within)
-        ranked = self._rerank(question, terms, found)[: k or self._settings.k]
+        found = self.candidates(question, terms, within, wanted)
+        ranked = self._rerank(question, terms, found, wanted)[:wanted]
         titles = self._catalog.titles([row for row, _, _ in ranked])
         return tuple(
             Hit(rank, score, passage, titles.get(row, "")) for rank, (row, score, passage) in enumerate(ranked, start=1)
         )
 
-    def candidates(self, question: str, terms: Sequence[Term], within: Sequence[str] = ()) -> Candidates:
-        """The passages that either side finds, with the scores of both."""
+    def candidates(
+        self, question: str, terms: Sequence[Term], within: Sequence[str] = (), wanted: int = 0
+    ) -> Candidates:
+        """The passages that either side finds, with the scores of both; from each side the settings' number of them,
+        and never fewer than are `wanted`."""
         query = self._embedder.embed_query(question)
         rows = self._catalog.rows_within(within)
         if rows is not None and not rows:
             raise UsageError(
                 f"Nothing is indexed under {', '.join(map(repr, within))}.", hint="`cita list` shows what is."
             )
-        limit = self._settings.candidates
+        limit = max(self._settings.candidates, wanted)
         lexical = self._catalog.search_terms(terms, limit, rows)
         if rows is not None:
             lexical = dict(sorted(lexical.items(), key=lambda item: -item[1])[:limit])
@@ -140,8 +144,10 @@ class Retriever:
             return _SAME_KNOWN
         return _SAME_UNKNOWN if asked_in == written_in else _ACROSS
 
-    def _rerank(self, question: str, terms: Sequence[Term], found: Candidates) -> list[tuple[int, float, Passage]]:
-        best = self.fused(question, found)[: max(RERANKED, self._settings.k)]
+    def _rerank(
+        self, question: str, terms: Sequence[Term], found: Candidates, wanted: int
+    ) -> list[tuple[int, float, Passage]]:
+        best = self.fused(question, found)[: max(RERANKED, wanted)]
         passages = self._catalog.passages([row for row, _ in best])
         kept = [(row, score, passages[row]) for row, score in best if row in passages]
         bonus = self._reranker.scores(terms, [passage for _, _, passage in kept])

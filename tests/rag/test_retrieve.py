@@ -14,6 +14,7 @@ from ingest.vectors import ExactIndex, VectorIndex
 from rag.rerank import LateFeatures
 from rag.retrieve import Retriever, as_langchain
 from settings import Retrieve
+from tests.fakes import WordEmbedder
 
 TEXTS = {
     "home/lease.txt": "The tenant may end the contract with a notice of thirty days. The deposit is 1,200 euros.",
@@ -61,6 +62,20 @@ def test_hits_are_ranked_without_gaps_best_first(retriever: Retriever) -> None:
     hits = retriever.retrieve("notice", 5)
     assert [hit.rank for hit in hits] == list(range(1, len(hits) + 1))
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+
+
+def test_as_many_passages_are_found_as_are_asked_for(tmp_path: Path) -> None:
+    embedder, many = WordEmbedder(), Catalog(tmp_path / "many")
+    for n in range(150):
+        text = f"The rent of flat {n} is due."
+        passage = Passage(f"p{n}", f"{n}.txt", 0, text, (), "paragraph", None, None, (), 9, "en")
+        source = Source("/library", f"{n}.txt", 1, 1, str(n), "indexed", passages=1)
+        new = NewPassage(passage, text)
+        many.store(source, [new], {new.vector_key: embedder.embed_query(text)})
+    exact = ExactIndex(many)
+    retriever = Retriever(many, embedder, lambda: exact, LateFeatures(), Retrieve())
+    assert [len(retriever.retrieve("rent", k)) for k in (None, 60, 120, 200)] == [8, 60, 120, 150]
+    many.close()
 
 
 def test_only_what_is_asked_for_is_searched(retriever: Retriever) -> None:
