@@ -75,7 +75,11 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One file in a library folder, as the catalogue knows it. Times are ISO 8601 in UTC."""
+    """One file in a library folder, as the catalogue knows it. Times are ISO 8601 in UTC.
+
+    `changed_ns` is the inode's change time (POSIX ctime), which no program can set back; 0 says that the file was so
+    young when it was read that its times could not tell a later change: the next run compares its bytes.
+    """
 
     folder: str
     path: str
@@ -91,6 +95,7 @@ class Source:
     passages: int = 0
     parser: str = ""
     indexed_at: str = ""
+    changed_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +118,11 @@ class IndexProgress:
 
 @dataclass(frozen=True, slots=True)
 class IndexReport:
-    """What an index run did. Counts, and for every file left out its reason."""
+    """What an index run did. Counts, and for every file left out its reason.
+
+    `held`: the folders (absolute) that suddenly lack most of their files. Their documents stay in the index until a
+    run with `confirm`.
+    """
 
     added: int
     changed: int
@@ -125,6 +134,20 @@ class IndexReport:
     passages: int
     embedded: int
     seconds: float
+    held: tuple[PathReason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WatchEvent:
+    """What the watcher did: `watching` these folders (`polled` are those without events, looked at now and then),
+    `indexed` something, or met a `problem` and goes on. Times are ISO 8601 in UTC."""
+
+    kind: Literal["watching", "indexed", "problem"]
+    at: str
+    folders: tuple[str, ...] = ()
+    polled: tuple[str, ...] = ()
+    report: IndexReport | None = None
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
