@@ -11,6 +11,7 @@
     │   ├── TooLargeError         over a size limit
     │   └── ParserDiedError       crashed, ran out of time or memory
     ├── CatalogError          catalog.db cannot be opened or written
+    │   ├── CatalogDamagedError   its bytes are not what was written
     │   └── StorageFullError      no space left on the device
     ├── VectorIndexError      the nearest-neighbour index cannot be used (search goes on without it)
     ├── EmbedderError         the embedding model is missing, damaged or failed
@@ -79,6 +80,10 @@ class ParserDiedError(ParseError):
 
 
 class CatalogError(CitaError):
+    pass
+
+
+class CatalogDamagedError(CatalogError):
     pass
 
 

@@ -2,17 +2,23 @@
 per source; whatever else Cita keeps (Chroma) is derived from it.
 
 Vectors are kept by content: one for each distinct embedded text, shared by every passage that has it, so that a
-copied or moved file embeds nothing. One connection writes, under a lock; others read, each by one thread at a time.
+copied or moved file embeds nothing. They are numbered as they come, so that what is derived from them can ask for
+those that it does not have yet.
+
+One connection writes, under a lock; others read, each by one thread at a time. Python's SQLite may be older than
+3.51.3, whose write-ahead log could be damaged by a checkpoint beside a write of another connection: here only the
+writer ever checkpoints. Sources (with their passages) and vectors carry checksums: problems(read_data=True) finds any
+bit that changed. What is deleted is overwritten (scrub()).
 """
 
 import hashlib
 import json
 import math
+import secrets
+import shutil
 import sqlite3
-import threading
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -21,39 +27,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from errors import CatalogError, StorageFullError, UsageError
+from errors import CatalogDamagedError, UsageError
+from ingest import schema
 from ingest.analyse import LANGUAGES, content_words, stem, terms, words
+from ingest.database import Database, open_read_only, remove_files, sync, translated
+from ingest.names import printable, to_name, to_text
 from ingest.types import Passage, Source, Span
 
-SCHEMA_VERSION = 1
 FIELD_WEIGHTS = (2.0, 1.5, 1.0)  # title, headings, body in BM25
 K1 = 1.2  # FTS5's own, for the bound on its scores
-
-_SCHEMA = f"""
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE folders (path TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE sources (
-    id INTEGER PRIMARY KEY,
-    folder TEXT NOT NULL, path TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, sha256 TEXT NOT NULL,
-    status TEXT NOT NULL, reason TEXT NOT NULL, media_type TEXT NOT NULL, title TEXT NOT NULL, language TEXT NOT NULL,
-    pages INTEGER, passages INTEGER NOT NULL, parser TEXT NOT NULL, indexed_at TEXT NOT NULL,
-    UNIQUE (folder, path)
-);
-CREATE INDEX sources_by_content ON sources (sha256);
-CREATE TABLE passages (
-    row INTEGER PRIMARY KEY,
-    id TEXT NOT NULL UNIQUE, source INTEGER NOT NULL REFERENCES sources (id), position INTEGER NOT NULL,
-    text TEXT NOT NULL, headings TEXT NOT NULL, kind TEXT NOT NULL, page INTEGER, page_to INTEGER, spans TEXT NOT NULL,
-    tokens INTEGER NOT NULL, language TEXT NOT NULL, vector TEXT NOT NULL REFERENCES vectors (key),
-    UNIQUE (source, position)
-);
-CREATE INDEX passages_by_vector ON passages (vector);
-CREATE TABLE vectors (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-CREATE VIRTUAL TABLE terms USING fts5 (title, headings, body,
-    tokenize = "unicode61 remove_diacritics 0 tokenchars '_'");
-CREATE VIRTUAL TABLE vocabulary USING fts5vocab ('terms', 'row');
-PRAGMA user_version = {SCHEMA_VERSION};
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,49 +73,86 @@ def vector_key(embedded_text: str) -> str:
     return hashlib.sha256(embedded_text.encode()).hexdigest()[:32]
 
 
+FILE = "catalog.db"
+DRAFT = "rebuild.db"
+_MIRROR = "folders.json"
+_UNCHANGED = "Take another; nothing was changed."
+
+
 class Catalog:
     """Opened on `folder`/catalog.db, which is made if it does not exist.
 
-    Raises CatalogError if the file is damaged or of a later version, StorageFullError when the disk is full.
+    Raises CatalogDamagedError if the file is damaged, StorageFullError when the disk is full, CatalogError if it is
+    of a later version or cannot be used. Sources name their library folder by the text of its path (names.to_text()).
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str = FILE) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.path = folder / "catalog.db"
-        self._lock = threading.RLock()
-        self._idle: deque[sqlite3.Connection] = deque()  # for reading; as many as threads ever read at once
-        with _translated(self.path):
-            self._writer = self._connect()
-            self._prepare()
+        self.folder = folder
+        self.path = folder / name
+        is_new = not self.path.exists() or not self.path.stat().st_size
+        self._db = Database(self.path, schema.prepare)
+        if is_new and name == FILE:
+            self.set_folders(_mirrored(folder))
 
     # --- folders and facts
 
     def folders(self) -> list[Path]:
-        return [Path(path) for (path,) in self._read("SELECT path FROM folders ORDER BY path")]
+        return [Path(to_name(path)) for (path,) in self._db.read("SELECT path FROM folders ORDER BY path")]
 
     def set_folders(self, folders: Iterable[Path]) -> None:
+        """A copy of the list lies beside the catalogue, for nothing else could tell it again."""
+        paths = sorted(to_text(str(folder)) for folder in folders)
         with self.transaction() as write:
             write.execute("DELETE FROM folders")
-            write.executemany("INSERT INTO folders VALUES (?)", [(str(folder),) for folder in folders])
+            write.executemany("INSERT INTO folders VALUES (?)", [(path,) for path in paths])
+        if self.path.name == FILE:
+            with translated(self.folder / _MIRROR):
+                draft = self.folder / f"{_MIRROR}.new"
+                draft.write_text(json.dumps(paths), encoding="utf-8")
+                draft.chmod(0o600)
+                draft.replace(self.folder / _MIRROR)
 
     def fact(self, key: str) -> str:
         """A fact about the index (the embedder's fingerprint, ...), '' if it was never set."""
-        rows = self._read("SELECT value FROM meta WHERE key = ?", (key,))
+        rows = self._db.read("SELECT value FROM meta WHERE key = ?", (key,))
         return str(rows[0][0]) if rows else ""
 
     def set_fact(self, key: str, value: str) -> None:
         with self.transaction() as write:
             write.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
+    def devices(self) -> dict[str, int]:
+        """The file system that each library folder was on when it was last looked at."""
+        known = json.loads(self.fact("devices") or "{}")
+        return {str(folder): int(device) for folder, device in known.items()}
+
+    def set_devices(self, devices: Mapping[str, int]) -> None:
+        if self.devices() != devices:
+            self.set_fact("devices", json.dumps(dict(devices)))
+
     @property
-    def generation(self) -> int:
-        """Counts the changes of the set of vectors. A derived index of the same generation is up to date."""
-        return int(self.fact("generation") or 0)
+    def lineage(self) -> str:
+        """Names this catalogue. A restored or rebuilt one has a new name: nothing derived from the old one fits it."""
+        return self.fact("lineage")
+
+    @property
+    def generation(self) -> str:
+        """Changes with every change of the set of vectors."""
+        return self.fact("generation")
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """All that this thread reads within is of one moment, whatever is indexed meanwhile."""
+        return self._db.snapshot()
+
+    def transaction(self) -> AbstractContextManager[sqlite3.Connection]:
+        """All or nothing. Raises StorageFullError or CatalogError after undoing what was written."""
+        return self._db.transaction()
 
     # --- sources
 
     def sources(self) -> list[Source]:
-        return [_source(row) for row in self._read(f"SELECT {_SOURCE} FROM sources ORDER BY folder, path")]
+        return [_source(row) for row in self._db.read(f"SELECT {_SOURCE} FROM sources ORDER BY folder, path")]
 
     def store(self, source: Source, passages: Sequence[NewPassage], vectors: Mapping[str, Any]) -> None:
         """Puts a source and all its passages in place of what was known of it, in one transaction.
@@ -141,59 +160,44 @@ class Catalog:
         `vectors` holds the new vectors by key; the keys of all other passages must be in the catalogue.
         """
         with self.transaction() as write:
-            replaced = self._remove(write, source.folder, source.path)
-            write.executemany(
-                "INSERT OR IGNORE INTO vectors VALUES (?, ?)",
-                [(key, np.asarray(vector, np.float32).tobytes()) for key, vector in vectors.items()],
-            )
-            columns = len(_SOURCE_COLUMNS)
-            cursor = write.execute(
-                f"INSERT INTO sources ({_SOURCE}) VALUES ({', '.join('?' * columns)})", _source_row(source)
-            )
-            for new in passages:
-                self._insert_passage(write, int(cursor.lastrowid or 0), source, new)
+            replaced = self._remove(write, [(source.folder, source.path)])
+            self._insert_vectors(write, vectors)
+            self._insert(write, source, [(new.passage, new.vector_key) for new in passages])
             self._collect_vectors(write, replaced)
-            self._next_generation(write)
+            if replaced or passages:
+                self._next_generation(write)
 
-    def move(self, old: Source, new: Source, ids: Sequence[str]) -> None:
-        """Renames a source whose content is the same. `ids` are its passages' new ids, by position."""
+    def settle(
+        self,
+        moves: Sequence[tuple[Source, Source, Sequence[str]]] = (),
+        touches: Sequence[Source] = (),
+        removals: Sequence[Source] = (),
+    ) -> None:
+        """What needs no reading, in one transaction.
+
+        A move is a source, the source that it becomes (same content) and the new ids of its passages, by position.
+        Moves may swap places, or take the place of a source that is left behind, which then is gone. Touched sources
+        get the times that are given. Of a removed source nothing is left.
+        """
         with self.transaction() as write:
-            self._collect_vectors(write, self._remove(write, new.folder, new.path))
-            write.execute(
-                "UPDATE sources SET folder = ?, path = ?, mtime_ns = ?, title = ? WHERE folder = ? AND path = ?",
-                (new.folder, new.path, new.mtime_ns, new.title, old.folder, old.path),
+            rows = [self._row(write, old) for old, _, _ in moves]
+            for row in rows:  # out of each other's way first
+                write.execute("UPDATE sources SET path = char(0) || id WHERE id = ?", (row,))
+            left = [(source.folder, source.path) for source in (*removals, *(new for _, new, _ in moves))]
+            dropped = self._remove(write, left)
+            for row, (_, new, ids) in zip(rows, moves, strict=True):
+                self._move(write, row, new, ids)
+            write.executemany(
+                "UPDATE sources SET size = ?, mtime_ns = ?, changed_ns = ? WHERE folder = ? AND path = ?",
+                [(source.size, source.mtime_ns, source.changed_ns, source.folder, source.path) for source in touches],
             )
-            (source,) = write.execute(
-                "SELECT id FROM sources WHERE folder = ? AND path = ?", (new.folder, new.path)
-            ).fetchone()
-            for position, id in enumerate(ids):
-                row, language = write.execute(
-                    "UPDATE passages SET id = ? WHERE source = ? AND position = ? RETURNING row, language",
-                    (id, source, position),
-                ).fetchone()
-                title = " ".join(terms(known_by(new.title, new.path), language))
-                write.execute("UPDATE terms SET title = ? WHERE rowid = ?", (title, row))
-
-    def touch(self, source: Source) -> None:
-        """Notes a new modification time of an unchanged file."""
-        with self.transaction() as write:
-            write.execute(
-                "UPDATE sources SET mtime_ns = ? WHERE folder = ? AND path = ?",
-                (source.mtime_ns, source.folder, source.path),
-            )
-
-    def remove(self, folder: str, path: str) -> None:
-        with self.transaction() as write:
-            self._collect_vectors(write, self._remove(write, folder, path))
-            self._next_generation(write)
+            self._collect_vectors(write, dropped)
+            if dropped:
+                self._next_generation(write)
 
     def remove_folder(self, folder: str) -> None:
         """Removes all sources of a library folder, in one transaction."""
-        with self.transaction() as write:
-            paths = write.execute("SELECT path FROM sources WHERE folder = ?", (folder,)).fetchall()
-            for (path,) in paths:
-                self._collect_vectors(write, self._remove(write, folder, path))
-            self._next_generation(write)
+        self.settle(removals=[source for source in self.sources() if source.folder == folder])
 
     def forget_vectors(self) -> None:
         """Removes all sources, passages and vectors: another embedder makes all of them anew."""
@@ -202,31 +206,41 @@ class Catalog:
                 write.execute(f"DELETE FROM {table}")
             self._next_generation(write)
 
+    def doubt(self) -> None:
+        """Makes the next index run read every file anew, and embed again what does not fit its checksum."""
+        with self.transaction() as write:
+            write.execute("UPDATE sources SET parser = '', checksum = ''")
+            bad = [(key,) for key, value, checksum in write.execute("SELECT key, value, checksum FROM vectors")
+                   if schema.vector_checksum(key, value) != checksum]  # fmt: skip
+            write.executemany("DELETE FROM vectors WHERE key = ?", bad)
+
     # --- passages
 
     def passage(self, id: str) -> Passage:
         """Raises UsageError if there is none of that id."""
-        rows = self._read(f"{_PASSAGES} WHERE p.id = ?", (id,))
+        rows = self._db.read(f"{_PASSAGES} WHERE p.id = ?", (id,))
         if not rows:
             raise UsageError(f"There is no passage {id!r}.", hint="The document may have changed: ask again.")
         return _passage(rows[0])
 
     def passages(self, rows: Sequence[int]) -> dict[int, Passage]:
-        return {row[0]: _passage(row) for row in self._read_many(f"{_PASSAGES} WHERE p.row IN", rows)}
+        return {row[0]: _passage(row) for row in self._db.read_many(f"{_PASSAGES} WHERE p.row IN", rows)}
 
     def passages_of(self, folder: str, path: str) -> list[Passage]:
         return [
             _passage(row)
-            for row in self._read(f"{_PASSAGES} WHERE s.folder = ? AND s.path = ? ORDER BY p.position", (folder, path))
+            for row in self._db.read(
+                f"{_PASSAGES} WHERE s.folder = ? AND s.path = ? ORDER BY p.position", (folder, path)
+            )
         ]
 
     def titles(self, rows: Sequence[int]) -> dict[int, str]:
         """The titles of the sources that passages are from, by row."""
         query = "SELECT p.row, s.title FROM passages p JOIN sources s ON s.id = p.source WHERE p.row IN"
-        return dict(self._read_many(query, rows))
+        return dict(self._db.read_many(query, rows))
 
     def languages(self, rows: Sequence[int]) -> dict[int, str]:
-        return dict(self._read_many("SELECT row, language FROM passages WHERE row IN", rows))
+        return dict(self._db.read_many("SELECT row, language FROM passages WHERE row IN", rows))
 
     def rows_within(self, within: Sequence[str]) -> set[int] | None:
         """Rows of the passages in these sources or folders of sources; None if `within` is empty (all of them)."""
@@ -234,9 +248,9 @@ class Catalog:
             return None
         rows: set[int] = set()
         for path in within:
-            clean = path.strip("/")
+            clean = to_text(path).strip("/")
             pattern = clean.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "/%"
-            found = self._read(
+            found = self._db.read(
                 "SELECT p.row FROM passages p JOIN sources s ON s.id = p.source "
                 "WHERE s.path = ? OR s.path LIKE ? ESCAPE '\\'",
                 (clean, pattern),
@@ -245,35 +259,43 @@ class Catalog:
         return rows
 
     def count_passages(self) -> int:
-        return int(self._read("SELECT count(*) FROM passages")[0][0])
+        return int(self._db.read("SELECT count(*) FROM passages")[0][0])
 
     # --- vectors
 
     def vector_keys(self) -> set[str]:
-        return {key for (key,) in self._read("SELECT key FROM vectors")}
+        return {key for (key,) in self._db.read("SELECT key FROM vectors")}
 
     def known_vectors(self, keys: Iterable[str]) -> set[str]:
-        return {key for (key,) in self._read_many("SELECT key FROM vectors WHERE key IN", list(keys))}
+        return {key for (key,) in self._db.read_many("SELECT key FROM vectors WHERE key IN", list(keys))}
 
     def vectors(self, keys: Sequence[str]) -> Iterator[tuple[str, NDArray[np.float32]]]:
-        for key, value in self._read_many("SELECT key, value FROM vectors WHERE key IN", keys):
+        for key, value in self._db.read_many("SELECT key, value FROM vectors WHERE key IN", keys):
             yield key, np.frombuffer(value, np.float32)
 
-    def all_vectors(self) -> tuple[list[str], NDArray[np.float32]]:
-        """Keys and the matrix of their vectors, (n, dimensions)."""
-        rows = self._read("SELECT key, value FROM vectors ORDER BY key")
+    def vectors_after(self, number: int) -> tuple[list[str], NDArray[np.float32], int]:
+        """Keys of the vectors that came after that number, their matrix (n, dimensions), the last one's number."""
+        rows = self._db.read("SELECT key, value, number FROM vectors WHERE number > ? ORDER BY number", (number,))
         if not rows:
-            return [], np.empty((0, 0), np.float32)
-        matrix = np.frombuffer(b"".join(value for _, value in rows), np.float32).reshape(len(rows), -1)
-        return [key for key, _ in rows], matrix
+            return [], np.empty((0, 0), np.float32), number
+        matrix = np.frombuffer(b"".join(value for _, value, _ in rows), np.float32).reshape(len(rows), -1)
+        return [key for key, _, _ in rows], matrix, int(rows[-1][2])
+
+    def count_vectors(self, up_to: int | None = None) -> int:
+        """How many there are; of those up to a number."""
+        where = "" if up_to is None else f" WHERE number <= {int(up_to)}"
+        return int(self._db.read(f"SELECT count(*) FROM vectors{where}")[0][0])
+
+    def vector_keys_up_to(self, number: int) -> set[str]:
+        return {key for (key,) in self._db.read("SELECT key FROM vectors WHERE number <= ?", (number,))}
 
     def rows_of_vectors(self, keys: Sequence[str]) -> list[tuple[int, str]]:
         """(row, key) of every passage that has one of these vectors."""
-        return list(self._read_many("SELECT row, vector FROM passages WHERE vector IN", keys))
+        return list(self._db.read_many("SELECT row, vector FROM passages WHERE vector IN", keys))
 
     def vectors_of_rows(self, rows: Sequence[int]) -> dict[int, NDArray[np.float32]]:
         query = "SELECT p.row, v.value FROM passages p JOIN vectors v ON v.key = p.vector WHERE p.row IN"
-        return {row: np.frombuffer(value, np.float32) for row, value in self._read_many(query, rows)}
+        return {row: np.frombuffer(value, np.float32) for row, value in self._db.read_many(query, rows)}
 
     # --- full text
 
@@ -284,7 +306,7 @@ class Catalog:
 
     def _term(self, word: str, total: int) -> Term:
         stems = tuple(sorted({stem(word, language) for language in LANGUAGES}))
-        counts = [row[0] for row in self._read_many("SELECT doc FROM vocabulary WHERE term IN", stems)]
+        counts = [row[0] for row in self._db.read_many("SELECT doc FROM vocabulary WHERE term IN", stems)]
         frequency = min(max(counts, default=0), total)
         seen = min(max(frequency, 1), total)  # a word of no passage tells as much as one of a single passage
         odds = (total - seen + 0.5) / (seen + 0.5)
@@ -304,148 +326,317 @@ class Catalog:
         weights = ", ".join(map(str, FIELD_WEIGHTS))
         select = f"SELECT rowid, -bm25(terms, {weights}) AS score FROM terms WHERE terms MATCH ?"
         if rows is None:
-            found = self._read(f"{select} ORDER BY score DESC, rowid LIMIT ?", (match, limit))
+            found = self._db.read(f"{select} ORDER BY score DESC, rowid LIMIT ?", (match, limit))
         else:
-            found = list(self._read_many(f"{select} AND rowid IN", list(rows), (match,)))
+            found = list(self._db.read_many(f"{select} AND rowid IN", list(rows), (match,)))
         return {int(row): float(score) for row, score in found}
 
     # --- health
 
-    def problems(self) -> list[str]:
-        """What is wrong inside the file, in words; empty when all is well."""
-        found = [str(row[0]) for row in self._read("PRAGMA quick_check") if row[0] != "ok"]
-        checks = {
-            "passages without a source": "SELECT count(*) FROM passages WHERE source NOT IN (SELECT id FROM sources)",
-            "passages without a vector": "SELECT count(*) FROM passages WHERE vector NOT IN (SELECT key FROM vectors)",
-            "vectors without a passage": "SELECT count(*) FROM vectors WHERE key NOT IN (SELECT vector FROM passages)",
-            "passages without full text": "SELECT count(*) FROM passages WHERE row NOT IN (SELECT rowid FROM terms)",
-            "full text without a passage": "SELECT count(*) FROM terms WHERE rowid NOT IN (SELECT row FROM passages)",
-            "sources whose passages do not add up": (
-                "SELECT count(*) FROM sources s WHERE passages != (SELECT count(*) FROM passages WHERE source = s.id)"
-            ),
-        }
-        for what, query in checks.items():
-            number = self._read(query)[0][0]
-            if number:
-                found.append(f"catalog.db: {number} {what}")
-        return found
+    def scrub(self) -> None:
+        """Takes what was deleted out of the bytes on disk as well."""
+        self._db.scrub("terms")
+
+    def problems(self, *, read_data: bool = False) -> list[str]:
+        """What is wrong inside the file, in words; empty when all is well. `read_data`: also every checksum."""
+        try:
+            found = self._db.problems("terms", thorough=read_data)
+            checks = _CHECKS | (_THOROUGH_CHECKS if read_data else {})
+            for what, query in checks.items():
+                if number := self._db.read(query)[0][0]:
+                    found.append(f"{number} {what}")
+            if read_data:
+                found += self._bad_checksums()
+        except CatalogDamagedError as error:
+            return [str(error)]
+        return [f"{self.path.name}: {problem}" for problem in found]
+
+    def _bad_checksums(self) -> list[str]:
+        with self._db.snapshot(), self._db.connection() as connection:
+            found = [
+                f"what is stored of {printable(path)!r} does not fit its checksum"
+                for id, path, checksum in connection.execute("SELECT id, path, checksum FROM sources ORDER BY path")
+                if schema.source_checksum(connection, id) != checksum
+            ]
+            vectors = connection.execute("SELECT key, value, checksum FROM vectors")
+            bad = sum(schema.vector_checksum(key, value) != checksum for key, value, checksum in vectors)
+        return [*found, f"{bad} vectors do not fit their checksums"] if bad else found
+
+    # --- kept, restored, made anew
+
+    def backup(self, file: Path) -> None:
+        """Writes a copy of this moment to `file` (mode 0600), while others read and write; it is there whole or not.
+
+        Raises UsageError if there is something else of that name, CatalogError or StorageFullError if it cannot be
+        written.
+        """
+        if file.is_dir() or (file.exists() and file.stat().st_size and not is_catalog(file)):
+            raise UsageError(f"{str(file)!r} is there already and is no backup.", hint="Choose another name.")
+        if not file.parent.is_dir():
+            raise UsageError(f"Folder {str(file.parent)!r} does not exist.", hint="Make it, or choose another name.")
+        draft = file.with_name(f".{file.name[:200]}.part")
+        try:
+            self._db.copy_to(draft)
+            with translated(file):
+                sync(draft)
+                draft.replace(file)
+                sync(file.parent)
+        finally:
+            with suppress(OSError):
+                remove_files(draft)
+
+    def restore(self, file: Path) -> None:
+        """Puts a backup's content in place of this catalogue's, at once and whole, while others read.
+
+        Raises UsageError if the file is no backup or a damaged one; then nothing has changed.
+        """
+        if not is_catalog(file):
+            raise UsageError(f"{str(file)!r} is no backup of Cita's.", hint="`cita backup FILE` makes one.")
+        draft = self.folder / DRAFT
+        try:
+            with translated(draft):
+                remove_files(draft)
+                draft.touch(mode=0o600)
+                shutil.copyfile(file, draft)
+            with closing(Catalog(self.folder, DRAFT)) as backup:
+                if problems := backup.problems(read_data=True):
+                    raise UsageError(
+                        f"The backup {str(file)!r} is damaged: {problems[0]}.",
+                        hint="Take another; nothing was changed.",
+                    )
+        except CatalogDamagedError as error:
+            raise UsageError(
+                f"The backup {str(file)!r} is damaged: {error.message}", hint="Take another; nothing was changed."
+            ) from error
+        else:
+            self.take_over(draft)
+        finally:
+            with suppress(OSError):
+                remove_files(draft)
+
+    def draft(self) -> "Catalog":
+        """A copy to be indexed anew beside this catalogue: all of it, or all that is sound if it is damaged."""
+        path = self.folder / DRAFT
+        with translated(path):
+            remove_files(path)
+        try:
+            self._db.copy_to(path)
+        except CatalogDamagedError:
+            return _salvaged(self.folder)
+        draft = Catalog(self.folder, DRAFT)
+        draft.doubt()
+        return draft
+
+    def take_over(self, draft: Path) -> None:
+        """Puts the content of that (closed) catalogue in place of this one's, under a new name."""
+        with closing(Catalog(draft.parent, draft.name)) as new, new.transaction() as write:
+            schema.renew(write)
+        try:
+            self._db.take_over(draft)
+        except CatalogDamagedError:
+            self._db.replace_by(draft)
+        self.set_folders(self.folders())
 
     def close(self) -> None:
-        with self._lock:
-            for connection in (*self._idle, self._writer):
-                connection.close()
+        self._db.close()
 
     # --- how it is done
 
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing. Raises StorageFullError or CatalogError after undoing what was written."""
-        with self._lock, _translated(self.path):
-            self._writer.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._writer
-            except BaseException:
-                self._writer.rollback()
-                raise
-            self._writer.commit()
+    @staticmethod
+    def _row(write: sqlite3.Connection, source: Source) -> int:
+        query = "SELECT id FROM sources WHERE folder = ? AND path = ?"
+        return int(write.execute(query, (source.folder, source.path)).fetchone()[0])
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA secure_delete = ON")
-        return connection
-
-    def _prepare(self) -> None:
-        (version,) = self._writer.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            self._writer.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
-            self.path.chmod(0o600)
-        elif version != SCHEMA_VERSION:
-            raise CatalogError(
-                f"{str(self.path)!r} has schema version {version}; this Cita knows {SCHEMA_VERSION}.",
-                hint="Use the Cita that made it, or move the index folder away and index again.",
-            )
-
-    def _insert_passage(self, write: sqlite3.Connection, id: int, source: Source, new: NewPassage) -> None:
-        passage = new.passage
-        spans = json.dumps([(span.page, span.start, span.end) for span in passage.spans])
-        cursor = write.execute(
-            "INSERT INTO passages (id, source, position, text, headings, kind, page, page_to, spans, tokens, language,"
-            " vector) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                passage.id, id, passage.position, passage.text, json.dumps(passage.headings, ensure_ascii=False),
-                passage.kind, passage.page, passage.page_to, spans, passage.tokens, passage.language, new.vector_key,
-            ),
-        )  # fmt: skip
-        fields = (known_by(source.title, source.path), " ".join(passage.headings), passage.text)
+    @staticmethod
+    def _move(write: sqlite3.Connection, row: int, new: Source, ids: Sequence[str]) -> None:
         write.execute(
-            "INSERT INTO terms (rowid, title, headings, body) VALUES (?, ?, ?, ?)",
-            (cursor.lastrowid, *(" ".join(terms(field, passage.language)) for field in fields)),
+            "UPDATE sources SET folder = ?, path = ?, mtime_ns = ?, changed_ns = ?, title = ? WHERE id = ?",
+            (new.folder, new.path, new.mtime_ns, new.changed_ns, new.title, row),
         )
+        named = known_by(new.title, new.path)
+        titles = {language: " ".join(terms(named, language)) for language in LANGUAGES}
+        for position, id in enumerate(ids):
+            passage, language = write.execute(
+                "UPDATE passages SET id = ? WHERE source = ? AND position = ? RETURNING row, language",
+                (id, row, position),
+            ).fetchone()
+            title = titles[language] if language in titles else " ".join(terms(named, language))
+            write.execute("UPDATE terms SET title = ? WHERE rowid = ?", (title, passage))
+        write.execute("UPDATE sources SET checksum = ? WHERE id = ?", (schema.source_checksum(write, row), row))
 
-    def _remove(self, write: sqlite3.Connection, folder: str, path: str) -> list[tuple[str]]:
-        """The keys of the vectors that its passages had."""
-        known = write.execute("SELECT id FROM sources WHERE folder = ? AND path = ?", (folder, path)).fetchone()
-        if known is None:
-            return []
-        keys: list[tuple[str]] = write.execute(
-            "SELECT DISTINCT vector FROM passages WHERE source = ?", known
-        ).fetchall()
-        write.execute("DELETE FROM terms WHERE rowid IN (SELECT row FROM passages WHERE source = ?)", known)
-        write.execute("DELETE FROM passages WHERE source = ?", known)
-        write.execute("DELETE FROM sources WHERE id = ?", known)
-        return keys
+    @staticmethod
+    def _insert_vectors(write: sqlite3.Connection, vectors: Mapping[str, Any]) -> None:
+        if not vectors:
+            return
+        known = write.execute("SELECT value FROM meta WHERE key = 'numbered'").fetchone()
+        numbered = int(known[0]) if known else 0
+        for number, (key, vector) in enumerate(vectors.items(), start=numbered + 1):
+            value = np.asarray(vector, np.float32).tobytes()
+            write.execute(
+                "INSERT OR IGNORE INTO vectors VALUES (?, ?, ?, ?)",
+                (key, value, number, schema.vector_checksum(key, value)),
+            )
+        write.execute("INSERT OR REPLACE INTO meta VALUES ('numbered', ?)", (str(numbered + len(vectors)),))
 
-    def _collect_vectors(self, write: sqlite3.Connection, keys: list[tuple[str]]) -> None:
+    @staticmethod
+    def _insert(write: sqlite3.Connection, source: Source, passages: Sequence[tuple[Passage, str]]) -> None:
+        """A source with its passages, each with the key of its vector."""
+        holes = ", ".join("?" * len(schema.SOURCE_COLUMNS))
+        cursor = write.execute(f"INSERT INTO sources ({_SOURCE}) VALUES ({holes})", _source_row(source))
+        id = int(cursor.lastrowid or 0)
+        named = known_by(source.title, source.path)
+        for passage, key in passages:
+            spans = json.dumps([(span.page, span.start, span.end) for span in passage.spans])
+            headings = json.dumps(passage.headings, ensure_ascii=False)
+            cursor = write.execute(
+                f"INSERT INTO passages (source, {', '.join(schema.PASSAGE_COLUMNS)})"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    id, passage.id, passage.position, passage.text, headings, passage.kind, passage.page,
+                    passage.page_to, spans, passage.tokens, passage.language, key,
+                ),
+            )  # fmt: skip
+            fields = (named, " ".join(passage.headings), passage.text)
+            write.execute(
+                "INSERT INTO terms (rowid, title, headings, body) VALUES (?, ?, ?, ?)",
+                (cursor.lastrowid, *(" ".join(terms(field, passage.language)) for field in fields)),
+            )
+        write.execute("UPDATE sources SET checksum = ? WHERE id = ?", (schema.source_checksum(write, id), id))
+
+    @staticmethod
+    def _remove(write: sqlite3.Connection, keys: Iterable[tuple[str, str]]) -> list[tuple[str]]:
+        """The keys of the vectors that their passages had."""
+        dropped: list[tuple[str]] = []
+        for key in keys:
+            known = write.execute("SELECT id FROM sources WHERE folder = ? AND path = ?", key).fetchone()
+            if known is None:
+                continue
+            dropped += write.execute("SELECT DISTINCT vector FROM passages WHERE source = ?", known).fetchall()
+            write.execute("DELETE FROM terms WHERE rowid IN (SELECT row FROM passages WHERE source = ?)", known)
+            write.execute("DELETE FROM passages WHERE source = ?", known)
+            write.execute("DELETE FROM sources WHERE id = ?", known)
+        return dropped
+
+    @staticmethod
+    def _collect_vectors(write: sqlite3.Connection, keys: list[tuple[str]]) -> None:
         """Drops those of the vectors that no passage has any more."""
         write.executemany(
             "DELETE FROM vectors WHERE key = ?1 AND NOT EXISTS (SELECT 1 FROM passages WHERE vector = ?1)", keys
         )
 
-    def _next_generation(self, write: sqlite3.Connection) -> None:
-        write.execute("INSERT OR REPLACE INTO meta VALUES ('generation', ?)", (str(self.generation + 1),))
+    @staticmethod
+    def _next_generation(write: sqlite3.Connection) -> None:
+        write.execute("INSERT OR REPLACE INTO meta VALUES ('generation', ?)", (secrets.token_hex(8),))
 
-    def _read(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
-        with _translated(self.path), self._reader() as connection:
-            return connection.execute(query, values).fetchall()
 
-    def _read_many(self, query: str, values: Sequence[Any], before: Sequence[Any] = ()) -> Iterator[Any]:
-        """`query` ends in IN; the values are bound in portions, since SQLite limits how many there may be."""
-        for start in range(0, len(values), 10_000):
-            portion = values[start : start + 10_000]
-            yield from self._read(f"{query} ({', '.join('?' * len(portion))})", (*before, *portion))
+_CHECKS = {
+    "passages without a source": "SELECT count(*) FROM passages WHERE source NOT IN (SELECT id FROM sources)",
+    "passages without a vector": "SELECT count(*) FROM passages WHERE vector NOT IN (SELECT key FROM vectors)",
+    "vectors without a passage": "SELECT count(*) FROM vectors WHERE key NOT IN (SELECT vector FROM passages)",
+    "passages without full text": "SELECT count(*) FROM passages WHERE row NOT IN (SELECT rowid FROM terms)",
+    "full text without a passage": "SELECT count(*) FROM terms WHERE rowid NOT IN (SELECT row FROM passages)",
+    "sources whose passages do not add up": (
+        "SELECT count(*) FROM sources s WHERE passages != (SELECT count(*) FROM passages WHERE source = s.id)"
+    ),
+}
+_THOROUGH_CHECKS = {
+    "vectors of another length": (
+        "SELECT count(*) FROM vectors WHERE length(value) != (SELECT length(value) FROM vectors LIMIT 1)"
+    ),
+}
 
-    @contextmanager
-    def _reader(self) -> Iterator[sqlite3.Connection]:
-        try:
-            connection = self._idle.pop()
-        except IndexError:
-            connection = self._connect()
-        try:
-            yield connection
-        finally:
-            self._idle.append(connection)
+
+def is_catalog(file: Path) -> bool:
+    """Whether a file is a catalogue, or a backup of one, going by its first bytes."""
+    try:
+        with file.open("rb") as stream:
+            head = stream.read(100)
+    except OSError:
+        return False
+    return head.startswith(b"SQLite format 3\0") and int.from_bytes(head[68:72], "big") == schema.APPLICATION_ID
+
+
+def salvage(folder: Path) -> None:
+    """Puts a new catalogue in place of one that is damaged: its folders, and every source and vector that is sound."""
+    draft = _salvaged(folder)
+    draft.close()
+    with translated(folder / FILE):
+        remove_files(folder / FILE)
+        draft.path.rename(folder / FILE)
+
+
+def _salvaged(folder: Path) -> Catalog:
+    path = folder / DRAFT
+    with translated(path):
+        remove_files(path)
+    draft = Catalog(folder, DRAFT)
+    draft.set_folders(_mirrored(folder))
+    with suppress(sqlite3.Error), closing(open_read_only(folder / FILE)) as old:
+        if old.execute("PRAGMA user_version").fetchone()[0] == schema.VERSION:
+            _copy_sound(old, draft)
+    return draft
+
+
+def _copy_sound(old: sqlite3.Connection, draft: Catalog) -> None:
+    with suppress(sqlite3.Error):
+        draft.set_folders(Path(to_name(path)) for (path,) in old.execute("SELECT path FROM folders"))
+    with suppress(sqlite3.Error):
+        for key, value in old.execute("SELECT key, value FROM meta WHERE key IN ('embedder', 'devices')").fetchall():
+            draft.set_fact(key, value)
+    vectors = dict(_sound_vectors(old))
+    with draft.transaction() as write:
+        draft._insert_vectors(write, {key: np.frombuffer(value, np.float32) for key, value in vectors.items()})
+    ids: list[int] = []
+    with suppress(sqlite3.Error):
+        ids += [id for (id,) in old.execute("SELECT id FROM sources ORDER BY id")]
+    for id in ids:
+        with suppress(sqlite3.Error, ValueError, TypeError):
+            row = old.execute(f"SELECT {_SOURCE}, checksum FROM sources WHERE id = ?", (id,)).fetchone()
+            if row is None or schema.source_checksum(old, id) != row[-1]:
+                continue
+            passages = old.execute(f"{_PASSAGES_WITH_VECTOR} WHERE p.source = ? ORDER BY p.position", (id,)).fetchall()
+            if all(key in vectors for *_, key in passages):
+                with draft.transaction() as write:
+                    draft._insert(write, _source(row[:-1]), [(_passage(rest), key) for *rest, key in passages])
+
+
+def _sound_vectors(old: sqlite3.Connection) -> Iterator[tuple[str, bytes]]:
+    """In portions by the first letters of their keys: an unreadable page costs its portion only."""
+    for first in range(0x1000):
+        with suppress(sqlite3.Error, TypeError, AttributeError):
+            rows = old.execute(
+                "SELECT key, value, checksum FROM vectors WHERE key >= ? AND key < ?",
+                (f"{first:03x}", f"{first:03x}g"),
+            ).fetchall()
+            yield from ((key, value) for key, value, sum_ in rows if schema.vector_checksum(key, value) == sum_)
+
+
+def _mirrored(folder: Path) -> list[Path]:
+    try:
+        paths = json.loads((folder / _MIRROR).read_text(encoding="utf-8"))
+        return [Path(to_name(str(path))) for path in paths]
+    except (OSError, ValueError, TypeError):
+        return []
 
 
 def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-_SOURCE_COLUMNS = tuple(Source.__dataclass_fields__)
-_SOURCE = ", ".join(_SOURCE_COLUMNS)
-_PASSAGES = (
-    "SELECT p.row, p.id, s.path, p.position, p.text, p.headings, p.kind, p.page, p.page_to, p.spans, p.tokens,"
-    " p.language FROM passages p JOIN sources s ON s.id = p.source"
+_SOURCE = ", ".join(schema.SOURCE_COLUMNS)
+_PASSAGE = (
+    "p.row, p.id, s.path, p.position, p.text, p.headings, p.kind, p.page, p.page_to, p.spans, p.tokens, p.language"
 )
+_PASSAGES = f"SELECT {_PASSAGE} FROM passages p JOIN sources s ON s.id = p.source"
+_PASSAGES_WITH_VECTOR = f"SELECT {_PASSAGE}, p.vector FROM passages p JOIN sources s ON s.id = p.source"
 
 
 def _source(row: Sequence[Any]) -> Source:
-    return Source(**dict(zip(_SOURCE_COLUMNS, row, strict=True)))
+    return Source(**dict(zip(schema.SOURCE_COLUMNS, row, strict=True)))
 
 
 def _source_row(source: Source) -> tuple[Any, ...]:
-    return tuple(getattr(source, name) for name in _SOURCE_COLUMNS)
+    return tuple(getattr(source, name) for name in schema.SOURCE_COLUMNS)
 
 
 def _passage(row: Sequence[Any]) -> Passage:
@@ -463,21 +654,3 @@ def _passage(row: Sequence[Any]) -> Passage:
         tokens=tokens,
         language=language,
     )
-
-
-@contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        text = str(error)
-        if "disk is full" in text or "disk I/O error" in text:
-            raise StorageFullError(
-                f"No space left to write {str(path)!r} ({text}).", hint="Free some disk space and run it again."
-            ) from error
-        if isinstance(error, sqlite3.DatabaseError) and ("malformed" in text or "not a database" in text):
-            raise CatalogError(
-                f"{str(path)!r} is damaged: {text}.",
-                hint="Move the index folder away and run `cita index`: your documents are untouched.",
-            ) from error
-        raise CatalogError(f"{str(path)!r} cannot be used: {text}.", hint="Run `cita doctor`.") from error

@@ -1,0 +1,138 @@
+"""The catalogue's tables, and how the tables of an earlier Cita become today's."""
+
+import hashlib
+import json
+import secrets
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from errors import CatalogError
+from ingest.database import secure_full_text
+from ingest.types import Source
+
+VERSION = 2
+APPLICATION_ID = 0x43697461  # "Cita": by this a backup is known
+
+_TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE folders (path TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE sources (
+    id INTEGER PRIMARY KEY,
+    folder TEXT NOT NULL, path TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, sha256 TEXT NOT NULL,
+    status TEXT NOT NULL, reason TEXT NOT NULL, media_type TEXT NOT NULL, title TEXT NOT NULL, language TEXT NOT NULL,
+    pages INTEGER, passages INTEGER NOT NULL, parser TEXT NOT NULL, indexed_at TEXT NOT NULL,
+    changed_ns INTEGER NOT NULL DEFAULT 0, checksum TEXT NOT NULL DEFAULT '',
+    UNIQUE (folder, path)
+);
+CREATE INDEX sources_by_content ON sources (sha256);
+CREATE TABLE passages (
+    row INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE, source INTEGER NOT NULL REFERENCES sources (id), position INTEGER NOT NULL,
+    text TEXT NOT NULL, headings TEXT NOT NULL, kind TEXT NOT NULL, page INTEGER, page_to INTEGER, spans TEXT NOT NULL,
+    tokens INTEGER NOT NULL, language TEXT NOT NULL, vector TEXT NOT NULL REFERENCES vectors (key),
+    UNIQUE (source, position)
+);
+CREATE INDEX passages_by_vector ON passages (vector);
+CREATE TABLE vectors (
+    key TEXT PRIMARY KEY, value BLOB NOT NULL, number INTEGER NOT NULL DEFAULT 0, checksum TEXT NOT NULL DEFAULT ''
+) WITHOUT ROWID;
+CREATE INDEX vectors_by_number ON vectors (number);
+CREATE VIRTUAL TABLE terms USING fts5 (title, headings, body,
+    tokenize = "unicode61 remove_diacritics 0 tokenchars '_'");
+CREATE VIRTUAL TABLE vocabulary USING fts5vocab ('terms', 'row');
+"""
+
+PASSAGE_COLUMNS = (
+    "id", "position", "text", "headings", "kind", "page", "page_to", "spans", "tokens", "language", "vector"
+)  # fmt: skip
+SOURCE_COLUMNS = tuple(Source.__dataclass_fields__)
+_UNCHECKED = ("size", "mtime_ns", "changed_ns")  # a change of these only makes the file's bytes be compared
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Makes the tables of a new file, or brings those of an earlier version up to date, in one transaction.
+
+    Raises CatalogError if the file is of a later version.
+    """
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version == VERSION:
+        return
+    if version > VERSION:
+        raise CatalogError(
+            f"The index has schema version {version}; this Cita knows {VERSION}.",
+            hint="Use the Cita that made it, or move the index folder away and index again.",
+        )
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if version == 0:
+            _make(connection)
+        for earlier in range(max(version, 1), VERSION):
+            _MIGRATIONS[earlier](connection)
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.rollback()
+        raise
+
+
+def _make(connection: sqlite3.Connection) -> None:
+    for statement in _statements(_TABLES):
+        connection.execute(statement)
+    secure_full_text(connection, "terms")
+    renew(connection)
+
+
+def renew(connection: sqlite3.Connection) -> None:
+    """Gives the catalogue a new name: nothing that was derived from it before is taken for its own."""
+    for key in ("lineage", "generation"):
+        connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, secrets.token_hex(8)))
+
+
+def _from_1(connection: sqlite3.Connection) -> None:
+    """Version 1 had neither checksums nor the files' change times, and its vectors were not numbered."""
+    for column in ("changed_ns INTEGER NOT NULL DEFAULT 0", "checksum TEXT NOT NULL DEFAULT ''"):
+        connection.execute(f"ALTER TABLE sources ADD COLUMN {column}")
+    for column in ("number INTEGER NOT NULL DEFAULT 0", "checksum TEXT NOT NULL DEFAULT ''"):
+        connection.execute(f"ALTER TABLE vectors ADD COLUMN {column}")
+    connection.execute("CREATE INDEX vectors_by_number ON vectors (number)")
+    numbered = 0
+    for numbered, (key, value) in enumerate(connection.execute("SELECT key, value FROM vectors").fetchall(), start=1):
+        connection.execute(
+            "UPDATE vectors SET number = ?, checksum = ? WHERE key = ?", (numbered, vector_checksum(key, value), key)
+        )
+    connection.execute("INSERT OR REPLACE INTO meta VALUES ('numbered', ?)", (str(numbered),))
+    for (id,) in connection.execute("SELECT id FROM sources").fetchall():
+        connection.execute("UPDATE sources SET checksum = ? WHERE id = ?", (source_checksum(connection, id), id))
+    secure_full_text(connection, "terms")
+    renew(connection)
+
+
+_MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _from_1}
+
+
+def vector_checksum(key: str, value: bytes) -> str:
+    return hashlib.blake2b(key.encode() + value, digest_size=8).hexdigest()
+
+
+def source_checksum(connection: sqlite3.Connection, id: int) -> str:
+    """Over a source and all its passages, as they stand in the tables."""
+    columns = ", ".join(column for column in SOURCE_COLUMNS if column not in _UNCHECKED)
+    source = connection.execute(f"SELECT {columns} FROM sources WHERE id = ?", (id,)).fetchone()
+    passages = connection.execute(
+        f"SELECT {', '.join(PASSAGE_COLUMNS)} FROM passages WHERE source = ? ORDER BY position", (id,)
+    )
+    return _checksum([source, *passages])
+
+
+def _checksum(rows: Iterable[Sequence[Any]]) -> str:
+    state = hashlib.blake2b(digest_size=8)
+    for row in rows:
+        state.update(json.dumps(list(row), ensure_ascii=True, default=repr).encode())
+    return state.hexdigest()
+
+
+def _statements(script: str) -> list[str]:
+    return [statement.strip() for statement in script.split(";\n") if statement.strip()]
