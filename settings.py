@@ -67,6 +67,19 @@ class App(Group):
     language: Literal["auto", "en", "es"] = "auto"
 
 
+class Watch(Group):
+    """Seconds. A change is indexed once the folders are `quiet`, or `at_most` so long after the first one.
+
+    The folders are looked through every `reconcile` seconds, those without events every `poll`. `app`: while it runs.
+    """
+
+    app: bool = True
+    quiet: float = Field(default=0.5, gt=0)
+    at_most: float = Field(default=10.0, gt=0)
+    reconcile: float = Field(default=300.0, gt=0)
+    poll: float = Field(default=30.0, gt=0)
+
+
 class Settings(BaseSettings):
     """Everything a person can set. Values only, never live objects; change with `model_copy(update=...)`."""
 
@@ -81,6 +94,7 @@ class Settings(BaseSettings):
     retrieve: Retrieve = Retrieve()
     generate: Generate = Generate()
     app: App = App()
+    watch: Watch = Watch()
 
     @property
     def library(self) -> Path:
