@@ -7,12 +7,21 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from errors import EngineError, EngineUnreachableError, FolderError, ModelError, UsageError, VectorIndexError
+from errors import (
+    CatalogDamagedError,
+    CatalogError,
+    EngineUnreachableError,
+    FolderError,
+    ModelError,
+    UsageError,
+    VectorIndexError,
+)
 from ingest.types import IndexProgress, IndexReport, Passage, Source, VerifyReport, WatchEvent
 from models.types import ModelInfo
 from rag.types import Event, SearchResult
@@ -21,6 +30,7 @@ from settings import Settings
 if TYPE_CHECKING:
     from filelock import FileLock
 
+    from ingest.catalog import Catalog
     from ingest.embed import Embedder
     from ingest.vectors import VectorIndex
     from rag.generate import Generator
@@ -34,7 +44,7 @@ PATIENCE = 20.0  # seconds for a home's owner that is just starting or leaving, 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Totals, versions, folders and health of a home."""
+    """Totals, versions, folders and health of a home. `indexed_at`: when the last index run ended (ISO 8601, UTC)."""
 
     home: str
     folders: tuple[str, ...]
@@ -46,6 +56,7 @@ class Status:
     version: str
     healthy: bool
     problems: tuple[str, ...]
+    indexed_at: str = ""
 
 
 class Engine(Protocol):
@@ -101,18 +112,19 @@ class Engine(Protocol):
     def close(self) -> None: ...
 
 
-def open_engine(settings: Settings) -> Engine:
+def open_engine(settings: Settings, *, mend: bool = False) -> Engine:
     """The engine of settings.home: this process's own, or a connection to the process that owns the home.
 
     Raises EngineUnreachableError if another process holds the home but does not answer, FolderError if the home
-    cannot be made.
+    cannot be made, CatalogDamagedError if its catalogue is damaged. With `mend` a damaged catalogue is replaced by
+    what is sound of it; the next index run reads the rest anew.
     """
     _keep_private()
     _make_home(settings)
     until = time.monotonic() + PATIENCE
     while True:
         if lock := _take_lock(settings):
-            return _owned(settings, lock)
+            return _owned(settings, lock, mend)
         try:
             return remote_engine(settings)
         except EngineUnreachableError:
@@ -127,21 +139,37 @@ def remote_engine(settings: Settings) -> Engine:
     return remote.connect(settings, reopen=lambda: open_engine(settings))
 
 
-def _owned(settings: Settings, lock: "FileLock") -> "LocalEngine":
+def _owned(settings: Settings, lock: "FileLock", mend: bool) -> "LocalEngine":
     import remote
 
-    engine = LocalEngine(settings)
-    server = remote.start_server(engine, settings)
+    try:
+        engine = _sound(settings, mend)
+        server = remote.start_server(engine, settings)
+    except BaseException:
+        lock.release()
+        raise
     engine.on_close(server.close)
     engine.on_close(lock.release)
     return engine
+
+
+def _sound(settings: Settings, mend: bool) -> "LocalEngine":
+    from ingest.catalog import salvage
+
+    try:
+        return LocalEngine(settings)
+    except CatalogDamagedError:
+        if not mend:
+            raise
+        salvage(settings.index)
+        return LocalEngine(settings)
 
 
 def _take_lock(settings: Settings) -> "FileLock | None":
     """The home's lock; the system lets go of it when this process ends, however it ends."""
     from filelock import FileLock, Timeout
 
-    lock = FileLock(settings.index / "engine.lock", timeout=0, thread_local=False)
+    lock = FileLock(settings.index / "engine.lock", timeout=0, thread_local=False, mode=0o600)
     try:
         lock.acquire()
     except Timeout:
@@ -190,12 +218,14 @@ class LocalEngine:
     def __init__(self, settings: Settings) -> None:
         from ingest.catalog import Catalog
         from ingest.isolate import Isolator
+        from ingest.watch import Watcher
         from models.registry import Registry
 
         self._settings = settings
         self._catalog = Catalog(settings.index)
         self._registry = Registry(settings.models)
-        self._isolator = Isolator(settings.parse)
+        self._isolator = Isolator(settings.parse, temporary=settings.index / "tmp")
+        self._watcher = Watcher(self.folders, self.index, settings.watch)
         self._at_close: list[Callable[[], None]] = []
         self._lock = threading.RLock()  # guards what is opened late
         self._indexing = threading.Lock()
@@ -229,6 +259,8 @@ class LocalEngine:
 
     def remove_folders(self, folders: Sequence[Path]) -> list[Path]:
         """What they held is gone from every answer at once. Raises FolderError if one is not in the library."""
+        from ingest.names import to_text
+
         for folder in folders:
             folder = folder.expanduser().absolute()
             known = next((path for path in self._catalog.folders() if path in (folder, folder.resolve())), None)
@@ -237,30 +269,81 @@ class LocalEngine:
                     f"Folder {str(folder)!r} is not one of the added ones.", hint="`cita folders` lists them."
                 )
             self._catalog.set_folders(path for path in self._catalog.folders() if path != known)
-            self._catalog.remove_folder(str(known))
+            self._catalog.remove_folder(to_text(str(known)))
+            self._catalog.scrub()
         return self.folders()
 
     # --- index
 
-    def index(self, progress: Callable[[IndexProgress], None] | None = None) -> IndexReport:
-        """Raises EngineError if a run is under way already."""
+    def index(
+        self, progress: Callable[[IndexProgress], None] | None = None, confirm: bool = False, read_data: bool = False
+    ) -> IndexReport:
+        with self._indexing:
+            return self._index(self._catalog, progress, confirm=confirm, read_data=read_data)
+
+    def _index(
+        self,
+        catalog: "Catalog",
+        progress: Callable[[IndexProgress], None] | None,
+        *,
+        confirm: bool = False,
+        read_data: bool = False,
+    ) -> IndexReport:
         from ingest.pipeline import index_folders
 
-        if not self._indexing.acquire(blocking=False):
-            raise EngineError("The folders are being indexed already.", hint="Wait until that run is done.")
-        try:
-            report = index_folders(
-                self.folders(),
-                self._catalog,
-                self._embedder,
-                self._isolator.parse,
-                self._settings,
-                progress or (lambda _: None),
-            )
+        report = index_folders(
+            self.folders(),
+            catalog,
+            self._embedder,
+            self._isolator.parse,
+            self._settings,
+            progress or (lambda _: None),
+            confirm=confirm,
+            read_data=read_data,
+        )
+        self._forget_removed_folders(catalog)
+        if catalog is self._catalog:
             self._update_chroma()
-        finally:
-            self._indexing.release()
         return report
+
+    def _forget_removed_folders(self, catalog: "Catalog") -> None:
+        """A folder may have been taken out of the library while its files were being indexed."""
+        from ingest.discover import without_nested
+        from ingest.names import to_text
+
+        wanted = {to_text(str(folder)) for folder in without_nested(self.folders())}
+        for folder in {source.folder for source in catalog.sources()} - wanted:
+            catalog.remove_folder(folder)
+            catalog.scrub()
+
+    def rebuild(self, progress: Callable[[IndexProgress], None] | None = None) -> IndexReport:
+        """Searches go on in the old catalogue until the new one is whole. Vectors that fit their checksums are used
+        again; everything else is made anew. Raises CatalogError if the new one is not sound either."""
+        with self._indexing:
+            draft = self._catalog.draft()
+            try:
+                report = self._index(draft, progress)
+                if problems := draft.problems(read_data=True):
+                    raise CatalogError(f"The new index is not sound: {problems[0]}.", hint="Check the disk.")
+            finally:
+                draft.close()
+            self._catalog.take_over(draft.path)
+            draft.discard()
+            self._update_chroma()
+            return report
+
+    def backup(self, file: Path) -> None:
+        """Writes the index to one file, while others read and write. Raises as Catalog.backup() does."""
+        self._catalog.backup(file.expanduser().absolute())
+
+    def restore(self, file: Path) -> None:
+        """Puts a backup in the place of the index, while others read. Raises as Catalog.restore() does."""
+        with self._indexing:
+            self._catalog.restore(file.expanduser().absolute())
+            self._update_chroma()
+
+    def watch(self) -> Iterator[WatchEvent]:
+        return self._watcher.events()
 
     def _update_chroma(self) -> None:
         from ingest.vectors import ExactIndex, open_vector_index, update_chroma
@@ -312,11 +395,14 @@ class LocalEngine:
 
     def status(self) -> Status:
         sources = self._catalog.sources()
+        from ingest.discover import why_unreadable
+
         problems = [
-            f"Folder {str(folder)!r} is not there; its documents stay in the index."
+            f"Folder {str(folder)!r} cannot be read ({reason}); its documents stay in the index."
             for folder in self.folders()
-            if not folder.is_dir()
+            if (reason := why_unreadable(folder))
         ]
+        problems += [f"{folder}: {reason}" for folder, reason in self._catalog.held().items()]
         problems += self._catalog.problems()
         model = ""
         try:
@@ -335,18 +421,19 @@ class LocalEngine:
             version=VERSION,
             healthy=not problems,
             problems=tuple(problems),
+            indexed_at=self._catalog.fact("indexed_at"),
         )
 
-    def verify(self) -> VerifyReport:
-        """Checks the catalogue against itself, the folders against it, and Chroma against it."""
+    def verify(self, read_data: bool = False) -> VerifyReport:
+        """Checks the catalogue against itself, the folders against it, and Chroma against it. Changes nothing."""
         from ingest.pipeline import differences
         from ingest.vectors import chroma_problems
 
-        problems = [
-            *self._catalog.problems(),
-            *differences(self.folders(), self._catalog, self._settings),
-            *chroma_problems(self._current_vectors(), self._catalog),
-        ]
+        with self._indexing:
+            problems = self._catalog.problems(read_data=read_data)
+            with suppress(CatalogDamagedError):  # said already
+                problems += differences(self.folders(), self._catalog, self._settings, read_data=read_data)
+                problems += chroma_problems(self._current_vectors(), self._catalog)
         return VerifyReport(not problems, tuple(problems))
 
     # --- ask
@@ -425,6 +512,7 @@ class LocalEngine:
 
     def close(self) -> None:
         """Ends what was started; the home's lock goes last."""
+        self._watcher.close()  # other doors that watch go on by opening the home themselves
         if self._at_close:
             self._at_close.pop(0)()  # no more requests from other doors
         with self._lock:

@@ -131,6 +131,16 @@ class Catalog:
         if self.devices() != devices:
             self.set_fact("devices", json.dumps(dict(devices)))
 
+    def held(self) -> dict[str, str]:
+        """Folders that suddenly lacked most of their files at the last run, and what was said of it."""
+        return {str(folder): str(reason) for folder, reason in json.loads(self.fact("held") or "{}").items()}
+
+    def note_run(self, held: Mapping[str, str]) -> None:
+        """An index run has ended."""
+        with self.transaction() as write:
+            facts = [("held", json.dumps(dict(held))), ("indexed_at", now())]
+            write.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", facts)
+
     @property
     def lineage(self) -> str:
         """Names this catalogue. A restored or rebuilt one has a new name: nothing derived from the old one fits it."""
@@ -180,13 +190,14 @@ class Catalog:
         get the times that are given. Of a removed source nothing is left.
         """
         with self.transaction() as write:
-            rows = [self._row(write, old) for old, _, _ in moves]
+            rows = [self._row(write, old) for old, _, _ in moves]  # 0: removed meanwhile, with its folder
             for row in rows:  # out of each other's way first
                 write.execute("UPDATE sources SET path = char(0) || id WHERE id = ?", (row,))
             left = [(source.folder, source.path) for source in (*removals, *(new for _, new, _ in moves))]
             dropped = self._remove(write, left)
             for row, (_, new, ids) in zip(rows, moves, strict=True):
-                self._move(write, row, new, ids)
+                if row:
+                    self._move(write, row, new, ids)
             write.executemany(
                 "UPDATE sources SET size = ?, mtime_ns = ?, changed_ns = ? WHERE folder = ? AND path = ?",
                 [(source.size, source.mtime_ns, source.changed_ns, source.folder, source.path) for source in touches],
@@ -342,17 +353,18 @@ class Catalog:
         try:
             found = self._db.problems("terms", thorough=read_data)
             checks = _CHECKS | (_THOROUGH_CHECKS if read_data else {})
-            for what, query in checks.items():
-                if number := self._db.read(query)[0][0]:
-                    found.append(f"{number} {what}")
-            if read_data:
-                found += self._bad_checksums()
+            with self._db.snapshot():
+                for what, query in checks.items():
+                    if number := self._db.read(query)[0][0]:
+                        found.append(f"{number} {what}")
+                if read_data:
+                    found += self._bad_checksums()
         except CatalogDamagedError as error:
             return [str(error)]
         return [f"{self.path.name}: {problem}" for problem in found]
 
     def _bad_checksums(self) -> list[str]:
-        with self._db.snapshot(), self._db.connection() as connection:
+        with self._db.connection() as connection:
             found = [
                 f"what is stored of {printable(path)!r} does not fit its checksum"
                 for id, path, checksum in connection.execute("SELECT id, path, checksum FROM sources ORDER BY path")
@@ -437,6 +449,11 @@ class Catalog:
             self._db.replace_by(draft)
         self.set_folders(self.folders())
 
+    def discard(self) -> None:
+        """Removes the files of a catalogue that was closed."""
+        with translated(self.path):
+            remove_files(self.path)
+
     def close(self) -> None:
         self._db.close()
 
@@ -445,7 +462,8 @@ class Catalog:
     @staticmethod
     def _row(write: sqlite3.Connection, source: Source) -> int:
         query = "SELECT id FROM sources WHERE folder = ? AND path = ?"
-        return int(write.execute(query, (source.folder, source.path)).fetchone()[0])
+        found = write.execute(query, (source.folder, source.path)).fetchone()
+        return int(found[0]) if found else 0
 
     @staticmethod
     def _move(write: sqlite3.Connection, row: int, new: Source, ids: Sequence[str]) -> None:

@@ -1,5 +1,6 @@
 """Which files the library folders hold. Reads names, sizes and times, and `.citaignore` files; nothing else."""
 
+import errno
 import os
 import stat
 import time
@@ -80,12 +81,28 @@ def discover(folder: Path, leave_out: Collection[Path] = ()) -> Listing:
     return Listing(tuple(found), tuple(scan.skipped), tuple(scan.unseen), device)
 
 
-def look_at(folder: Path, path: str) -> Found:
-    """One file as it is now. Raises OSError if it is gone, or no regular file any more."""
-    status = absolute(folder, path).lstat()
+def as_found(folder: Path, path: str, status: os.stat_result) -> Found:
+    """A file in the state that was seen."""
+    changed = status.st_ctime_ns if os.name == "posix" else status.st_mtime_ns  # elsewhere ctime is the file's birth
+    young = changed > time.time_ns() - YOUNG
+    return Found(folder, path, status.st_size, status.st_mtime_ns, 0 if young else changed)
+
+
+def why_unreadable(folder: Path) -> str:
+    """Why a library folder cannot be read; '' if it can."""
+    try:
+        with os.scandir(folder):
+            return ""
+    except OSError as error:
+        return str(error.strerror)
+
+
+def stat_of(file: Found) -> os.stat_result:
+    """The file's state now. Raises OSError if it is gone, or no regular file any more."""
+    status = file.absolute.lstat()
     if not stat.S_ISREG(status.st_mode):
-        raise OSError(0, "no regular file any more")
-    return _found(folder, path, status)
+        raise FileNotFoundError(errno.ENOENT, "No regular file any more")
+    return status
 
 
 def without_nested(folders: Sequence[Path]) -> list[Path]:
@@ -192,7 +209,7 @@ class _Scan:
             self._unseen(path, f"Cannot be read: {error.strerror}.")
             return
         if stat.S_ISREG(status.st_mode):
-            self.found.append(_found(self.root, path, status))
+            self.found.append(as_found(self.root, path, status))
         else:
             self.skipped.append(PathReason(path, "Not a regular file."))
 
@@ -214,9 +231,3 @@ def _is_pattern(line: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _found(folder: Path, path: str, status: os.stat_result) -> Found:
-    changed = status.st_ctime_ns if os.name == "posix" else status.st_mtime_ns  # elsewhere ctime is the file's birth
-    young = changed > time.time_ns() - YOUNG
-    return Found(folder, path, status.st_size, status.st_mtime_ns, 0 if young else changed)

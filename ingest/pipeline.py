@@ -1,21 +1,26 @@
 """index_folders(): brings the catalogue in line with the folders."""
 
+import errno
 import hashlib
 import logging
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from functools import cache
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from errors import CitaError, FolderError, ParseError
+from errors import CatalogError, CitaError, EmbedderError, FolderError, ParseError
 from ingest import chunk
 from ingest.catalog import Catalog, NewPassage, now
-from ingest.discover import Found, discover, without_nested
+from ingest.discover import Found, as_found, discover, stat_of, without_nested
 from ingest.embed import Embedder, Vectors
-from ingest.parse import PARSER_VERSIONS, parser_for
+from ingest.names import printable, to_text
+from ingest.parse import PARSER_VERSIONS, SUFFIXES, parser_for
+from ingest.plan import Disk, Key, Known, Move, Plan, Read, Refuse, Remove, Rules, Touch, plan, undecided
 from ingest.types import Document, IndexProgress, IndexReport, PathReason, Source, SourceStatus
 from settings import Settings
 
@@ -25,25 +30,106 @@ SKIPPED: tuple[SourceStatus, ...] = ("empty", "unsupported", "too-large")
 
 UNREADABLE = "unreadable"
 ENOUGH = 0.02  # of the bytes must be done before the time left is more than a guess
+ATTEMPTS = 4  # at a file that changes while it is read
+PAUSE = 0.3  # seconds between them
 
 Parse = Callable[[Path], Document]
 Progress = Callable[[IndexProgress], None]
 
 
 def index_folders(
-    folders: Sequence[Path], catalog: Catalog, embedder: Embedder, parse: Parse, settings: Settings, progress: Progress
+    folders: Sequence[Path],
+    catalog: Catalog,
+    embedder: Embedder,
+    parse: Parse,
+    settings: Settings,
+    progress: Progress,
+    *,
+    confirm: bool = False,
+    read_data: bool = False,
 ) -> IndexReport:
-    """Discovers, parses, chunks, embeds and stores what changed; `parse` runs in `settings.parse.workers` threads.
+    """Looks, plans, settles what needs no reading, then parses, chunks, embeds and stores the rest, file by file.
 
-    Each source is stored in one transaction, so stopping at any moment loses at most the source at hand. A file that
-    cannot be read is noted with its reason. Raises CatalogError or EmbedderError, which no other file would escape.
+    `parse` runs in `settings.parse.workers` threads. Each source is stored in one transaction, so stopping at any
+    moment loses at most the source at hand. A file that cannot be read is noted with its reason. `confirm`: also
+    remove what a folder that suddenly lacks most of its files has lost; `read_data`: compare all files' bytes. Raises
+    CatalogError or EmbedderError, which no other file would escape.
     """
     run = _Run(catalog, embedder, settings, progress)
     run.start_over_if_embedder_changed()
-    work = run.plan(without_nested(folders))
-    for found, sha256, document in _parsed(work, parse, settings.parse.workers):
-        run.store(found, sha256, document)
-    return run.report()
+    look = look_at_folders(folders, settings)
+    made = make_plan(look, catalog, settings, confirm=confirm, read_data=read_data)
+    run.settle(look, made)
+    for outcome in _read(run.to_read, parse, settings.parse.workers):
+        run.store(outcome)
+    return run.finish()
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was seen of the folders: the disk, what was left out and why, and the folders that cannot be read."""
+
+    disk: Disk
+    folders: tuple[str, ...]
+    skipped: tuple[PathReason, ...]
+    errors: dict[str, FolderError]
+
+
+def look_at_folders(folders: Sequence[Path], settings: Settings) -> Look:
+    """Names, sizes and times; folders inside others count once."""
+    files: dict[Key, Found] = {}
+    unseen, devices, errors = {}, {}, {}
+    skipped: list[PathReason] = []
+    roots = without_nested(folders)
+    for folder in roots:
+        name = to_text(str(folder))
+        try:
+            listing = discover(folder, leave_out=(settings.index, settings.models))
+        except FolderError as error:
+            errors[name] = error
+            continue
+        files |= {(name, file.path): file for file in listing.found}
+        unseen[name], devices[name] = listing.unseen, listing.device
+        skipped += listing.skipped
+    disk = Disk(files, unseen, frozenset(errors), devices)
+    return Look(disk, tuple(to_text(str(folder)) for folder in roots), tuple(skipped), errors)
+
+
+def make_plan(
+    look: Look, catalog: Catalog, settings: Settings, *, confirm: bool = False, read_data: bool = False
+) -> Plan:
+    """What is to be done; the bytes of files are read only where size and times do not decide."""
+    known = Known(catalog.sources(), look.folders, catalog.devices())
+    readers = _current_readers(settings)
+    rules = Rules(lambda source: source.parser in readers, _family, settings.parse.max_file_mb * 1_000_000)
+    files = undecided(look.disk, known, rules, read_data=read_data)
+    with ThreadPoolExecutor(settings.parse.workers) as pool:
+        hashes = dict(zip((file.key for file in files), pool.map(_sha256_or_none, files), strict=True))
+    found = {key: sha256 for key, sha256 in hashes.items() if sha256}
+    return plan(look.disk, known, rules, found, confirm=confirm, read_data=read_data)
+
+
+def differences(folders: Sequence[Path], catalog: Catalog, settings: Settings, *, read_data: bool = False) -> list[str]:
+    """How the folders differ from the catalogue, in words; empty when the index is true.
+
+    By name, size and time, and by content where those leave a doubt; with `read_data` by content for all files.
+    """
+    look = look_at_folders(folders, settings)
+    known = {(source.folder, source.path): source for source in catalog.sources()}
+    problems = [str(error) for error in look.errors.values()]
+    for operation in make_plan(look, catalog, settings, confirm=True, read_data=read_data).operations:
+        match operation:
+            case Read(file) | Refuse(file):
+                source = known.get(file.key)
+                if source is None:
+                    problems.append(f"{printable(file.path)} is not in the index yet.")
+                elif source.sha256 or source.status != "failed":
+                    problems.append(f"{printable(file.path)} has changed since it was indexed.")
+            case Move(source, file):
+                problems.append(f"{printable(file.path)} is in the index as {printable(source.path)}.")
+            case Remove(source):
+                problems.append(f"{printable(source.path)} is in the index but no longer there.")
+    return problems
 
 
 def reader_version(path: Path, settings: Settings) -> str:
@@ -52,40 +138,44 @@ def reader_version(path: Path, settings: Settings) -> str:
         parser = parser_for(path)
     except ParseError:  # no right to read it, or gone since it was found: reading it will say so
         return UNREADABLE
-    version = PARSER_VERSIONS[parser] if parser else "none"
-    return f"{version} chunk/{chunk.VERSION}/{settings.chunk.tokens}/{settings.chunk.heading_tokens}"
+    return _reader(PARSER_VERSIONS[parser] if parser else _no_parser(), settings)
 
 
-def differences(folders: Sequence[Path], catalog: Catalog, settings: Settings) -> list[str]:
-    """How the folders differ from the catalogue by name, size and time, in words; empty when the index is true."""
-    known = {(source.folder, source.path): source for source in catalog.sources()}
-    found: dict[tuple[str, str], Found] = {}
-    problems = []
-    for folder in without_nested(folders):
-        try:
-            listing = discover(folder, leave_out=(settings.index, settings.models))
-        except FolderError as error:
-            problems.append(str(error))
-            found |= {key: _as_found(source) for key, source in known.items() if key[0] == str(folder)}
-            continue
-        found |= {(str(file.folder), file.path): file for file in listing.found}
-    problems += [f"{path} is not in the index yet." for _, path in sorted(found.keys() - known.keys())]
-    problems += [f"{path} is in the index but no longer there." for _, path in sorted(known.keys() - found.keys())]
-    problems += [
-        f"{path} has changed since it was indexed."
-        for (folder, path), file in sorted(found.items())
-        if (source := known.get((folder, path))) and (source.size, source.mtime_ns) != (file.size, file.mtime_ns)
-    ]
-    return problems
+def _reader(parser: str, settings: Settings) -> str:
+    return f"{parser} chunk/{chunk.VERSION}/{settings.chunk.tokens}/{settings.chunk.heading_tokens}"
 
 
-def _as_found(source: Source) -> Found:
-    return Found(Path(source.folder), source.path, source.size, source.mtime_ns)
+@cache
+def _no_parser() -> str:
+    """Names the formats that are known: when more are, the files that none reads are looked at again."""
+    return f"none/{hashlib.sha256(repr(sorted(SUFFIXES.items())).encode()).hexdigest()[:8]}"
+
+
+def _current_readers(settings: Settings) -> frozenset[str]:
+    return frozenset(_reader(parser, settings) for parser in (*PARSER_VERSIONS.values(), _no_parser()))
+
+
+def _family(path: str) -> str:
+    suffix = PurePosixPath(path).suffix.lower()
+    return SUFFIXES.get(suffix, suffix)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What reading one file gave: its document, or why there is none. `file` is as it was while it was read."""
+
+    file: Found
+    sha256: str
+    result: Document | ParseError | OSError
+
+
+class _UnstableError(ParseError):
+    """The file changed each time it was read."""
 
 
 @dataclass
 class _Run:
-    """One index run: its counts, and the verbs of the pipeline on one source each."""
+    """One index run: its counts, and the verbs of the pipeline."""
 
     catalog: Catalog
     embedder: Embedder
@@ -94,12 +184,15 @@ class _Run:
     counts: Counter[str] = field(default_factory=Counter)
     skipped: list[PathReason] = field(default_factory=list)
     failed: list[PathReason] = field(default_factory=list)
+    held: list[PathReason] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
     files: int = 0
     files_done: int = 0
     bytes_left: int = 0
     bytes_done: int = 0
-    known: dict[tuple[str, str], Source] = field(default_factory=dict)
+    known: dict[Key, Source] = field(default_factory=dict)
+    to_read: list[Found] = field(default_factory=list)
+    dropped_text: bool = False
 
     def start_over_if_embedder_changed(self) -> None:
         """Vectors of two embedders do not compare: another embedder means that everything is embedded anew."""
@@ -107,91 +200,121 @@ class _Run:
         if made_by and made_by != self.embedder.fingerprint:
             log.warning("The index was made by embedder %s; %s indexes anew.", made_by, self.embedder.fingerprint)
             self.catalog.forget_vectors()
+            self.dropped_text = True
         if made_by != self.embedder.fingerprint:
             self.catalog.set_fact("embedder", self.embedder.fingerprint)
 
-    def plan(self, folders: list[Path]) -> list[tuple[Found, str]]:
-        """Settles what needs no reading (unchanged, touched, renamed, removed); returns the rest, hashed."""
-        known = self.known = {(source.folder, source.path): source for source in self.catalog.sources()}
-        found = {(str(file.folder), file.path): file for file in self._discover(folders, known)}
-        missing_folders = {folder for folder, _ in known} - set(map(str, folders))
-        gone = {
-            key: source
-            for key, source in known.items()
-            if key not in found and (key[0] in missing_folders or Path(key[0]).is_dir())
-        }
-        self.files = len(found)
-        work = [(file, sha256) for key, file in found.items() if (sha256 := self._settle(file, known.get(key), gone))]
-        for source in gone.values():
-            self.catalog.remove(source.folder, source.path)
-            self.counts["removed"] += 1
-        self.bytes_left = sum(file.size for file, _ in work)
-        self.files_done = self.files - len(work)
-        return work
+    def settle(self, look: Look, made: Plan) -> None:
+        """Does all that needs no reading, in one transaction; the rest is `to_read`."""
+        self.known = {(source.folder, source.path): source for source in self.catalog.sources()}
+        self.skipped += look.skipped
+        for folder, error in look.errors.items():
+            kept = sum(1 for root, _ in self.known if root == folder)
+            self.failed.append(PathReason(folder, f"{error} Its {kept} documents stay in the index."))
+        for folder, sources in made.held.items():
+            self._hold(folder, sources)
+        moves, touches, removals = [], [], []
+        for operation in made.operations:
+            match operation:
+                case Read(file):
+                    self.to_read.append(file)
+                case Refuse(file):
+                    limit = self.settings.parse.max_file_mb
+                    self._note(file, "", "too-large", f"Over the limit of {limit} MB (parse.max_file_mb).")
+                case Move(source, file):
+                    moves.append(self._moved(source, file))
+                case Touch(source, file):
+                    touches.append(_touched(source, file))
+                    self._unchanged(source)
+                case Remove(source):
+                    removals.append(source)
+                case keep:
+                    self._unchanged(keep.source)
+        if moves or touches or removals:
+            self.catalog.settle(moves, touches, removals)
+        self.catalog.set_devices({**look.disk.devices, **self._devices_of_held(made)})
+        self.counts["renamed"] += len(moves)
+        self.counts["removed"] += len(removals)
+        self.dropped_text |= bool(moves or removals)
+        self.files = len(look.disk.files)
+        self.files_done = self.files - len(self.to_read)
+        self.bytes_left = sum(file.size for file in self.to_read)
 
-    def _discover(self, folders: list[Path], known: dict[tuple[str, str], Source]) -> Iterator[Found]:
-        for folder in folders:
-            try:
-                listing = discover(folder, leave_out=(self.settings.index, self.settings.models))
-            except FolderError as error:
-                kept = sum(1 for root, _ in known if root == str(folder))
-                self.failed.append(PathReason(str(folder), f"{error} Its {kept} documents stay in the index."))
-                continue
-            self.skipped += listing.skipped
-            yield from listing.found
+    def _hold(self, folder: str, sources: Sequence[Source]) -> None:
+        total = sum(1 for root, _ in self.known if root == folder)
+        reason = (
+            f"{len(sources)} of its {total} documents are suddenly gone, as when a disk is not connected. They stay in"
+            " the index; `cita index --confirm` removes them."
+        )
+        self.held.append(PathReason(folder, reason))
+        self.failed.append(PathReason(folder, reason))
 
-    def _settle(self, file: Found, known: Source | None, gone: dict[tuple[str, str], Source]) -> str:
-        """The file's sha256 if it must be read, else ''."""
-        version = reader_version(file.absolute, self.settings)
-        same_reader = known is not None and known.parser == version
-        if known and same_reader and (known.size, known.mtime_ns) == (file.size, file.mtime_ns):
-            return self._unchanged(known)
-        if file.size > self.settings.parse.max_file_mb * 1_000_000:
-            reason = f"Over the limit of {self.settings.parse.max_file_mb} MB (parse.max_file_mb)."
-            self._note(file, "", "too-large", reason)
-            return ""
-        try:
-            sha256 = _sha256(file.absolute)
-        except OSError as error:
-            self._note(file, "", "failed", f"Cannot be read: {error.strerror}.")
-            return ""
-        if known and same_reader and known.sha256 == sha256:
-            self.catalog.touch(replace(known, mtime_ns=file.mtime_ns))
-            return self._unchanged(known)
-        if known is None and (moved := _same_content(sha256, version, gone)):
-            self._move(gone.pop(moved), file)
-            return ""
-        return sha256
+    def _devices_of_held(self, made: Plan) -> dict[str, int]:
+        """Until a person has confirmed, a folder's own file system is the one on which it had its files."""
+        before = self.catalog.devices()
+        return {folder: before[folder] for folder in made.held if folder in before}
 
-    def _unchanged(self, known: Source) -> str:
+    def _unchanged(self, known: Source) -> None:
         if known.status == "indexed":
             self.counts["unchanged"] += 1
         else:
             self._account(known)
-        return ""
 
-    def _move(self, old: Source, file: Found) -> None:
-        title = Path(file.path).stem if old.title == Path(old.path).stem else old.title
-        new = replace(old, folder=str(file.folder), path=file.path, mtime_ns=file.mtime_ns, title=title)
-        ids = chunk.renamed_ids(file.path, self.catalog.passages_of(old.folder, old.path))
-        self.catalog.move(old, new, ids)
-        self.counts["renamed"] += 1
+    def _moved(self, old: Source, file: Found) -> tuple[Source, Source, list[str]]:
+        folder, path = file.key
+        title = PurePosixPath(path).stem if old.title == PurePosixPath(old.path).stem else old.title
+        new = replace(_touched(old, file), folder=folder, path=path, title=title)
+        return old, new, chunk.renamed_ids(folder, path, self.catalog.passages_of(old.folder, old.path))
 
-    def store(self, file: Found, sha256: str, document: Document | ParseError) -> None:
+    def store(self, outcome: _Outcome) -> None:
         """Chunks, embeds and stores one document, or notes why there is none."""
+        file, sha256, result = outcome.file, outcome.sha256, outcome.result
         self.files_done += 1
         self.bytes_left -= file.size
         self.bytes_done += file.size
-        if isinstance(document, ParseError):
-            self._note(file, sha256, document.status, str(document))
+        if isinstance(result, Document):
+            self._store_document(file, sha256, result)
+        elif isinstance(result, OSError):
+            self._unreadable(file, result)
+        elif isinstance(result, _UnstableError) and file.key in self.known:
+            self.failed.append(PathReason(file.path, f"{result} What was indexed of it before is kept."))
         else:
-            named_by_file = document.title == Path(file.path).stem
-            passages = chunk.chunk(document, file.path, named_by_file, self.embedder, self.settings.chunk)
-            if passages:
-                self._store_passages(file, sha256, document, passages)
-            else:
-                self._note(file, sha256, "empty", "No text in it.")
+            self._note(file, sha256, result.status, str(result))
         self._report_progress(file)
+
+    def _store_document(self, file: Found, sha256: str, document: Document) -> None:
+        try:
+            passages = self._chunk(file, document)
+        except (CatalogError, EmbedderError):
+            raise
+        except Exception as error:  # a document that no rule of ours foresaw must not stop the others
+            log.exception("%s could not be divided into passages.", file.path)
+            self._note(file, sha256, "failed", f"It could not be divided into passages ({type(error).__name__}).")
+            return
+        if passages:
+            self._store_passages(file, sha256, document, passages)
+        else:
+            self._note(file, sha256, "empty", "No text in it.")
+
+    def _chunk(self, file: Found, document: Document) -> list[NewPassage]:
+        folder, path = file.key
+        named_by_file = document.title == PurePosixPath(path).stem
+        return chunk.chunk(document, folder, path, named_by_file, self.embedder, self.settings.chunk)
+
+    def _unreadable(self, file: Found, error: OSError) -> None:
+        """A file that may not be read is not in the index; where the disk or the network fails, what there is stays."""
+        known = self.known.get(file.key)
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            self.skipped.append(PathReason(file.path, "Deleted while the folders were being indexed."))
+            if known:
+                self.catalog.settle(removals=[known])
+                self.counts["removed"] += 1
+                self.dropped_text = True
+        elif known and known.passages and error.errno not in (errno.EACCES, errno.EPERM, errno.ELOOP):
+            reason = f"Cannot be read: {error.strerror}. What was indexed of it before is kept."
+            self.failed.append(PathReason(file.path, reason))
+        else:
+            self._note(file, "", "failed", f"Cannot be read: {error.strerror or error}.")
 
     def _store_passages(self, file: Found, sha256: str, document: Document, passages: list[NewPassage]) -> None:
         languages = Counter(new.passage.language for new in passages)
@@ -206,7 +329,8 @@ class _Run:
             passages=len(passages),
         )
         self.catalog.store(source, passages, self._embed_new(passages))
-        self.counts["changed" if (source.folder, source.path) in self.known else "added"] += 1
+        self.dropped_text |= file.key in self.known
+        self.counts["changed" if file.key in self.known else "added"] += 1
         self.counts["passages"] += len(passages)
 
     def _embed_new(self, passages: list[NewPassage]) -> dict[str, Vectors]:
@@ -220,16 +344,20 @@ class _Run:
 
     def _note(self, file: Found, sha256: str, status: str, reason: str) -> None:
         """A source without passages, and why."""
-        source = self._source(file, sha256, status, reason=reason, title=Path(file.path).stem)
-        self.catalog.store(source, [], {})
+        source = self._source(file, sha256, status, reason=to_text(reason), title=PurePosixPath(file.path).stem)
+        if not _says_the_same(self.known.get(file.key), source):
+            self.catalog.store(source, [], {})
+            self.dropped_text |= file.key in self.known
         self._account(source)
 
     def _source(self, file: Found, sha256: str, status: str, **more: Any) -> Source:
+        folder, path = file.key
         return Source(
-            folder=str(file.folder),
-            path=file.path,
+            folder=folder,
+            path=path,
             size=file.size,
             mtime_ns=file.mtime_ns,
+            changed_ns=file.changed_ns,
             sha256=sha256,
             status=status,  # type: ignore[arg-type]  # the errors' statuses are SourceStatus
             parser=reader_version(file.absolute, self.settings),
@@ -250,7 +378,11 @@ class _Run:
         rate = passages / seconds if seconds else 0.0
         self.progress(IndexProgress(self.files, self.files_done, file.path, passages, rate, left))
 
-    def report(self) -> IndexReport:
+    def finish(self) -> IndexReport:
+        """Takes the text that was dropped out of the bytes on disk, and reports."""
+        if self.dropped_text:
+            self.catalog.scrub()
+        self.catalog.note_run({held.path: held.reason for held in self.held})
         return IndexReport(
             added=self.counts["added"],
             changed=self.counts["changed"],
@@ -262,44 +394,80 @@ class _Run:
             passages=self.catalog.count_passages(),
             embedded=self.counts["embedded"],
             seconds=time.monotonic() - self.started,
+            held=tuple(self.held),
         )
 
 
-def _parsed(
-    work: list[tuple[Found, str]], parse: Parse, workers: int
-) -> Iterator[tuple[Found, str, Document | ParseError]]:
-    """Parses a few files ahead of the one at hand, in order. Closing it waits for no parse that is under way."""
-    ahead: list[tuple[Found, str, Future[Document]]] = []
-    waiting = iter(work)
+def _touched(source: Source, file: Found) -> Source:
+    return replace(source, size=file.size, mtime_ns=file.mtime_ns, changed_ns=file.changed_ns)
+
+
+def _says_the_same(known: Source | None, source: Source) -> bool:
+    return known is not None and replace(known, indexed_at="") == replace(source, indexed_at="")
+
+
+def _read(files: list[Found], parse: Parse, workers: int) -> Iterator[_Outcome]:
+    """Reads a few files ahead of the one at hand, in order. Closing it waits for no parse that is under way."""
+    ahead: list[Future[_Outcome]] = []
+    waiting = iter(files)
     pool = ThreadPoolExecutor(workers, thread_name_prefix="parse")
     try:
         while True:
             while len(ahead) < 2 * workers and (following := next(waiting, None)):
-                ahead.append((*following, pool.submit(parse, following[0].absolute)))
+                ahead.append(pool.submit(_read_file, following, parse))
             if not ahead:
                 return
-            file, sha256, future = ahead.pop(0)
-            yield file, sha256, _outcome(future)
+            yield ahead.pop(0).result()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _outcome(future: Future[Document]) -> Document | ParseError:
+def _read_file(file: Found, parse: Parse) -> _Outcome:
+    """Reads a file until it was the same before and after, a few times at most."""
     try:
-        return future.result()
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                time.sleep(PAUSE)
+            before = stat_of(file)
+            found = as_found(file.folder, file.path, before)
+            result = _parsed(file.absolute, parse)
+            unread = isinstance(result, ParseError) and result.status == "unsupported" and not _is_known(file.path)
+            sha256 = "" if unread else _sha256(file.absolute)
+            if _same(before, stat_of(file)):
+                return _Outcome(found, sha256, result)
+    except OSError as error:
+        return _Outcome(file, "", error)
+    changing = _UnstableError("It is still being written.", hint="The next run reads it.")
+    return _Outcome(replace(found, changed_ns=0), "", changing)
+
+
+def _parsed(path: Path, parse: Parse) -> Document | ParseError:
+    try:
+        return parse(path)
     except ParseError as error:
         return error
     except CitaError as error:
         return ParseError(error.message, hint=error.hint)
-    except OSError as error:
-        return ParseError(f"Cannot be read: {error.strerror or error}.")
 
 
-def _same_content(sha256: str, version: str, gone: dict[tuple[str, str], Source]) -> tuple[str, str] | None:
-    matches = (key for key, source in gone.items() if source.sha256 == sha256 and source.parser == version)
-    return next(matches, None)
+def _is_known(path: str) -> bool:
+    return PurePosixPath(path).suffix.lower() in SUFFIXES
+
+
+def _same(before: os.stat_result, after: os.stat_result) -> bool:
+    fields = ("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
+    return all(getattr(before, name) == getattr(after, name) for name in fields)
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
+    """Of a regular file's bytes. Raises OSError; a link is not followed, a FIFO not waited for."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    with os.fdopen(descriptor, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sha256_or_none(file: Found) -> str | None:
+    try:
+        return _sha256(file.absolute)
+    except OSError:  # reading it will say why
+        return None

@@ -136,7 +136,7 @@ def plan(
     open_files = {key: file for key, file in disk.files.items() if key not in settled}
     free = [source for key, source in sources.items() if not isinstance(settled.get(key), Keep | Touch)]
     free = [source for source in free if not _out_of_sight(source, disk)]
-    moves = _moves(open_files, free, rules, hashes)
+    moves = _moves(open_files, free, disk, rules, hashes)
     settled |= moves
     settled |= {key: Read(file) for key, file in open_files.items() if key not in moves}
     moved = {_key(move.source) for move in moves.values()}
@@ -205,10 +205,10 @@ def _out_of_sight(source: Source, disk: Disk) -> bool:
 
 
 def _moves(
-    files: Mapping[Key, Found], free: Sequence[Source], rules: Rules, hashes: Mapping[Key, str]
+    files: Mapping[Key, Found], free: Sequence[Source], disk: Disk, rules: Rules, hashes: Mapping[Key, str]
 ) -> dict[Key, Move]:
-    """Each file whose bytes a source had that is no longer in its place; of several such sources the one of the same
-    name, else the first."""
+    """Each file whose bytes a source had that is no longer in its place; of several such sources one that is gone
+    rather than one in whose place something else lies, one of the same name rather than another, the first."""
     by_content: dict[tuple[str, str], list[Source]] = defaultdict(list)
     for source in sorted(free, key=_key):
         if source.sha256 and _is_read_alike(source, rules):
@@ -218,7 +218,10 @@ def _moves(
         donors = by_content.get((hashes.get(key, ""), rules.family(file.path)))
         if donors:
             name = PurePosixPath(file.path).name
-            best = min(donors, key=lambda donor: (PurePosixPath(donor.path).name != name, _key(donor)))
+            best = min(
+                donors,
+                key=lambda donor: (_key(donor) in disk.files, PurePosixPath(donor.path).name != name, _key(donor)),
+            )
             donors.remove(best)
             moves[key] = Move(best, file)
     return moves

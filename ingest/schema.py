@@ -67,7 +67,7 @@ def prepare(connection: sqlite3.Connection) -> None:
     try:
         if version == 0:
             _make(connection)
-        for earlier in range(max(version, 1), VERSION):
+        for earlier in range(version or VERSION, VERSION):
             _MIGRATIONS[earlier](connection)
         connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")

@@ -71,10 +71,11 @@ class Retriever:
         if k is not None and k < 1:
             raise UsageError(f"Cannot find {k} passages.", hint="Ask for at least 1.")
         wanted = k or self._settings.k
-        terms = self._catalog.question_terms(question)
-        found = self.candidates(question, terms, within, wanted)
-        ranked = self._rerank(question, terms, found, wanted)[:wanted]
-        titles = self._catalog.titles([row for row, _, _ in ranked])
+        with self._catalog.snapshot():  # what is indexed meanwhile is not seen by halves
+            terms = self._catalog.question_terms(question)
+            found = self.candidates(question, terms, within, wanted)
+            ranked = self._rerank(question, terms, found, wanted)[:wanted]
+            titles = self._catalog.titles([row for row, _, _ in ranked])
         return tuple(
             Hit(rank, score, passage, titles.get(row, "")) for rank, (row, score, passage) in enumerate(ranked, start=1)
         )

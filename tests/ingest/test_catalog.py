@@ -62,13 +62,13 @@ def test_storing_a_source_again_leaves_nothing_of_the_old_one(catalog: Catalog) 
 
 
 def test_equal_texts_of_two_files_share_one_vector(catalog: Catalog) -> None:
-    store(catalog, "a.txt", "Rent is due.")
-    store(catalog, "b.txt", "Rent is due.")
+    first = store(catalog, "a.txt", "Rent is due.")
+    second = store(catalog, "b.txt", "Rent is due.")
     assert len(catalog.vector_keys()) == 1
-    catalog.remove("/library", "a.txt")
+    catalog.settle(removals=[first])
     assert len(catalog.vector_keys()) == 1
     assert found(catalog, "rent") == ["b.txt#0"]
-    catalog.remove("/library", "b.txt")
+    catalog.settle(removals=[second])
     assert catalog.vector_keys() == set()
 
 
@@ -84,7 +84,7 @@ def test_a_failed_transaction_changes_nothing(catalog: Catalog) -> None:
 def test_a_move_keeps_passages_and_vectors(catalog: Catalog) -> None:
     old = store(catalog, "a.txt", "Rent is due.")
     generation = catalog.generation
-    catalog.move(old, replace(old, path="deep/b.txt"), ["new-id"])
+    catalog.settle(moves=[(old, replace(old, path="deep/b.txt"), ["new-id"])])
     assert [source.path for source in catalog.sources()] == ["deep/b.txt"]
     assert catalog.passage("new-id").path == "deep/b.txt"
     assert found(catalog, "deep") == ["new-id"]  # known by its new name
@@ -136,7 +136,7 @@ def test_threads_that_come_and_go_leave_no_connections_behind(catalog: Catalog) 
         thread = threading.Thread(target=catalog.sources)
         thread.start()
         thread.join()
-    assert len(catalog._idle) == 1
+    assert len(catalog._db._idle) == 1
 
 
 def test_quotes_in_a_question_are_no_query_language(catalog: Catalog) -> None:
@@ -165,12 +165,13 @@ def test_a_file_of_a_later_version_is_not_touched(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_said_and_loses_nothing(catalog: Catalog) -> None:
     source = store(catalog, "a.txt", "Rent is due.")
-    pages = catalog._writer.execute("PRAGMA page_count").fetchone()[0]
-    catalog._writer.execute(f"PRAGMA max_page_count = {pages}")
-    with pytest.raises(StorageFullError, match="space"):
+    writer = catalog._db._writer
+    pages = writer.execute("PRAGMA page_count").fetchone()[0]
+    writer.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(StorageFullError, match="disk is full"):
         store(catalog, "b.txt", *(f"{n} words " * 200 for n in range(50)))
     assert catalog.sources() == [source]
-    catalog._writer.execute("PRAGMA max_page_count = 1073741823")
+    writer.execute("PRAGMA max_page_count = 1073741823")
 
 
 def test_the_index_is_readable_by_its_owner_only(catalog: Catalog) -> None:

@@ -240,12 +240,17 @@ def test_links_out_of_the_folder_and_special_files_are_not_followed(library: Lib
     assert not library.state()
 
 
-def test_a_name_that_is_not_utf8_is_reported_and_stops_nothing(library: Library) -> None:
+def test_a_name_that_is_not_utf8_is_indexed_and_deleted_like_any_other(library: Library, tmp_path: Path) -> None:
     library.write("good.md", NOTE)
-    (library.folder / os.fsdecode(b"bad\xff.md")).write_text(NOTE)
+    odd = library.folder / os.fsdecode(b"bad\xff.md")
+    odd.write_text(NOTE)
     report = library.index()
-    assert report.added == 1
-    assert [item.path for item in report.skipped] == ["bad\\xff.md"]
+    assert (report.added, report.skipped) == (2, ())
+    assert {path for path, *_ in library.state()} == {"good.md", "bad\uefff.md"}
+    library.assert_equals_fresh_index(tmp_path)
+    odd.unlink()
+    assert library.index().removed == 1
+    library.assert_equals_fresh_index(tmp_path)
 
 
 def test_differences_name_what_the_next_run_would_change(library: Library) -> None:
@@ -256,11 +261,11 @@ def test_differences_name_what_the_next_run_would_change(library: Library) -> No
     assert differences(library.folders, library.catalog, library.settings) == []
     (library.folder / "gone.md").unlink()
     library.write("edited.md", NOTE + "More.\n")
-    library.write("new.md", NOTE)
+    library.write("new.md", "Something else.\n")
     assert differences(library.folders, library.catalog, library.settings) == [
-        "new.md is not in the index yet.",
-        "gone.md is in the index but no longer there.",
         "edited.md has changed since it was indexed.",
+        "gone.md is in the index but no longer there.",
+        "new.md is not in the index yet.",
     ]
 
 
@@ -295,7 +300,7 @@ def test_a_file_that_cannot_be_opened_costs_that_file_only(library: Library, mon
     with monkeypatch.context() as losing:
         losing.setattr(pipeline, "discover", discover_then_lose)
         report = library.index()
-    assert (report.added, [entry.path for entry in report.failed]) == (1, ["closed.md"])
+    assert (report.added, [entry.path for entry in report.skipped]) == (1, ["closed.md"])
     library.write("closed.md", NOTE)
     report = library.index()
     assert (report.added + report.changed, report.failed) == (1, ())
