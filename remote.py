@@ -5,14 +5,15 @@ It listens on an AF_UNIX socket that only this user can reach; where there are n
 carries one request and its replies, each a line of JSON:
 
     -> {"version", "token", "method", "arguments"}
-    <- {"item": ...}     any number, from methods that stream: the events of `ask`, the progress of `index`
+    <- {"item": ...}     any number, from methods that stream: events of `ask` and `watch`, the progress of `index`
     <- {"result": ...}   the end, or
     <- {"error": {"type", "message", "hint"}}   the end; raised again on the other side as the same class
 
 Values cross as the types that Engine's methods declare, checked on arrival; nothing is unpickled.
 
 A client that hangs up stops what it asked for, as Ctrl-C would in the owner's own process: `ask` ends at its next
-token, `index` after the file it is at; what was stored stays. An owner that closes first finishes what it was asked.
+token, `index` after the file it is at, `watch` at once; what was stored stays. An owner that closes first finishes
+what it was asked; only `watch` it ends, and who watched opens the home anew and goes on.
 
 Covered: other users of this machine, web pages that reach loopback, garbage, a client that stalls. Not covered:
 other programs of the same user, who can read the same files anyway.
@@ -32,18 +33,19 @@ import tempfile
 import threading
 import typing
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from pydantic import Base64Bytes, BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 
 import errors
 from engine import VERSION, Engine, Status
 from errors import CitaError, EngineError, EngineUnreachableError, UsageError
-from ingest.types import IndexProgress, IndexReport, Passage, Source, VerifyReport
+from ingest.types import IndexProgress, IndexReport, Passage, Source, VerifyReport, WatchEvent
 from models.types import ModelInfo
 from rag.types import Event, SearchResult
 from settings import Settings
@@ -56,6 +58,7 @@ MAX_SOCKET_PATH = 100  # bytes; Linux takes 107, macOS 103
 REQUEST_SECONDS = 5.0  # to send a request once connected
 STALL_SECONDS = 60.0  # a client that reads nothing for so long has gone
 HELLO_SECONDS = 5.0
+RETRY_SECONDS = 0.2  # between two looks whether the owner that ended its watching has gone
 
 _HELLO = "hello"  # answered without touching the engine
 
@@ -338,10 +341,31 @@ class _Handler(socketserver.StreamRequestHandler):
             return method(**arguments, progress=send_item)
         if not coding.streams:
             return method(**arguments)
-        with closing(method(**arguments)) as items:
+        with closing(method(**arguments)) as items, self._until_hung_up(name, items):
             for item in items:
                 send_item(item)
         return None
+
+    @contextmanager
+    def _until_hung_up(self, name: str, items: Any) -> Iterator[None]:
+        """Closes what `watch` gives as soon as the client hangs up: its next event may be hours away."""
+        if name != "watch":
+            yield
+            return
+        end, ended = socket.socketpair()
+
+        def close_when_hung_up() -> None:
+            if ended not in select.select([self.connection, ended], [], [])[0]:
+                items.close()
+
+        thread = threading.Thread(target=close_when_hung_up, name="hang-up", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            end.close()
+            thread.join()
+            ended.close()
 
     def _send(self, kind: str, value: Any) -> None:
         """Raises _ClientGone if the client hung up: a client sends nothing after its request but the end."""
@@ -370,6 +394,8 @@ class RemoteEngine:
         self._reopen = reopen
         self._successor: Engine | None = None
         self._lock = threading.Lock()
+        self._watches: set[_Watch] = set()
+        self._closed = False
 
     def hello(self) -> None:
         """Raises EngineUnreachableError unless an engine answers within seconds."""
@@ -391,8 +417,15 @@ class RemoteEngine:
     def remove_folders(self, folders: Sequence[Path]) -> list[Path]:
         return self._call(Engine.remove_folders, _absolute(folders))
 
-    def index(self, progress: Callable[[IndexProgress], None] | None = None) -> IndexReport:
-        return self._call(Engine.index, progress)
+    def index(
+        self, progress: Callable[[IndexProgress], None] | None = None, confirm: bool = False, read_data: bool = False
+    ) -> IndexReport:
+        return self._call(Engine.index, progress, confirm, read_data)
+
+    def watch(self) -> Iterator[WatchEvent]:
+        watch = _Watch(self)
+        self._watches.add(watch)
+        return watch
 
     def sources(self) -> list[Source]:
         return self._call(Engine.sources)
@@ -400,8 +433,17 @@ class RemoteEngine:
     def status(self) -> Status:
         return self._call(Engine.status)
 
-    def verify(self) -> VerifyReport:
-        return self._call(Engine.verify)
+    def verify(self, read_data: bool = False) -> VerifyReport:
+        return self._call(Engine.verify, read_data)
+
+    def rebuild(self, progress: Callable[[IndexProgress], None] | None = None) -> IndexReport:
+        return self._call(Engine.rebuild, progress)
+
+    def backup(self, file: Path) -> None:
+        self._call(Engine.backup, *_absolute([file]))
+
+    def restore(self, file: Path) -> None:
+        self._call(Engine.restore, *_absolute([file]))
 
     def search(self, question: str, k: int | None = None, within: Sequence[str] = ()) -> SearchResult:
         return self._call(Engine.search, question, k, within)
@@ -440,9 +482,13 @@ class RemoteEngine:
         return self._call(Engine.use_model, name)
 
     def close(self) -> None:
-        """The owner's engine stays open; nothing is kept open between calls, but for an engine of our own."""
-        if self._successor:
-            self._successor.close()
+        """The owner's engine stays open; nothing is kept open between calls, but watches and an engine of our own."""
+        self._closed = True
+        for watch in tuple(self._watches):
+            watch.close()
+        with self._lock:
+            if self._successor:
+                self._successor.close()
 
     def _call(self, method: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         arguments = inspect.signature(method).bind(self, *args, **kwargs).arguments
@@ -458,19 +504,22 @@ class RemoteEngine:
 
     def _succeeded(self, error: EngineUnreachableError) -> Engine:
         with self._lock:
-            if self._reopen is None:
+            if self._reopen is None or self._closed:
                 raise error
             if self._successor is None:
                 self._successor = self._reopen()
             return self._successor
 
-    def _exchange(self, method: str, **arguments: Any) -> Generator[Any, None, Any]:
+    def _exchange(
+        self, method: str, opened: Callable[[socket.socket], None] = lambda _: None, /, **arguments: Any
+    ) -> Generator[Any, None, Any]:
         """Sends one request, yields what is streamed and returns the result. Closing it hangs up."""
         coding = _coding(method)
         try:
             contact = self._contact()
             line = contact.request(method, coding.write_arguments(**arguments))
             with self._open(contact) as connection, connection.makefile("rb") as replies:
+                opened(connection)
                 connection.sendall(line)
                 while "result" not in (reply := self._reply(replies.readline(MAX_REPLY))):
                     yield self._read(coding.item, reply["item"])
@@ -524,6 +573,74 @@ class RemoteEngine:
             f"The Cita that has {str(self._home)!r} open does not answer: {error}.",
             hint="Try again, or close that Cita first.",
         )
+
+
+class _Watch:
+    """watch() through the socket: when the owner ends it goes on with the next, perhaps this process.
+
+    A new owner begins with an index run, so nothing is lost in between. `close` ends it; any thread may call it.
+    """
+
+    def __init__(self, engine: RemoteEngine) -> None:
+        self._engine = engine
+        self._events = self._follow()
+        self._closed = threading.Event()
+        self._wake: Callable[[], None] = lambda: None
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> WatchEvent:
+        return next(self._events)
+
+    def close(self) -> None:
+        self._closed.set()
+        self._wake()
+        self._engine._watches.discard(self)
+        with suppress(ValueError):  # another thread is waiting in it, and has been woken
+            self._events.close()
+
+    def _follow(self) -> Generator[WatchEvent]:
+        while not self._closed.is_set():
+            successor = self._engine._successor
+            try:
+                yield from self._woken_by_close(successor.watch()) if successor else self._owners()
+                if successor:  # an engine of our own, which was closed
+                    return
+                self._closed.wait(RETRY_SECONDS)
+            except EngineUnreachableError as error:
+                if self._closed.is_set():
+                    return
+                yield from self._succeed(error)
+
+    def _owners(self) -> Generator[WatchEvent]:
+        with closing(self._engine._exchange("watch", self._hang_up_on_close)) as events:
+            yield from events
+
+    def _hang_up_on_close(self, connection: socket.socket) -> None:
+        def hang_up() -> None:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+        self._wake = hang_up
+        if self._closed.is_set():
+            hang_up()
+
+    def _woken_by_close(self, events: Any) -> Any:
+        self._wake = events.close
+        if self._closed.is_set():
+            events.close()
+        return events
+
+    def _succeed(self, error: EngineUnreachableError) -> Generator[WatchEvent]:
+        """Opens the home anew. What holds it and does not answer now may do so later."""
+        try:
+            self._engine._succeeded(error)
+        except EngineUnreachableError as unreachable:
+            if unreachable is error:  # nothing can open it
+                raise
+            yield WatchEvent("problem", datetime.now(UTC).isoformat(timespec="seconds"), problem=str(unreachable))
+            self._closed.wait(RETRY_SECONDS)
 
 
 def _finish(replies: Generator[Any, None, Any], progress: Callable[[Any], None] | None = None) -> Any:

@@ -1,15 +1,17 @@
 """Stand-ins that can be computed by hand."""
 
+import queue
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
 from engine import Status
 from errors import FolderError, ModelNotFoundError, UsageError
 from ingest.embed import Vectors
-from ingest.types import IndexProgress, IndexReport, Passage, PathReason, Source, VerifyReport
+from ingest.types import IndexProgress, IndexReport, Passage, PathReason, Source, VerifyReport, WatchEvent
 from models.types import EXTRACTIVE, ModelInfo
 from rag.types import (
     ABSTENTION,
@@ -40,6 +42,30 @@ LEASE = Passage(
 )
 
 
+class FakeWatch:
+    """What FakeEngine.watch() gives: the events that FakeEngine.tell() tells, until it is closed."""
+
+    def __init__(self) -> None:
+        self._events: queue.SimpleQueue[WatchEvent | None] = queue.SimpleQueue()
+        self.closed = False
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> WatchEvent:
+        event = self._events.get()
+        if event is None or self.closed:
+            raise StopIteration
+        return event
+
+    def put(self, event: WatchEvent) -> None:
+        self._events.put(event)
+
+    def close(self) -> None:
+        self.closed = True
+        self._events.put(None)
+
+
 class FakeEngine:
     """An engine over one passage: it answers questions that contain 'notice' and abstains from all others."""
 
@@ -49,6 +75,9 @@ class FakeEngine:
         self.stopped = False
         self.used = EXTRACTIVE.name
         self._models = [EXTRACTIVE]
+        self.indexed: list[tuple[bool, bool]] = []
+        self.kept: list[tuple[str, Path]] = []
+        self.watches: list[FakeWatch] = []
 
     def folders(self) -> list[Path]:
         return list(self._folders)
@@ -64,7 +93,10 @@ class FakeEngine:
         self._folders = [folder for folder in self._folders if folder not in folders]
         return self.folders()
 
-    def index(self, progress: Callable[[IndexProgress], None] | None = None) -> IndexReport:
+    def index(
+        self, progress: Callable[[IndexProgress], None] | None = None, confirm: bool = False, read_data: bool = False
+    ) -> IndexReport:
+        self.indexed.append((confirm, read_data))
         if progress:
             progress(IndexProgress(2, 1, "contracts/lease.pdf", 1, 10.0, 0.1))
             progress(IndexProgress(2, 2, "broken.pdf", 1, 10.0, 0.0))
@@ -81,8 +113,27 @@ class FakeEngine:
             "0.1.0", True, (),
         )  # fmt: skip
 
-    def verify(self) -> VerifyReport:
-        return VerifyReport(True, ())
+    def watch(self) -> Iterator[WatchEvent]:
+        self.watches.append(FakeWatch())
+        self.watches[-1].put(WatchEvent("watching", "2026-01-02T03:04:05+00:00", tuple(map(str, self._folders))))
+        return self.watches[-1]
+
+    def tell(self, event: WatchEvent) -> None:
+        """To all who watch."""
+        for watch in self.watches:
+            watch.put(event)
+
+    def verify(self, read_data: bool = False) -> VerifyReport:
+        return VerifyReport(not read_data, ("The data was read.",) if read_data else ())
+
+    def rebuild(self, progress: Callable[[IndexProgress], None] | None = None) -> IndexReport:
+        return self.index(progress)
+
+    def backup(self, file: Path) -> None:
+        self.kept.append(("backup", file))
+
+    def restore(self, file: Path) -> None:
+        self.kept.append(("restore", file))
 
     def search(self, question: str, k: int | None = None, within: Sequence[str] = ()) -> SearchResult:
         if not question.strip():
@@ -145,6 +196,8 @@ class FakeEngine:
 
     def close(self) -> None:
         self.closed = True
+        for watch in self.watches:
+            watch.close()
 
 
 class WordEmbedder:

@@ -3,13 +3,16 @@
 import json
 import multiprocessing
 import os
+import signal
 import socket
 import stat
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +23,11 @@ import errors
 import remote
 from engine import Engine, open_engine
 from errors import CitaError, EngineError, EngineUnreachableError, FolderError, StorageFullError, UsageError
-from ingest.types import IndexProgress, IndexReport
+from ingest.types import IndexProgress, IndexReport, WatchEvent
 from rag.types import Completed, Event, Retrieved, Token
 from remote import EngineServer, RemoteEngine, connect, start_server
 from settings import Settings
+from tests.conftest import ROOT
 from tests.fakes import LEASE, FakeEngine
 
 
@@ -68,6 +72,11 @@ def request(settings: Settings, **changes: Any) -> bytes:
     return json.dumps(values | changes).encode() + b"\n"
 
 
+def first(events: Any) -> object:
+    with closing(events):
+        return next(events)
+
+
 # Every method, over the wire and directly. Times differ between calls of a real engine, not of the fake.
 CALLS: dict[str, Callable[[Engine, Path], object]] = {
     "folders": lambda engine, _: engine.folders(),
@@ -76,7 +85,11 @@ CALLS: dict[str, Callable[[Engine, Path], object]] = {
     "index": lambda engine, _: engine.index(),
     "sources": lambda engine, _: engine.sources(),
     "status": lambda engine, _: engine.status(),
-    "verify": lambda engine, _: engine.verify(),
+    "watch": lambda engine, _: first(engine.watch()),
+    "verify": lambda engine, _: engine.verify(read_data=True),
+    "rebuild": lambda engine, _: engine.rebuild(),
+    "backup": lambda engine, folder: engine.backup(folder / "backup"),
+    "restore": lambda engine, folder: engine.restore(folder / "backup"),
     "search": lambda engine, _: engine.search("notice", k=3, within=["contracts"]),
     "ask": lambda engine, _: list(engine.ask("What is the notice period?", k=3, within=("contracts",), model="x")),
     "passage": lambda engine, _: engine.passage(LEASE.id),
@@ -162,7 +175,7 @@ def test_an_error_before_the_first_event_is_raised(client: RemoteEngine) -> None
 
 
 def test_an_error_in_mid_index_is_raised_after_its_progress(client: RemoteEngine, engine: FakeEngine) -> None:
-    def index(progress: Callable[[IndexProgress], None]) -> IndexReport:
+    def index(progress: Callable[[IndexProgress], None], **_: object) -> IndexReport:
         progress(IndexProgress(2, 1, "a", 1, 1.0, None))
         raise StorageFullError("No space.")
 
@@ -228,7 +241,7 @@ def test_a_client_that_is_killed_stops_the_generation(settings: Settings, server
 def test_a_client_that_goes_away_stops_its_index_run(settings: Settings, server: object, engine: FakeEngine) -> None:
     stopped = threading.Event()
 
-    def index(progress: Callable[[IndexProgress], None]) -> IndexReport:
+    def index(progress: Callable[[IndexProgress], None], **_: object) -> IndexReport:
         try:
             for done in range(10_000):
                 progress(IndexProgress(10_000, done, "a", 1, 1.0, None))
@@ -381,6 +394,166 @@ def test_without_local_sockets_loopback_is_used(
         assert connect(settings).passage(LEASE.id) == LEASE
         events = connect(settings).ask("notice")
         assert isinstance(next(events), Retrieved)
+
+
+# Watching
+
+
+PROBLEM = WatchEvent("problem", "2026-01-02T03:04:05+00:00", problem="No space.")
+
+
+def watching(engine: FakeEngine) -> bool:
+    """Whether the engine gives its events to anybody."""
+    return any(not watch.closed for watch in engine.watches)
+
+
+def test_what_is_watched_arrives_at_once_until_it_is_closed(client: RemoteEngine, engine: FakeEngine) -> None:
+    events = client.watch()
+    assert next(events).kind == "watching"
+    engine.tell(PROBLEM)
+    assert next(events) == PROBLEM
+    assert watching(engine)
+    events.close()  # type: ignore[attr-defined]
+    assert list(events) == []
+    assert until(lambda: not watching(engine), seconds=1)
+
+
+def test_closing_ends_a_watcher_who_waits_for_the_next_event(client: RemoteEngine, engine: FakeEngine) -> None:
+    events = client.watch()
+    assert next(events).kind == "watching"
+    waiting = threading.Thread(target=list, args=(events,))
+    waiting.start()
+    time.sleep(0.1)
+    events.close()  # type: ignore[attr-defined]
+    waiting.join(1)
+    assert not waiting.is_alive()
+    assert until(lambda: not watching(engine), seconds=1)
+
+
+def test_closing_the_client_ends_its_watching(client: RemoteEngine, engine: FakeEngine) -> None:
+    events = client.watch()
+    assert next(events).kind == "watching"
+    client.close()
+    assert list(events) == []
+    assert until(lambda: not watching(engine), seconds=1)
+
+
+def test_a_watcher_that_is_killed_is_let_go_without_an_event(
+    settings: Settings, server: object, engine: FakeEngine
+) -> None:
+    with raw(settings) as connection:
+        connection.sendall(request(settings, method="watch"))
+        assert connection.recv(10)
+        assert watching(engine)
+    assert until(lambda: not watching(engine), seconds=1)
+
+
+def test_an_owner_that_closes_does_not_wait_for_watchers(
+    settings: Settings, server: EngineServer, engine: FakeEngine
+) -> None:
+    watches = [connect(settings).watch() for _ in range(3)]
+    assert [next(events).kind for events in watches] == ["watching"] * 3
+    started = time.monotonic()
+    engine.close()
+    server.close()
+    assert time.monotonic() - started < 1
+
+
+def test_when_the_owner_ends_watching_goes_on_with_the_next(
+    settings: Settings, server: EngineServer, engine: FakeEngine
+) -> None:
+    opened: list[FakeEngine] = []
+
+    def reopen() -> FakeEngine:
+        opened.append(FakeEngine([Path("/new")]))
+        return opened[-1]
+
+    client = connect(settings, reopen=reopen)
+    events = client.watch()
+    assert next(events).kind == "watching"
+    engine.close()
+    server.close()
+    assert next(events).folders == ("/new",)
+    opened[0].tell(PROBLEM)
+    assert next(events) == PROBLEM
+    client.close()
+    assert list(events) == []
+    assert opened[0].closed
+
+
+def test_without_a_next_owner_watching_ends_with_an_error(settings: Settings, server: EngineServer) -> None:
+    events = connect(settings).watch()
+    assert next(events).kind == "watching"
+    server._server.hang_up()
+    server.close()
+    with pytest.raises(EngineUnreachableError):
+        next(events)
+
+
+def test_a_home_that_cannot_be_opened_yet_is_a_problem_and_is_tried_again(
+    settings: Settings, server: EngineServer, engine: FakeEngine
+) -> None:
+    tries: list[int] = []
+
+    def reopen() -> FakeEngine:
+        tries.append(1)
+        if len(tries) == 1:
+            raise EngineUnreachableError("It hangs.")
+        return FakeEngine()
+
+    with closing(connect(settings, reopen=reopen)) as client:
+        events = client.watch()
+        assert next(events).kind == "watching"
+        engine.close()
+        server.close()
+        assert next(events).problem == "It hangs."
+        assert next(events).kind == "watching"
+
+
+WATCH = """
+import sys
+from contextlib import closing
+from engine import open_engine
+from settings import Settings
+with closing(open_engine(Settings.load(sys.argv[1]))) as engine:
+    for event in engine.watch():
+        print(event.kind, event.report.added if event.report else type(engine).__name__, event.problem, flush=True)
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["killed", "ended"])
+def test_when_the_owner_is_killed_or_ends_another_process_goes_on_watching(
+    how: signal.Signals, ready_settings: Settings
+) -> None:
+    """Three processes over a real engine: the first owns the home, and one of the others follows it."""
+    library = ready_settings.library
+    library.mkdir(parents=True)
+    (library / "1.md").write_text("The mill grinds wheat.")
+    with ExitStack() as ending:
+        processes = []
+        for _ in range(3):
+            command = [sys.executable, "-W", "ignore", "-c", WATCH, str(ready_settings.home)]
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+            processes.append(ending.enter_context(process))
+            ending.callback(process.kill)
+            assert line_of(process) in ("watching LocalEngine", "watching RemoteEngine")
+        owner, *others = processes
+        assert line_of(owner) == "indexed 1"
+        owner.send_signal(how)
+        owner.wait(20)
+        (library / "2.md").write_text("The deposit is 1,200 euros.")
+        for other in others:
+            lines = [line_of(other), line_of(other)]
+            while not lines[-1].startswith("indexed"):
+                lines.append(line_of(other))
+            assert not [line for line in lines if line.startswith("problem")]
+        with closing(open_engine(ready_settings)) as engine:
+            assert {source.path: source.status for source in engine.sources()} == {"1.md": "indexed", "2.md": "indexed"}
+
+
+def line_of(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout
+    return process.stdout.readline().strip()
 
 
 # Beginning and end
