@@ -2,13 +2,17 @@
 
 A passage never crosses a heading, never exceeds the embedder's window (headings and special tokens counted), keeps
 its text exactly as in the source, and repeats a table's header row in each of the table's passages.
+
+Where passages begin depends on the content nearby and on nothing else, so that an edit changes only the passages around
+it, however long the document, and yet the passages are always those of a document that was never edited.
 """
 
 import hashlib
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from itertools import groupby, pairwise, zip_longest
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate, groupby, pairwise, zip_longest
 
 from ingest.analyse import detect_language
 from ingest.catalog import NewPassage
@@ -17,11 +21,14 @@ from ingest.sentences import sentences
 from ingest.types import Block, Document, Passage, Span
 from settings import Chunk
 
-VERSION = "3"
+VERSION = "4"
 SPECIAL_TOKENS = 2  # [CLS] and [SEP], or their like
 LONGEST_TOKEN = 20  # characters; no token of a vocabulary is much longer
+REACH = 1.25  # of the limit, between landmarks; benchmarks/results/edits.md has the choice measured
+OPENING = 64  # characters of a unit that say whether a passage may begin there
 
 Offsets = Callable[[str], list[tuple[int, int]]]
+Key = tuple[int, bytes]  # how well a passage begins at a unit, smallest best: its rank, then the hash of its opening
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +41,21 @@ class _Piece:
     span: Span | None
 
 
-def chunk(document: Document, path: str, named_by_file: bool, embedder: Embedder, settings: Chunk) -> list[NewPassage]:
-    """`path` is the source's, relative to its folder; `named_by_file` says that the title is just the file's name
-    (then it is not embedded: a renamed file keeps its vectors)."""
+def chunk(
+    document: Document, folder: str, path: str, named_by_file: bool, embedder: Embedder, settings: Chunk
+) -> list[NewPassage]:
+    """`path` is the source's, relative to its library `folder` (absolute); `named_by_file` says that the title is just
+    the file's name (then it is not embedded: a renamed file keeps its vectors)."""
     title = "" if named_by_file else document.title
     language = detect_language(" ".join(block.text for block in document.blocks[:200]))
     offsets = _bounded(embedder.offsets)
     found: list[NewPassage] = []
-    repeats: Counter[str] = Counter()
+    ids = _Ids(folder, path)
     for headings, blocks in _sections(document):
         context = _context(title, headings, offsets, settings.heading_tokens)
-        room = embedder.window - SPECIAL_TOKENS - len(offsets(context))
-        pieces = _pieces(blocks, min(settings.tokens, room), offsets)
-        for group in _pack(pieces, min(settings.tokens, room)):
-            new = _passage(path, len(found), headings, group, context, offsets, language, repeats)
-            found.append(new)
+        limit = min(settings.tokens, embedder.window - SPECIAL_TOKENS - len(offsets(context)))
+        for group in _pack(list(_pieces(blocks, limit, offsets)), limit):
+            found.append(_passage(ids, len(found), headings, group, context, offsets, language))
     return found
 
 
@@ -66,21 +73,30 @@ def _bounded(offsets: Offsets) -> Offsets:
     return bounded
 
 
-def passage_id(path: str, headings: tuple[str, ...], text: str, repeat: int) -> str:
+def passage_id(folder: str, path: str, headings: tuple[str, ...], text: str, repeat: int) -> str:
     """An id from the source and the content, not from the position. `repeat` counts equal passages of a source."""
-    return hashlib.sha256("\0".join([path, *headings, text, str(repeat)]).encode()).hexdigest()[:24]
+    identity = "\0".join([folder, path, *headings, text, str(repeat)])
+    return hashlib.sha256(identity.encode()).hexdigest()[:24]
 
 
-def renamed_ids(path: str, passages: list[Passage]) -> list[str]:
-    """The ids that a source's passages (in order) get when it moves to `path`."""
-    repeats: Counter[str] = Counter()
-    return [_next_id(path, passage.headings, passage.text, repeats) for passage in passages]
+def renamed_ids(folder: str, path: str, passages: list[Passage]) -> list[str]:
+    """The ids that a source's passages (in order) get when it moves to `path` in the library `folder`."""
+    ids = _Ids(folder, path)
+    return [ids.following(passage.headings, passage.text) for passage in passages]
 
 
-def _next_id(path: str, headings: tuple[str, ...], text: str, repeats: Counter[str]) -> str:
-    content = "\0".join([*headings, text])
-    repeats[content] += 1
-    return passage_id(path, headings, text, repeats[content] - 1)
+@dataclass
+class _Ids:
+    """Gives a source's passages their ids, in order."""
+
+    folder: str
+    path: str
+    repeats: Counter[tuple[tuple[str, ...], str]] = field(default_factory=Counter)
+
+    def following(self, headings: tuple[str, ...], text: str) -> str:
+        repeat = self.repeats[headings, text]
+        self.repeats[headings, text] += 1
+        return passage_id(self.folder, self.path, headings, text, repeat)
 
 
 def _sections(document: Document) -> Iterator[tuple[tuple[str, ...], list[Block]]]:
@@ -156,31 +172,70 @@ def _groups(units: list[tuple[int, int]], text: str, limit: int, offsets: Offset
     """Joins neighbouring ranges up to `limit` tokens; ranges over it are cut between words first."""
     sized = [(a, b, len(offsets(text[a:b]))) for a, b in units]
     small = [part for a, b, n in sized for part in ([(a, b, n)] if n <= limit else _words(a, b, text, limit, offsets))]
-    total = sum(n for _, _, n in small)
-    target = total / max(1, -(-total // limit))  # even portions rather than a full one and a rest
-    start: int | None = None
-    end = used = 0
-    for a, b, n in small:
-        if start is not None and (used + n > limit or used >= target):
-            yield start, end
-            start, used = None, 0
-        start, end, used = (a if start is None else start), b, used + n
-    if start is not None:
-        yield start, end
+    before = [0, *(b for _, b, _ in small)]
+    keys = [_key(text[end:a], text[a : a + OPENING]) for end, (a, _, _) in zip(before, small, strict=False)]
+    for group in group_units([n for _, _, n in small], keys, limit):
+        part = small[group]
+        yield part[0][0], part[-1][1]
 
 
 def _words(a: int, b: int, text: str, limit: int, offsets: Offsets) -> Iterator[tuple[int, int, int]]:
     """Cuts a range at white space where it can, else between tokens."""
-    tokens = offsets(text[a:b])
-    first = 0
-    while first < len(tokens):
-        last = min(first + limit, len(tokens))
-        cut = last
-        while last < len(tokens) and cut > first + limit // 2 and tokens[cut][0] == tokens[cut - 1][1]:
-            cut -= 1
-        last = cut if last < len(tokens) else last
-        yield a + tokens[first][0], a + tokens[last - 1][1], last - first
-        first = last
+    tokens = [(a + start, a + end) for start, end in offsets(text[a:b])]
+    keys = [
+        _key(text[before:start], text[start : start + OPENING])
+        for (_, before), (start, _) in pairwise([(a, a), *tokens])
+    ]
+    for group in group_units([1] * len(tokens), keys, limit):
+        (start, _), (_, end) = tokens[group][0], tokens[group][-1]
+        yield start, end, len(offsets(text[start:end]))  # which is not len(group) when a word was cut
+
+
+def _key(gap: str, opening: str) -> Key:
+    """A passage begins best after an empty line, else at a line, else at a word; `gap` is the white space before it."""
+    rank = 2 - min(gap.count("\n"), 2) if gap else 3
+    return rank, hashlib.blake2b(opening.encode(), digest_size=8).digest()
+
+
+def group_units(sizes: Sequence[int], keys: Sequence[Key], limit: int) -> Iterator[slice]:
+    """Neighbouring units together, each group of at most `limit` tokens (as each unit is): content-defined chunking.
+
+    First come landmarks: units whose key is the smallest within REACH limits on either side (local minima: Bjorner,
+    Blass and Gurevich 2010). Between two of them stand as few groups as can be, begun where the keys are smallest. So
+    an edit moves no boundary beyond the landmarks around it, and most often none but its own.
+    """
+    starts = [0, *accumulate(sizes)]
+    for first, last in pairwise([0, *_landmarks(starts, keys, REACH * limit), len(sizes)]):
+        yield from _fewest(starts, keys, first, last, limit)
+
+
+def _landmarks(starts: Sequence[int], keys: Sequence[Key], reach: float) -> Iterator[int]:
+    """Equal keys (repeated text) give a landmark at every `reach`, so that repeats are grouped alike."""
+    previous = 0
+    for unit, start in enumerate(starts[:-1]):
+        if start - starts[previous] < reach or starts[-1] - start < reach:
+            continue
+        nearby = range(bisect_left(starts, start - reach), bisect_right(starts, start + reach, hi=len(keys)))
+        if all(keys[unit] <= keys[other] for other in nearby):
+            yield unit
+            previous = unit
+
+
+def _fewest(starts: Sequence[int], keys: Sequence[Key], first: int, last: int, limit: int) -> Iterator[slice]:
+    """The units from `first` to before `last` in as few groups as can be."""
+
+    def furthest(unit: int) -> int:
+        return max(unit + 1, bisect_right(starts, starts[unit] + limit, hi=last + 1) - 1)
+
+    groups = {last: 0}  # the fewest for the units from there on
+    for unit in reversed(range(first, last)):
+        groups[unit] = groups[furthest(unit)] + 1
+    while groups[first] > 1:
+        choices = [unit for unit in range(first + 1, furthest(first) + 1) if groups[unit] < groups[first]]
+        cut = min(reversed(choices), key=lambda unit: keys[unit])
+        yield slice(first, cut)
+        first = cut
+    yield slice(first, last)
 
 
 def _part(block: Block, a: int, b: int) -> Span | None:
@@ -191,37 +246,36 @@ def _part(block: Block, a: int, b: int) -> Span | None:
     return block.span  # a PDF's text is normalised: its offsets are not the page's
 
 
-def _pack(pieces: Iterator[_Piece], limit: int) -> Iterator[list[_Piece]]:
-    """Neighbouring pieces of a section together, as long as they fit."""
-    group: list[_Piece] = []
-    for piece in pieces:
-        if group and sum(p.tokens for p in group) + piece.tokens > limit:
-            yield group
-            group = []
-        group.append(piece)
-    if group:
-        yield group
+def _pack(pieces: list[_Piece], limit: int) -> Iterator[list[_Piece]]:
+    """Neighbouring pieces of a section together, as long as they fit. The pieces of one block were made to stand each
+    for itself; its first and its last may join what is before and after it."""
+    apart = [i for i, (before, piece) in enumerate(pairwise(pieces), 1) if before.block is piece.block]
+    for first, last in pairwise([0, *apart, len(pieces)]):
+        run = pieces[first:last]
+        keys = [_key(_joint(before, piece), piece.text[:OPENING]) for before, piece in pairwise([run[0], *run])]
+        for group in group_units([piece.tokens for piece in run], keys, limit):
+            yield run[group]
+
+
+def _joint(before: _Piece, piece: _Piece) -> str:
+    return "\n" if before.block.kind == piece.block.kind == "list" else "\n\n"
 
 
 def _passage(
-    path: str,
+    ids: _Ids,
     position: int,
     headings: tuple[str, ...],
     group: list[_Piece],
     context: str,
     offsets: Offsets,
     language: str,
-    repeats: Counter[str],
 ) -> NewPassage:
-    text = group[0].text
-    for before, piece in pairwise(group):
-        same = before.block is piece.block or before.block.kind == piece.block.kind == "list"
-        text += ("\n" if same else "\n\n") + piece.text
+    text = group[0].text + "".join(_joint(before, piece) + piece.text for before, piece in pairwise(group))
     pages = [piece.block.page for piece in group if piece.block.page is not None]
     embedded = f"{context}\n{text}" if context else text
     passage = Passage(
-        id=_next_id(path, headings, text, repeats),
-        path=path,
+        id=ids.following(headings, text),
+        path=ids.path,
         position=position,
         text=text,
         headings=headings,

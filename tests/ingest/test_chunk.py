@@ -20,7 +20,7 @@ def block(text: str, *headings: str, kind: BlockKind = "paragraph", page: int | 
 
 
 def passages(doc: Document, settings: Chunk = SMALL, window: int = 32, named_by_file: bool = False) -> list:
-    return [new.passage for new in chunk(doc, "a/lease.txt", named_by_file, WordEmbedder(window), settings)]
+    return [new.passage for new in chunk(doc, "/library", "a/lease.txt", named_by_file, WordEmbedder(window), settings)]
 
 
 def test_a_passage_never_crosses_a_heading() -> None:
@@ -35,7 +35,7 @@ def test_short_neighbours_of_a_section_share_a_passage() -> None:
 
 
 def test_a_heading_is_embedded_with_its_text_but_not_quoted() -> None:
-    (new,) = chunk(document(block("No pets.", "Rules"), title="Lease"), "x.txt", False, WordEmbedder(), SMALL)
+    (new,) = chunk(document(block("No pets.", "Rules"), title="Lease"), "/library", "x.txt", False, WordEmbedder(), SMALL)
     assert new.passage.text == "No pets."
     assert new.embedded_text == "Lease\nRules\nNo pets."
 
@@ -51,7 +51,7 @@ def test_a_heading_above_text_is_not_repeated_as_text() -> None:
 
 
 def test_a_file_name_is_not_embedded_so_that_a_rename_embeds_nothing() -> None:
-    (new,) = chunk(document(block("No pets."), title="lease"), "lease.txt", True, WordEmbedder(), SMALL)
+    (new,) = chunk(document(block("No pets."), title="lease"), "/library", "lease.txt", True, WordEmbedder(), SMALL)
     assert new.embedded_text == "No pets."
 
 
@@ -83,8 +83,8 @@ def test_ids_do_not_depend_on_the_position() -> None:
 def test_renamed_ids_are_those_of_a_fresh_index_under_the_new_name() -> None:
     doc = document(block("Same.", "A"), block("Other.", "B"), block("Same.", "A"))
     old = passages(doc)
-    fresh = [new.passage.id for new in chunk(doc, "b.txt", False, WordEmbedder(32), SMALL)]
-    assert renamed_ids("b.txt", old) == fresh
+    fresh = [new.passage.id for new in chunk(doc, "/library", "b.txt", False, WordEmbedder(32), SMALL)]
+    assert renamed_ids("/library", "b.txt", old) == fresh
 
 
 def test_a_word_that_never_ends_is_cut_into_passages_of_bounded_length() -> None:
@@ -100,7 +100,7 @@ TEXTS = st.text(alphabet=st.sampled_from("ab c.D\n é1,"), min_size=1, max_size=
 def test_no_passage_exceeds_the_window_and_no_word_is_lost(parts: list[tuple[str, BlockKind]]) -> None:
     embedder = WordEmbedder(window=24)
     doc = document(*(block(text, "Heading", kind=kind) for text, kind in parts))
-    found = chunk(doc, "x.txt", False, embedder, SMALL)
+    found = chunk(doc, "/library", "x.txt", False, embedder, SMALL)
     assert all(len(embedder.offsets(new.embedded_text)) + 2 <= embedder.window for new in found)
     assert all(new.passage.tokens <= embedder.window for new in found)
     joined = "".join("".join(new.passage.text.split()) for new in found)
@@ -113,6 +113,6 @@ def test_no_passage_exceeds_the_window_and_no_word_is_lost(parts: list[tuple[str
 
 @given(TEXTS)
 def test_a_passage_of_plain_text_is_where_its_span_says(text: str) -> None:
-    for new in chunk(document(block(text)), "x.txt", False, WordEmbedder(64), SMALL):
+    for new in chunk(document(block(text)), "/library", "x.txt", False, WordEmbedder(64), SMALL):
         pieces = [text[span.start : span.end] for span in new.passage.spans]
         assert "".join("".join(pieces).split()) == "".join(new.passage.text.split())
