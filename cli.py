@@ -14,9 +14,10 @@ import shutil
 import sys
 import textwrap
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 
@@ -27,7 +28,7 @@ from errors import CitaError, StorageFullError, UsageError
 
 if TYPE_CHECKING:
     from engine import Engine, Status
-    from ingest.types import IndexProgress, IndexReport, PathReason, Source
+    from ingest.types import IndexProgress, IndexReport, PathReason, Source, VerifyReport, WatchEvent
     from models.types import ModelInfo
     from rag.types import Answer, Citation, Event, Hit
     from settings import Settings
@@ -80,6 +81,7 @@ models_app = typer.Typer(rich_markup_mode=None)
 app.add_typer(models_app, name="models")
 
 NOTHING_INDEXED = "Nothing is indexed yet: `cita add FOLDER`, then `cita index`."
+COUNTS = ("added", "changed", "renamed", "removed")
 SHOWN = 5  # files for one reason after an index run
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
@@ -182,23 +184,34 @@ def _print_folders(folders: Sequence[Path], as_json: bool) -> None:
 
 
 @app.command()
-def index(context: typer.Context, as_json: Json = False) -> None:
+def index(
+    context: typer.Context,
+    confirm: Annotated[
+        bool,
+        typer.Option("--confirm", help="Also remove what a folder has lost that suddenly lacks most of its files."),
+    ] = False,
+    read_data: Annotated[
+        bool, typer.Option("--read-data", help="Read every file, trusting neither its size nor its time.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Bring the index in line with the folders.
 
     JSON: {"added", "changed", "renamed", "removed", "unchanged", "skipped": [{"path", "reason"}],
-    "failed": [{"path", "reason"}], "passages", "embedded", "seconds"}.
+    "failed": [{"path", "reason"}], "passages", "embedded", "seconds", "held": [{"path", "reason"}]}; `held` are
+    folders whose lost files stay in the index until a run with --confirm.
     """
     with _engine(context) as engine:
-        report = _index(engine)
+        report = _with_progress(lambda progress: engine.index(progress, confirm, read_data))
     if as_json:
         _print_json(asdict(report))
     else:
         _print_report(report)
 
 
-def _index(engine: "Engine") -> "IndexReport":
+def _with_progress(run: Callable[[Callable[["IndexProgress"], None]], "IndexReport"]) -> "IndexReport":
     if not sys.stderr.isatty():
-        return engine.index(_PlainProgress())
+        return run(_PlainProgress())
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.table import Column
 
@@ -224,7 +237,7 @@ def _index(engine: "Engine") -> "IndexReport":
                 path=_name(now.path),
             )
 
-        return engine.index(show)
+        return run(show)
 
 
 class _PlainProgress:
@@ -247,8 +260,7 @@ def _rate(now: "IndexProgress") -> str:
 
 
 def _print_report(report: "IndexReport") -> None:
-    counts = ("added", "changed", "renamed", "removed", "unchanged")
-    found = [f"{getattr(report, name)} {name}" for name in counts if getattr(report, name)]
+    found = [f"{getattr(report, name)} {name}" for name in (*COUNTS, "unchanged") if getattr(report, name)]
     _print(f"{', '.join(found)}." if found else "No documents. `cita add FOLDER` names a folder that has some.")
     passages = "1 passage" if report.passages == 1 else f"{report.passages} passages"
     _print(f"{passages}, {report.embedded} embedded, in {_duration(report.seconds)}.")
@@ -267,6 +279,50 @@ def _print_left_out(title: str, entries: Sequence["PathReason"]) -> None:
             _print(f"    {_name(path)}")
         if len(paths) > SHOWN:
             _print(f"    and {len(paths) - SHOWN} more; `cita index --json` names them all")
+
+
+@app.command()
+def watch(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line and nothing else.")] = False,
+) -> None:
+    """Index whenever the folders change, until Ctrl-C; also beside the app.
+
+    JSON: {"kind": "watching", "at", "folders", "polled"}, {"kind": "indexed", "at", "report": what `cita index` has} or
+    {"kind": "problem", "at", "problem"}; `polled` are folders without events, looked at now and then.
+    """
+    with _engine(context) as engine, suppress(KeyboardInterrupt), closing(cast("Any", engine.watch())) as events:
+        for event in events:
+            if as_json:
+                _print_json(_watch_json(event))
+            else:
+                _print(_watch_line(event))
+            sys.stdout.flush()
+
+
+def _watch_json(event: "WatchEvent") -> dict[str, Any]:
+    keys = {"watching": ("folders", "polled"), "indexed": ("report",), "problem": ("problem",)}
+    return _pick(event, ("kind", "at", *keys[event.kind]))
+
+
+def _watch_line(event: "WatchEvent") -> str:
+    """'12:03:11 added 2, removed 1 (0.4 s)'."""
+    if event.report:
+        what = _report_line(event.report)
+    elif event.kind == "problem":
+        what = f"problem: {_text(event.problem)}"
+    else:
+        what = f"watching {', '.join(map(_name, event.folders))}"
+        if event.polled:
+            what += f"; without events, looked at now and then: {', '.join(map(_name, event.polled))}"
+    return f"{datetime.fromisoformat(event.at).astimezone():%H:%M:%S} {what}"
+
+
+def _report_line(report: "IndexReport") -> str:
+    counts = [f"{name} {getattr(report, name)}" for name in COUNTS if getattr(report, name)]
+    left_out = [f"{name} {len(getattr(report, name))}" for name in ("skipped", "failed") if getattr(report, name)]
+    held = "".join(f"\n    {_text(entry.reason)}" for entry in report.held)
+    return f"{', '.join(counts + left_out) or 'nothing to do'} ({_duration(report.seconds)}){held}"
 
 
 @app.command(name="list")
@@ -335,22 +391,86 @@ def _status_pairs(status: "Status") -> list[tuple[str, str]]:
 
 
 @app.command()
-def verify(context: typer.Context, as_json: Json = False) -> None:
-    """Prove that the index is true; exit code 1 if it is not.
+def verify(
+    context: typer.Context,
+    read_data: Annotated[
+        bool,
+        typer.Option("--read-data", help="Read every file and everything stored, trusting neither times nor disk."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Prove that the index is true; exit code 1 if it is not. Changes nothing.
 
     JSON: {"ok", "problems": [...]}.
     """
     with _engine(context) as engine:
-        report = engine.verify()
+        report = engine.verify(read_data)
+    _print_verdict(report, as_json, "The index is true.")
+    if not report.ok:
+        _say(
+            "cita: The index is not true. `cita index` puts right what differs from the folders (with --read-data, also"
+            " where a file's time hides it), `cita rebuild` what is wrong in the index."
+        )
+        raise typer.Exit(1)
+
+
+@app.command()
+def rebuild(context: typer.Context, as_json: Json = False) -> None:
+    """Make the index anew from the files, also where it is damaged; questions are answered meanwhile.
+
+    What is sound of the old one is used again, so that little has to be embedded.
+
+    JSON: {"ok", "problems": [...]}.
+    """
+    with _engine(context, mend=True) as engine:
+        report = _with_progress(engine.rebuild)
+        verdict = engine.verify()
+    if not as_json:
+        _print_report(report)
+    _print_verdict(verdict, as_json, "The index is true.")
+    if not verdict.ok:
+        raise typer.Exit(1)
+
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="The backup.")]
+
+
+@app.command()
+def backup(context: typer.Context, file: File, as_json: Json = False) -> None:
+    """Keep the index in one file, which anyone who can read it can read your documents from.
+
+    JSON: {"ok", "problems": [...]}.
+    """
+    with _engine(context) as engine:
+        engine.backup(file.absolute())
+    _print_verdict(_sound(), as_json, f"The index is kept in {_name(str(file))}.")
+
+
+@app.command()
+def restore(context: typer.Context, file: File, as_json: Json = False) -> None:
+    """Put a backup in place of the index; `cita index` then brings it in line with the folders.
+
+    JSON: {"ok", "problems": [...]}.
+    """
+    with _engine(context, mend=True) as engine:
+        engine.restore(file.absolute())
+    _print_verdict(_sound(), as_json, "The index is restored. `cita index` brings it in line with the folders.")
+
+
+def _sound() -> "VerifyReport":
+    from ingest.types import VerifyReport
+
+    return VerifyReport(ok=True, problems=())
+
+
+def _print_verdict(report: "VerifyReport", as_json: bool, good: str) -> None:
     if as_json:
         _print_json(asdict(report))
-    for problem in () if as_json else report.problems:
+        return
+    for problem in report.problems:
         _print(_text(problem))
-    if not report.ok:
-        _say("cita: The index is not true. `cita index` puts right what differs from the folders.")
-        raise typer.Exit(1)
-    if not as_json:
-        _print("The index is true.")
+    if report.ok:
+        _print(good)
 
 
 # Questions
@@ -631,11 +751,11 @@ def _settings(context: typer.Context) -> "Settings":
 
 
 @contextmanager
-def _engine(context: typer.Context) -> Iterator["Engine"]:
+def _engine(context: typer.Context, *, mend: bool = False) -> Iterator["Engine"]:
     settings = _settings(context)
     from engine import open_engine
 
-    with closing(open_engine(settings)) as engine:
+    with closing(open_engine(settings, mend=mend)) as engine:
         yield engine
 
 
@@ -662,7 +782,9 @@ def _text(text: str) -> str:
 
 def _name(name: str) -> str:
     """A file's name or another that has its place on one line."""
-    return _text(name).replace("\n", "\\n").replace("\t", "\\t")
+    from ingest.names import printable
+
+    return _text(printable(name)).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def _print_json(value: dict[str, Any]) -> None:

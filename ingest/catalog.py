@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from errors import CatalogDamagedError, UsageError
 from ingest import schema
 from ingest.analyse import LANGUAGES, content_words, stem, terms, words
-from ingest.database import Database, open_read_only, remove_files, sync, translated
+from ingest.database import Database, damaged, open_read_only, remove_files, sync, translated
 from ingest.names import printable, to_name, to_text
 from ingest.types import Passage, Source, Span
 
@@ -358,21 +358,11 @@ class Catalog:
                     if number := self._db.read(query)[0][0]:
                         found.append(f"{number} {what}")
                 if read_data:
-                    found += self._bad_checksums()
+                    with self._db.connection() as connection:
+                        found += _bad_checksums(connection)
         except CatalogDamagedError as error:
             return [str(error)]
         return [f"{self.path.name}: {problem}" for problem in found]
-
-    def _bad_checksums(self) -> list[str]:
-        with self._db.connection() as connection:
-            found = [
-                f"what is stored of {printable(path)!r} does not fit its checksum"
-                for id, path, checksum in connection.execute("SELECT id, path, checksum FROM sources ORDER BY path")
-                if schema.source_checksum(connection, id) != checksum
-            ]
-            vectors = connection.execute("SELECT key, value, checksum FROM vectors")
-            bad = sum(schema.vector_checksum(key, value) != checksum for key, value, checksum in vectors)
-        return [*found, f"{bad} vectors do not fit their checksums"] if bad else found
 
     # --- kept, restored, made anew
 
@@ -389,6 +379,7 @@ class Catalog:
         draft = file.with_name(f".{file.name[:200]}.part")
         try:
             self._db.copy_to(draft)
+            self._check_copy(draft)
             with translated(file):
                 sync(draft)
                 draft.replace(file)
@@ -396,6 +387,13 @@ class Catalog:
         finally:
             with suppress(OSError):
                 remove_files(draft)
+
+    def _check_copy(self, file: Path) -> None:
+        with translated(file), closing(open_read_only(file)) as copy:
+            problems = [row for (row,) in copy.execute("PRAGMA integrity_check") if row != "ok"]
+            problems += _bad_checksums(copy)
+        if problems:
+            raise damaged(self.path, problems[0])
 
     def restore(self, file: Path) -> None:
         """Puts a backup's content in place of this catalogue's, at once and whole, while others read.
@@ -562,6 +560,17 @@ _THOROUGH_CHECKS = {
         "SELECT count(*) FROM vectors WHERE length(value) != (SELECT length(value) FROM vectors LIMIT 1)"
     ),
 }
+
+
+def _bad_checksums(connection: sqlite3.Connection) -> list[str]:
+    found = [
+        f"what is stored of {printable(path)!r} does not fit its checksum"
+        for id, path, checksum in connection.execute("SELECT id, path, checksum FROM sources ORDER BY path")
+        if schema.source_checksum(connection, id) != checksum
+    ]
+    vectors = connection.execute("SELECT key, value, checksum FROM vectors")
+    bad = sum(schema.vector_checksum(key, value) != checksum for key, value, checksum in vectors)
+    return [*found, f"{bad} vectors do not fit their checksums"] if bad else found
 
 
 def is_catalog(file: Path) -> bool:

@@ -3,11 +3,13 @@
 import os
 import stat
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 from errors import ParseError, UnsupportedError
+from ingest.names import to_text
 from ingest.types import Document
 
 SUFFIXES = {
@@ -96,9 +98,9 @@ def parse(path: Path) -> Document:
     """
     name = identify(path)
     if not path.stat().st_size:
-        return Document(path.stem, MEDIA_TYPES[name], PARSER_VERSIONS[name], ())
+        return Document(to_text(path.stem), MEDIA_TYPES[name], PARSER_VERSIONS[name], ())
     document: Document = _module(name).parse(path)
-    return document
+    return replace(document, title=to_text(document.title))  # which may be the file's name, and that no text
 
 
 def warm(path: Path) -> None:
