@@ -3,7 +3,8 @@
 import re
 from itertools import pairwise
 
-_END = re.compile(r"[.!?…]+[\"'”’»)\]*_]*(?=\s)")
+# A run of stops is tried from its start only: a line of 100,000 dots would be looked through from each of them.
+_END = re.compile(r"(?<![.!?…])[.!?…]++[\"'”’»)\]*_]*+(?=\s)")
 _LINE = re.compile(r"\n")
 _ITEM = re.compile(r"\s*(?:[-*+•–]\s|\d{1,3}[.)]\s|[a-z]\)\s|\||#|>|:?-{3,}|[^\W\d][\w -]{0,30}:(?:\s|$))")
 _ROW = re.compile(r"\t|\S {2,}\S|^\s*\|")

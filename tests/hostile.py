@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - an attack is a line
 """Hostile files: what a parser, an indexer or a file system may meet and must survive. Made anew each time, always
 the same, small on disk where that is possible; a bomb is written as the few bytes that it is before it goes off.
 
@@ -136,7 +137,7 @@ _TYPES = (
     '<Override PartName="/word/document.xml" ContentType='
     '"application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"/>{}</Types>'
 )
-_RELATIONS = '<?xml version="1.0"?><Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">{}</Relationships>'  # noqa: E501
+_RELATIONS = '<?xml version="1.0"?><Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">{}</Relationships>'
 _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _MAIN = f'<Relationship Id="rId1" Type="{_OFFICE}/officeDocument" Target="word/document.xml"/>'
 PARAGRAPH = "<w:p><w:r><w:t>A line of the attacked document.</w:t></w:r></w:p>"
@@ -198,17 +199,23 @@ def word_documents() -> dict[str, Make]:
         "overlap.docx": lambda: _overlapping(10),
         "overlap-many.docx": lambda: _overlapping(5_000),
         "overlap-self.docx": lambda: word(more=[replace(Entry.of("a", b"a" * 99), offset=0)]),
-        "lying-central.docx": lambda: word(more=[replace(bomb("word/media/a.png", 200), size=10, local_size=200_000_000)]),
+        "lying-central.docx": lambda: word(
+            more=[replace(bomb("word/media/a.png", 200), size=10, local_size=200_000_000)]
+        ),
         "lying-local.docx": lambda: word(more=[replace(bomb("word/media/a.png", 200), local_size=10)]),
         "lying-both.docx": lambda: word(more=[replace(bomb("word/media/a.png", 200), size=10)]),
         "lying-long.docx": lambda: word(more=[replace(Entry.of("word/a", b"a"), size=0xFFFFFFF0)]),
-        "lying-zip64.docx": lambda: word(more=[replace(Entry.of("a", b"a"), size=0xFFFFFFFF, extra=struct.pack("<2HQ", 1, 8, 1 << 60))]),
+        "lying-zip64.docx": lambda: word(
+            more=[replace(Entry.of("a", b"a"), size=0xFFFFFFFF, extra=struct.pack("<2HQ", 1, 8, 1 << 60))]
+        ),
         "entries-100000.docx": lambda: word(more=[Entry(b"e%d" % n, b"\3\0", 0, 0) for n in range(100_000)]),
         "entries-said-none.docx": lambda: archive([Entry.of(n, t.encode()) for n, t in word_parts().items()], count=0),
         "entries-said-many.docx": lambda: archive([Entry.of("a", b"a")], count=0xFFFE),
         "directory-elsewhere.docx": lambda: archive([Entry.of("a", b"a")], directory_at=0xFFFFFF00),
         "directory-itself.docx": lambda: archive([Entry.of("a", b"a")], directory_at=0),
-        "same-name-twice.docx": lambda: word(more=[Entry.of("word/document.xml", body(_text("The other.")).encode())] * 2),
+        "same-name-twice.docx": lambda: word(
+            more=[Entry.of("word/document.xml", body(_text("The other.")).encode())] * 2
+        ),
         "names-differ.docx": lambda: word(more=[replace(Entry.of("word/a.xml", b"a"), local_name=b"word/b.xml")]),
         "password.docx": lambda: word(more=[replace(Entry.of("word/a.xml", b"a"), flags=1)]),
         "unknown-method.docx": lambda: word(more=[replace(Entry.of("word/a.xml", b"a"), method=99)]),
@@ -221,7 +228,17 @@ def word_documents() -> dict[str, Make]:
         "old-office.docx": lambda: bytes.fromhex("d0cf11e0a1b11ae1") + bytes(random.Random(5).randbytes(4_000)),
         "gzip.docx": lambda: b"\x1f\x8b\x08\0" + bytes(100),
     }
-    for name in ("../../outside", "/tmp/outside", "..\\..\\outside", "C:\\outside", "a\0b", "con", "\u202egnp.x", "." * 250, "x" * 60_000):  # noqa: E501
+    for name in (
+        "../../outside",
+        "/tmp/outside",
+        "..\\..\\outside",
+        "C:\\outside",
+        "a\0b",
+        "con",
+        "\u202egnp.x",
+        "." * 250,
+        "x" * 60_000,
+    ):
         label = "".join(c if c.isalnum() else "_" for c in name)[:20]
         cases[f"name-{label}.docx"] = lambda name=name: word(more=[Entry.of(name, b"outside")])  # type: ignore[misc]
     prologs = {
@@ -241,9 +258,14 @@ def word_documents() -> dict[str, Make]:
     for part in ("[Content_Types].xml", "_rels/.rels"):
         label = part.strip("[]_.").split("/")[0].split(".")[0].lower()
         cases[f"entity-in-{label}.docx"] = lambda part=part: word(_with_laughs(part))  # type: ignore[misc]
-    cases["entity-in-styles.docx"] = lambda: word(_with_styles(f'<?xml version="1.0"?>{laughs("w:styles")}<w:styles {_NAMESPACES}>&l9;</w:styles>'))
+    cases["entity-in-styles.docx"] = lambda: word(
+        _with_styles(f'<?xml version="1.0"?>{laughs("w:styles")}<w:styles {_NAMESPACES}>&l9;</w:styles>')
+    )
     cases["entity-utf16.docx"] = lambda: archive(
-        [Entry.of(n, t.encode("utf-16") if "document" in n else t.encode()) for n, t in word_parts(_text("&l9;"), laughs("w:document")).items()]
+        [
+            Entry.of(n, t.encode("utf-16") if "document" in n else t.encode())
+            for n, t in word_parts(_text("&l9;"), laughs("w:document")).items()
+        ]
     )
     contents: dict[str, Callable[[], str]] = {
         "nested-tables": lambda: "<w:tbl><w:tr><w:tc>" * 5_000 + PARAGRAPH + "</w:tc></w:tr></w:tbl>" * 5_000,
@@ -283,13 +305,20 @@ def word_documents() -> dict[str, Make]:
         word_parts()
         | {
             "word/_rels/document.xml.rels": _RELATIONS.format(
-                "".join(f'<Relationship Id="r{n}" Type="x" Target="{REMOTE}" TargetMode="External"/>' for n in range(100_000))
+                "".join(
+                    f'<Relationship Id="r{n}" Type="x" Target="{REMOTE}" TargetMode="External"/>'
+                    for n in range(100_000)
+                )
             )
         }
     )
     cases["types-100000.docx"] = lambda: word(
         word_parts()
-        | {"[Content_Types].xml": _TYPES.format("".join(f'<Override PartName="/p{n}" ContentType="a/b"/>' for n in range(100_000)))}
+        | {
+            "[Content_Types].xml": _TYPES.format(
+                "".join(f'<Override PartName="/p{n}" ContentType="a/b"/>' for n in range(100_000))
+            )
+        }
     )
     cases["styles-ring.docx"] = lambda: word(_with_styles(_ring_of_styles()))
     return cases
@@ -399,9 +428,13 @@ def _forms(depth: int, times: int) -> bytes:
     objects[4] = stream(b"/X Do " + _SHOW)
     for n in range(depth):
         below = 6 + (n + 1) % depth if times == 1 else 7 + n
-        head = b"/Type/XObject/Subtype/Form/BBox[0 0 600 800]/Resources<</XObject<</X %d 0 R>>/Font<</F 5 0 R>>>>" % below
+        head = (
+            b"/Type/XObject/Subtype/Form/BBox[0 0 600 800]/Resources<</XObject<</X %d 0 R>>/Font<</F 5 0 R>>>>" % below
+        )
         objects[6 + n] = stream(b"/X Do " * times, head)
-    objects.setdefault(6 + depth, stream(_SHOW, b"/Type/XObject/Subtype/Form/BBox[0 0 600 800]/Resources<</Font<</F 5 0 R>>>>"))
+    objects.setdefault(
+        6 + depth, stream(_SHOW, b"/Type/XObject/Subtype/Form/BBox[0 0 600 800]/Resources<</Font<</F 5 0 R>>>>")
+    )
     return pdf(objects)
 
 
@@ -412,7 +445,9 @@ def _font(font: bytes, **values: bytes) -> bytes:
 def _cmap(lines: bytes) -> bytes:
     frame = b"/CIDInit /ProcSet findresource begin 12 dict begin begincmap %s endcmap end end"
     font = b"<</Type/Font/Subtype/Type0/BaseFont/X/Encoding/Identity-H/DescendantFonts[7 0 R]/ToUnicode 6 0 R>>"
-    descendant = b"<</Type/Font/Subtype/CIDFontType2/BaseFont/X/CIDSystemInfo<</Registry(A)/Ordering(B)/Supplement 0>>>>"
+    descendant = (
+        b"<</Type/Font/Subtype/CIDFontType2/BaseFont/X/CIDSystemInfo<</Registry(A)/Ordering(B)/Supplement 0>>>>"
+    )
     return _font(font, _6=stream(frame % lines, packed=True), _7=descendant)
 
 
@@ -448,7 +483,11 @@ def _many_updates(count: int) -> bytes:
         at = len(data)
         data += b"3 0 obj\n%s\nendobj\n" % _PAGE
         here = len(data)
-        data += b"xref\n3 1\n%010d 00000 n \ntrailer\n<</Size 6/Root 1 0 R/Prev %d>>\nstartxref\n%d\n%%%%EOF\n" % (at, before, here)
+        data += b"xref\n3 1\n%010d 00000 n \ntrailer\n<</Size 6/Root 1 0 R/Prev %d>>\nstartxref\n%d\n%%%%EOF\n" % (
+            at,
+            before,
+            here,
+        )
         before = here
     return bytes(data)
 
@@ -456,7 +495,9 @@ def _many_updates(count: int) -> bytes:
 def _xref_stream_loop() -> bytes:
     data = bytearray(pdf(simple()))[: pdf(simple()).rindex(b"xref\n0")]
     at = len(data)
-    table = struct.pack(">BIB", 0, 0, 255) + b"".join(struct.pack(">BIB", 1, data.find(b"%d 0 obj" % n), 0) for n in range(1, 6))
+    table = struct.pack(">BIB", 0, 0, 255) + b"".join(
+        struct.pack(">BIB", 1, data.find(b"%d 0 obj" % n), 0) for n in range(1, 6)
+    )
     head = b"/Type/XRef/Size 6/W[1 4 1]/Root 1 0 R/Prev %d" % at
     return bytes(data + b"8 0 obj\n%s\nendobj\nstartxref\n%d\n%%%%EOF\n" % (stream(table, head), at))
 
@@ -478,7 +519,9 @@ def _object_stream(inner: bytes) -> bytes:
 
 
 def _lines(count: int, place: Callable[[int], tuple[float, float]]) -> bytes:
-    return b"BT /F 4 Tf " + b"".join(b"1 0 0 1 %.2f %.2f Tm (Word%d) Tj " % (*place(n), n) for n in range(count)) + b"ET"
+    return (
+        b"BT /F 4 Tf " + b"".join(b"1 0 0 1 %.2f %.2f Tm (Word%d) Tj " % (*place(n), n) for n in range(count)) + b"ET"
+    )
 
 
 def pdfs() -> dict[str, Make]:
@@ -612,8 +655,11 @@ def _nested(tag: str, depth: int) -> bytes:
 
 
 def pages() -> dict[str, Make]:
-    cases: dict[str, Make] = {f"nested-{tag}.html": lambda tag=tag: _nested(tag, 100_000) for tag in ("div", "b", "table", "ul", "blockquote", "a", "span", "form")}  # type: ignore[misc]  # noqa: E501
-    cases |= {f"nested-200-{tag}.html": lambda tag=tag: _nested(tag, 200) for tag in ("div", "b", "ul", "blockquote")}  # type: ignore[misc]  # noqa: E501
+    cases: dict[str, Make] = {
+        f"nested-{tag}.html": lambda tag=tag: _nested(tag, 100_000)
+        for tag in ("div", "b", "table", "ul", "blockquote", "a", "span", "form")
+    }  # type: ignore[misc]
+    cases |= {f"nested-200-{tag}.html": lambda tag=tag: _nested(tag, 200) for tag in ("div", "b", "ul", "blockquote")}  # type: ignore[misc]
     contents: dict[str, Callable[[], str]] = {
         "nested-100-tables": lambda: "<table><tr><td>cell" * 100,
         "attributes": lambda: "<p " + " ".join(f"a{n}=1" for n in range(200_000)) + ">Text.",
@@ -674,8 +720,23 @@ def pages() -> dict[str, Make]:
         "declared-xml.html": lambda: b'<?xml version="1.0" encoding="utf-16"?>' + _page("<p>Text."),
         "bom-twice.html": lambda: b"\xef\xbb\xbf\xef\xbb\xbf" + _page("<p>Text."),
     }  # fmt: skip
-    for charset in ("utf-7", "utf-16", "utf-32", "rot13", "base64", "idna", "punycode", "cp037", "no-such", "a" * 40, "hz", "unicode_escape"):
-        cases[f"charset-{charset}.html"] = lambda charset=charset: _page("<p>ñandú +ADw-script+AD4-", f"<meta charset={charset}>").replace(b"\xc3", b"\xff")  # type: ignore[misc]  # noqa: E501
+    for charset in (
+        "utf-7",
+        "utf-16",
+        "utf-32",
+        "rot13",
+        "base64",
+        "idna",
+        "punycode",
+        "cp037",
+        "no-such",
+        "a" * 40,
+        "hz",
+        "unicode_escape",
+    ):
+        cases[f"charset-{charset}.html"] = lambda charset=charset: _page(
+            "<p>ñandú +ADw-script+AD4-", f"<meta charset={charset}>"
+        ).replace(b"\xc3", b"\xff")  # type: ignore[misc]
     return cases
 
 
@@ -892,7 +953,10 @@ def named() -> dict[str, Make]:
         "ﬁ-ligature.md", "private-\ue000.md", "private-\uef85.md", "non-\uffff.md",
     ]  # fmt: skip
     names += [unicodedata.normalize(form, "año-école.md") for form in ("NFC", "NFD")]
-    return {name: lambda n=n: f"# Note {n}\n\nThe note numbered {n} has a strange name.\n".encode() for n, name in enumerate(names)}  # type: ignore[misc]  # noqa: E501
+    return {
+        name: lambda n=n: f"# Note {n}\n\nThe note numbered {n} has a strange name.\n".encode()
+        for n, name in enumerate(names)
+    }  # type: ignore[misc]
 
 
 # What is no regular file

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -10,7 +10,7 @@ from types import ModuleType
 
 from errors import ParseError, UnsupportedError
 from ingest.names import to_text
-from ingest.types import Document
+from ingest.types import Block, Document, Span
 
 SUFFIXES = {
     ".pdf": "pdf",
@@ -34,6 +34,11 @@ MEDIA_TYPES = {
     "html": "text/html",
     "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
 }
+
+# What a block may be after parsing, so that whoever chunks and embeds it needs little time and memory for it.
+MAX_BLOCK = 50_000  # characters; a longer one is cut into several
+MAX_LABEL = 500  # characters of a title, of a heading above a block, of a value of the metadata
+MAX_DEPTH = 20  # headings above a block
 
 # What the first bytes say a file is, whatever its name says.
 _ZIP, _OLE = "a ZIP archive", "an Office file of the old kind or with a password"
@@ -100,7 +105,44 @@ def parse(path: Path) -> Document:
     if not path.stat().st_size:
         return Document(to_text(path.stem), MEDIA_TYPES[name], PARSER_VERSIONS[name], ())
     document: Document = _module(name).parse(path)
-    return replace(document, title=to_text(document.title))  # which may be the file's name, and that no text
+    return bounded(replace(document, title=to_text(document.title)))  # which may be the file's name, and that no text
+
+
+def bounded(document: Document) -> Document:
+    """The document with long blocks cut, and with long titles, headings and metadata shortened."""
+    metadata = {key: value[:MAX_LABEL] for key, value in document.metadata.items()}
+    blocks = tuple(_bounded_blocks(document.blocks))
+    return replace(document, title=document.title[:MAX_LABEL], metadata=metadata, blocks=blocks)
+
+
+def _bounded_blocks(blocks: Iterable[Block]) -> Iterator[Block]:
+    for block in blocks:
+        if len(block.headings) > MAX_DEPTH or any(len(heading) > MAX_LABEL for heading in block.headings):
+            headings = tuple(heading[:MAX_LABEL] for heading in block.headings[:MAX_DEPTH])
+            block = replace(block, headings=headings)
+        if len(block.text) <= MAX_BLOCK:
+            yield block
+        else:
+            yield from (_part(block, start, end) for start, end in _cuts(block.text))
+
+
+def _cuts(text: str) -> Iterator[tuple[int, int]]:
+    """Ranges of at most MAX_BLOCK characters that end at a line's end or between words, where there is one nearby."""
+    start = 0
+    while start < len(text):
+        end = min(start + MAX_BLOCK, len(text))
+        if end < len(text):
+            breaks = (text.rfind(separator, start + MAX_BLOCK // 2, end) for separator in ("\n", " "))
+            end = next((found + 1 for found in breaks if found >= 0), end)
+        yield start, end
+        start = end
+
+
+def _part(block: Block, start: int, end: int) -> Block:
+    span = block.span
+    if span is not None and span.page is None and span.end - span.start == len(block.text):
+        span = Span(None, span.start + start, span.start + end)
+    return replace(block, text=block.text[start:end], span=span)
 
 
 def warm(path: Path) -> None:

@@ -1,15 +1,13 @@
 """DOCX -> Document."""
 
 import io
-import zipfile
-import zlib
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from errors import EncryptedError, ParseError, TooLargeError
-from ingest.parse import unstructured_reader
+from errors import EncryptedError, ParseError
+from ingest.parse import archive, unstructured_reader
 from ingest.types import BlockKind, Document
 
 if TYPE_CHECKING:
@@ -17,12 +15,6 @@ if TYPE_CHECKING:
     from docx.styles.style import BaseStyle
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
-
-# An archive that inflates to more is refused before any parser sees it.
-MAX_ENTRIES = 10_000
-MAX_INFLATED = 500_000_000
-MAX_RATIO = 100
-RATIO_FROM = 1_000_000  # small files compress well without harm
 
 OLE = bytes.fromhex("d0cf11e0a1b11ae1")  # how Office wraps a document that has a password
 TITLE = 0  # the level of the document's title, above headings of level 1
@@ -56,7 +48,7 @@ def parse(path: Path) -> Document:
         raise EncryptedError(
             "The file is protected by a password.", hint="Save a copy without the password and add that."
         )
-    check_archive(data)
+    archive.check(data)
     word = _open(data)
     title, kinds = _read_styles(word)
     blocks = unstructured_reader.docx_blocks(data, kinds)
@@ -68,36 +60,6 @@ def parse(path: Path) -> Document:
         blocks=tuple(blocks),
         metadata=metadata,
     )
-
-
-def check_archive(data: bytes) -> None:
-    """Inflates every entry of a ZIP archive, keeping nothing and counting what comes out, as its header may lie.
-
-    Raises TooLargeError over a limit, ParseError if it is no archive or a damaged one.
-    """
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            entries = archive.infolist()
-            if len(entries) > MAX_ENTRIES:
-                raise TooLargeError(f"The archive has {len(entries)} entries; {MAX_ENTRIES} are allowed.", hint=_RESAVE)
-            if any(entry.flag_bits & 1 for entry in entries):
-                raise EncryptedError("The archive is protected by a password.", hint="Save a copy without it.")
-            _count_inflated(archive, entries, len(data))
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, OSError) as error:
-        raise ParseError(f"The archive is damaged: {str(error).rstrip('.')}.", hint=_RESAVE) from error
-
-
-def _count_inflated(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo], packed: int) -> None:
-    total = 0
-    for entry in entries:
-        with archive.open(entry) as file:
-            while piece := file.read(1 << 16):
-                total += len(piece)
-                if total > MAX_INFLATED or (total > RATIO_FROM and total > MAX_RATIO * packed):
-                    raise TooLargeError(
-                        f"The archive of {packed:,} bytes inflates to more than {total:,}.",
-                        hint="It looks like a file made to exhaust memory; it was not opened.",
-                    )
 
 
 def _open(data: bytes) -> "Word":

@@ -31,11 +31,11 @@ _NUMBER = re.compile(r"^(?:\(?(?:\d{1,3}|[a-z]|[ivx]{1,5})\)|\d{1,3}\.)\s")
 _CAPTION = re.compile(r"^(?:Figure|Fig\.|Table|Exhibit|Chart|Figura|Tabla|Gráfico|Cuadro)\s?\d+(?:\.\d+)*[.:]\s", re.I)
 _SENTENCE_END = re.compile(r"[.!?:;…][\"'”’»)\]]*$")
 _NUMERALS = re.compile(r"\d+|\b[ivxlc]+\b")
-_COMPOUND = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)+")
+_COMPOUND = re.compile(r"(?<![^\W\d_])[^\W\d_]++(?:-[^\W\d_]++)+")
 _NOT_TEXT = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\ufeff\ufffe\uffff\ue000-\uf8ff\U000f0000-\U0010ffff]"
 )
-_AMOUNT = re.compile(r"[^\w]*\d[\d.,]*[^\w]*(?:\w{1,6}\.?)?")
+_AMOUNT = re.compile(r"[^\w]*+\d[\d.,]*+[^\w]*+(?:\w{1,6}\.?)?")
 _CURRENCY = frozenset("$€£¥")
 _AMOUNT_END = frozenset("0123456789)%—–-")
 _CLOSERS = frozenset((")", "%", ")%", "%)"))

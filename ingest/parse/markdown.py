@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 MEDIA_TYPE = "text/markdown"
+MAX_FRONT_MATTER = 20_000  # characters; longer is no metadata, and YAML takes its time over it
 
 _KINDS: dict[str, BlockKind] = {
     "paragraph_open": "paragraph",
@@ -103,9 +104,12 @@ def _front_matter_end(lines: _Lines) -> int:
 def _front_matter(lines: _Lines, body: int) -> dict[str, str]:
     import yaml
 
+    text = lines.text[lines.starts[1] : lines.starts[body - 1]]
+    if len(text) > MAX_FRONT_MATTER:
+        return {}
     # BaseLoader reads strings only: no dates to convert, no objects to build.
     try:
-        values = yaml.load("\n".join(lines.line(n) for n in range(1, body - 1)), Loader=yaml.BaseLoader)
+        values = yaml.load(text, Loader=yaml.BaseLoader)
     except (yaml.YAMLError, ValueError, RecursionError):
         return {}
     if not isinstance(values, dict):
@@ -129,8 +133,12 @@ def _note(lines: _Lines, body: int) -> Iterator[Block]:
 def _tokens(lines: _Lines, body: int) -> list["Token"]:
     from markdown_it import MarkdownIt
 
-    # The front matter's lines are kept as blank ones, so that line numbers stay the file's.
-    return MarkdownIt("commonmark").enable("table").parse("\n" * body + lines.text[lines.starts[body] :])
+    # Emphasis and links inside a paragraph stay as they are in the file, so they are not looked for: that would take
+    # quadratic time over some texts. The front matter's lines are kept as blank ones, so that line numbers stay the
+    # file's.
+    return (
+        MarkdownIt("commonmark").enable("table").disable("inline").parse("\n" * body + lines.text[lines.starts[body] :])
+    )
 
 
 def _first_heading(tokens: Sequence["Token"]) -> str:

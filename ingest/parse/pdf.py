@@ -14,10 +14,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from errors import EncryptedError, NeedsOcrError, ParseError, UsageError
+from errors import EncryptedError, NeedsOcrError, ParseError, TooLargeError, UsageError
 from ingest.parse.layout import HYPHEN, Cell, Line, OutlineEntry, Page, blocks, clean, split_cells
 from ingest.parse.locate import Box, PageChars, locate
 from ingest.types import Block, Document, Span
@@ -26,9 +27,12 @@ if TYPE_CHECKING:
     import pypdfium2
     from pypdf import PdfReader
 
+log = logging.getLogger("cita.ingest")
+
 MEDIA_TYPE = "application/pdf"
 
-MAX_PAGES = 20_000
+MAX_PAGES = 5_000
+MAX_BOOKMARKS = 20_000
 MAX_PIXELS = 40_000_000
 MARKER = (255, 238, 110)  # multiplied with the page, so that letters stay black
 
@@ -144,8 +148,12 @@ def _open(data: bytes) -> Iterator["pypdfium2.PdfDocument"]:
             f"The file is damaged: {_what_is_wrong(data)}", hint="Get the file again, or print it to a new PDF."
         ) from error
     try:
-        if not 0 < len(pdf) <= MAX_PAGES:
-            raise ParseError(f"The file has {len(pdf)} pages; between 1 and {MAX_PAGES} can be read.")
+        if not len(pdf):
+            raise ParseError("The file has no pages.", hint="Get the file again, or print it to a new PDF.")
+        if len(pdf) > MAX_PAGES:
+            raise TooLargeError(
+                f"The file has {len(pdf):,} pages; {MAX_PAGES:,} are allowed.", hint="Split it into several files."
+            )
         yield pdf
     finally:
         pdf.close()
@@ -324,7 +332,6 @@ def _is_drawn_on(pdf: "pypdfium2.PdfDocument", number: int) -> bool:
 def _describe(data: bytes) -> tuple[dict[str, str], list[OutlineEntry]]:
     """Metadata and outline. Both are extras: where pypdf cannot read them, there are none."""
     import pypdf
-    from pypdf.errors import PyPdfError
 
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it warns of every oddity it has already mended
     metadata: dict[str, str] = {}
@@ -338,9 +345,11 @@ def _describe(data: bytes) -> tuple[dict[str, str], list[OutlineEntry]]:
             text = " ".join(clean(str(value)).split())
             if key and text:
                 metadata[key] = text
-        outline.extend(_outline(reader, reader.outline, 1))
-    except (PyPdfError, ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OSError):
-        pass
+        outline.extend(islice(_outline(reader, reader.outline, 1), MAX_BOOKMARKS))
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - pypdf raises whatever a broken or hostile file makes it stumble over
+        log.debug("No outline or metadata: %s", error)
     return metadata, outline
 
 

@@ -20,10 +20,13 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+# Codecs of Python's that are no encodings of a page's text, or (UTF-7) one that hides what the page says.
+_NO_CHARSETS = frozenset(("idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape", "utf-7"))
 _SAMPLE = 200_000  # bytes looked at to guess an encoding
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")  # \x1b begins the colours of a terminal's log
 _UNWANTED = re.compile(r"[\x00\ud800-\udfff\ufffe\uffff]")
-_PARAGRAPH = re.compile(r"[^\n]*\S[^\n]*(?:\n[^\n]*\S[^\n]*)*")
+# Only a line's start is tried: a megabyte of spaces would be looked through from every one of them.
+_PARAGRAPH = re.compile(r"^[^\n]*\S[^\n]*(?:\n[^\n]*\S[^\n]*)*", re.M)
 # The underline must be at least as long as its line: https://docutils.sourceforge.io/docs/ref/rst/restructuredtext.html
 _UNDERLINED = re.compile(
     r"(?=[^\n]*[^\W_])(?P<title>\S[^\n]{0,119})\n(?P<line>(?P<mark>[=\-~^#*+])(?P=mark){2,})[ \t]*(?:\n|\Z)"
@@ -90,12 +93,13 @@ def _decode(data: bytes, declared: str) -> tuple[str, str]:
 
 
 def _known(encoding: str) -> str:
-    """The encoding's name if it is one of text; "" otherwise."""
+    """The encoding's name if it is one that the declaration itself can stand in; "" otherwise."""
     try:
-        b"x".decode(encoding)  # refuses codecs that are not for text, which codecs.lookup() would find
-    except (LookupError, ValueError):
+        name = codecs.lookup(encoding).name
+        fits = name not in _NO_CHARSETS and b"<meta>".decode(name) == "<meta>"
+    except (LookupError, ValueError):  # of a codec that is not for text, too
         return ""
-    return codecs.lookup(encoding).name
+    return name if fits else ""
 
 
 def _wide(data: bytes) -> str | None:

@@ -64,6 +64,8 @@ def _load() -> None:
 
     def sentences_only() -> "spacy.language.Language":
         pipeline = spacy.blank("en")
+        # Its own tokenizer looks for a suffix at every place of a word: minutes for a megabyte without spaces.
+        pipeline.tokenizer = spacy.tokenizer.Tokenizer(pipeline.vocab)
         pipeline.add_pipe("sentencizer")
         return pipeline
 

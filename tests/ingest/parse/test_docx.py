@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from errors import EncryptedError, ParseError, TooLargeError
+from ingest.parse import archive
 from ingest.parse import docx as parser
 from ingest.types import Document
 from tests.documents import lying_zip, write_docx, write_zip
@@ -80,14 +81,14 @@ def test_a_bomb_is_refused_by_what_comes_out_of_it(tmp_path: Path) -> None:
 
 def test_an_archive_whose_header_lies_about_its_size_is_refused() -> None:
     with pytest.raises(ParseError, match="archive is damaged"):
-        parser.check_archive(lying_zip(30_000_000))
+        archive.check(lying_zip(30_000_000))
 
 
 def test_many_entries_are_refused(tmp_path: Path) -> None:
-    path = write_zip(tmp_path / "many.docx", {str(n): b"" for n in range(parser.MAX_ENTRIES + 1)})
+    path = write_zip(tmp_path / "many.docx", {str(n): b"" for n in range(archive.MAX_ENTRIES + 1)})
     with pytest.raises(TooLargeError, match="entries"):
         parser.parse(path)
 
 
 def test_small_files_that_compress_well_are_no_bomb(tmp_path: Path) -> None:
-    parser.check_archive(write_zip(tmp_path / "a.zip", {"a": bytes(parser.RATIO_FROM - 1)}).read_bytes())
+    archive.check(write_zip(tmp_path / "a.zip", {"a": bytes(archive.RATIO_FROM - 1)}).read_bytes())
