@@ -284,9 +284,13 @@ class Catalog:
         for key, value in self._db.read_many("SELECT key, value FROM vectors WHERE key IN", keys):
             yield key, np.frombuffer(value, np.float32)
 
-    def vectors_after(self, number: int) -> tuple[list[str], NDArray[np.float32], int]:
-        """Keys of the vectors that came after that number, their matrix (n, dimensions), the last one's number."""
-        rows = self._db.read("SELECT key, value, number FROM vectors WHERE number > ? ORDER BY number", (number,))
+    def vectors_after(self, number: int, limit: int = -1) -> tuple[list[str], NDArray[np.float32], int]:
+        """Keys of the vectors that came after that number, their matrix (n, dimensions), the last one's number.
+
+        With a `limit` at most so many, the earliest.
+        """
+        query = "SELECT key, value, number FROM vectors WHERE number > ? ORDER BY number LIMIT ?"
+        rows = self._db.read(query, (number, limit))
         if not rows:
             return [], np.empty((0, 0), np.float32), number
         matrix = np.frombuffer(b"".join(value for _, value, _ in rows), np.float32).reshape(len(rows), -1)
@@ -659,7 +663,7 @@ _PASSAGES_WITH_VECTOR = f"SELECT {_PASSAGE}, p.vector FROM passages p JOIN sourc
 
 
 def _source(row: Sequence[Any]) -> Source:
-    return Source(**dict(zip(schema.SOURCE_COLUMNS, row, strict=True)))
+    return Source(*row)
 
 
 def _source_row(source: Source) -> tuple[Any, ...]:

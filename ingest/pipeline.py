@@ -58,8 +58,8 @@ def index_folders(
     run = _Run(catalog, embedder, settings, progress)
     run.start_over_if_embedder_changed()
     look = look_at_folders(folders, settings)
-    made = make_plan(look, catalog, settings, confirm=confirm, read_data=read_data)
-    run.settle(look, made)
+    known = Known(catalog.sources(), look.folders, catalog.devices())
+    run.settle(look, known, make_plan(look, known, settings, confirm=confirm, read_data=read_data))
     for outcome in _read(run.to_read, parse, settings.parse.workers):
         run.store(outcome)
     return run.finish()
@@ -95,11 +95,8 @@ def look_at_folders(folders: Sequence[Path], settings: Settings) -> Look:
     return Look(disk, tuple(to_text(str(folder)) for folder in roots), tuple(skipped), errors)
 
 
-def make_plan(
-    look: Look, catalog: Catalog, settings: Settings, *, confirm: bool = False, read_data: bool = False
-) -> Plan:
+def make_plan(look: Look, known: Known, settings: Settings, *, confirm: bool = False, read_data: bool = False) -> Plan:
     """What is to be done; the bytes of files are read only where size and times do not decide."""
-    known = Known(catalog.sources(), look.folders, catalog.devices())
     readers = _current_readers(settings)
     rules = Rules(lambda source: source.parser in readers, _family, settings.parse.max_file_mb * 1_000_000)
     files = undecided(look.disk, known, rules, read_data=read_data)
@@ -115,12 +112,13 @@ def differences(folders: Sequence[Path], catalog: Catalog, settings: Settings, *
     By name, size and time, and by content where those leave a doubt; with `read_data` by content for all files.
     """
     look = look_at_folders(folders, settings)
-    known = {(source.folder, source.path): source for source in catalog.sources()}
+    known = Known(catalog.sources(), look.folders, catalog.devices())
+    sources = {(source.folder, source.path): source for source in known.sources}
     problems = [str(error) for error in look.errors.values()]
-    for operation in make_plan(look, catalog, settings, confirm=True, read_data=read_data).operations:
+    for operation in make_plan(look, known, settings, confirm=True, read_data=read_data).operations:
         match operation:
             case Read(file) | Refuse(file):
-                source = known.get(file.key)
+                source = sources.get(file.key)
                 if source is None:
                     problems.append(f"{printable(file.path)} is not in the index yet.")
                 elif source.sha256 or source.status != "failed":
@@ -204,9 +202,9 @@ class _Run:
         if made_by != self.embedder.fingerprint:
             self.catalog.set_fact("embedder", self.embedder.fingerprint)
 
-    def settle(self, look: Look, made: Plan) -> None:
+    def settle(self, look: Look, known: Known, made: Plan) -> None:
         """Does all that needs no reading, in one transaction; the rest is `to_read`."""
-        self.known = {(source.folder, source.path): source for source in self.catalog.sources()}
+        self.known = {(source.folder, source.path): source for source in known.sources}
         self.skipped += look.skipped
         for folder, error in look.errors.items():
             kept = sum(1 for root, _ in self.known if root == folder)
@@ -232,7 +230,9 @@ class _Run:
                     self._unchanged(keep.source)
         if moves or touches or removals:
             self.catalog.settle(moves, touches, removals)
-        self.catalog.set_devices({**look.disk.devices, **self._devices_of_held(made)})
+        # Until a person has confirmed, a folder's own file system is the one on which it had its files.
+        held = {folder: known.devices[folder] for folder in made.held if folder in known.devices}
+        self.catalog.set_devices({**look.disk.devices, **held})
         self.counts["renamed"] += len(moves)
         self.counts["removed"] += len(removals)
         self.dropped_text |= bool(moves or removals)
@@ -248,11 +248,6 @@ class _Run:
         )
         self.held.append(PathReason(folder, reason))
         self.failed.append(PathReason(folder, reason))
-
-    def _devices_of_held(self, made: Plan) -> dict[str, int]:
-        """Until a person has confirmed, a folder's own file system is the one on which it had its files."""
-        before = self.catalog.devices()
-        return {folder: before[folder] for folder in made.held if folder in before}
 
     def _unchanged(self, known: Source) -> None:
         if known.status == "indexed":
