@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,9 @@ import engine as engine_module
 import models.doctor
 from engine import Status
 from errors import EngineUnreachableError, ModelDiedError
-from ingest.types import IndexReport, PathReason, Source, VerifyReport
+from ingest.types import IndexReport, PathReason, Source, VerifyReport, WatchEvent
 from rag.types import ABSTENTION, Answer, Completed, Event, Hit, SearchResult, Timings, Token
+from remote import RemoteEngine
 from settings import Settings
 from tests.conftest import ROOT
 from tests.fakes import LEASE, FakeEngine
@@ -37,9 +39,13 @@ COMMANDS = [
     ["remove"],
     ["folders"],
     ["index"],
+    ["watch"],
     ["list"],
     ["status"],
     ["verify"],
+    ["rebuild"],
+    ["backup"],
+    ["restore"],
     ["search"],
     ["ask"],
     ["app"],
@@ -48,6 +54,7 @@ COMMANDS = [
     ["models", "use"],
     ["doctor"],
 ]
+REAL_OPEN_ENGINE = engine_module.open_engine
 REFERENCE = ROOT / "docs" / "cli.md"
 
 
@@ -71,7 +78,7 @@ def run(*arguments: str | Path, env: dict[str, str] | None = None) -> Result:
 def engine(monkeypatch: pytest.MonkeyPatch, home: Path) -> FakeEngine:
     """What every command opens here; home is settings.home."""
     engine = FakeEngine([Path("/library")])
-    monkeypatch.setattr(engine_module, "open_engine", lambda settings: engine)
+    monkeypatch.setattr(engine_module, "open_engine", lambda settings, mend=False: engine)
     monkeypatch.setenv("CITA_HOME", str(home))
     return engine
 
@@ -80,7 +87,7 @@ def engine(monkeypatch: pytest.MonkeyPatch, home: Path) -> FakeEngine:
 
 SOURCE = {"path", "status", "reason", "pages", "passages", "indexed_at"}
 COUNTS = ["added", "changed", "renamed", "removed", "unchanged"]
-INDEX = {*COUNTS, "skipped", "failed", "passages", "embedded", "seconds"}
+INDEX = {*COUNTS, "skipped", "failed", "passages", "embedded", "seconds", "held"}
 MODEL = {"name", "title", "path", "size", "architecture", "quantisation", "parameters", "context", "active"}
 STATUS = {field.name for field in fields(Status)}
 MACHINE = {field.name for field in fields(models.doctor.Machine)} - {"problems"}
@@ -111,8 +118,11 @@ def test_a_relative_folder_is_added_by_its_full_path(tmp_path: Path, monkeypatch
 def test_index_prints_counts_and_lists_of_what_was_left_out(
     engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    report = IndexReport(1, 2, 3, 4, 5, (PathReason("a.zip", "No."),), (PathReason("b.pdf", "Broken."),), 6, 7, 0.5)
-    monkeypatch.setattr(engine, "index", lambda progress=None: report)
+    held = (PathReason("/disk", "Gone."),)
+    report = IndexReport(
+        1, 2, 3, 4, 5, (PathReason("a.zip", "No."),), (PathReason("b.pdf", "Broken."),), 6, 7, 0.5, held
+    )
+    monkeypatch.setattr(engine, "index", lambda *_: report)
     assert run("index", "--json").json == {
         **dict(zip(COUNTS, range(1, 6), strict=True)),
         "skipped": [{"path": "a.zip", "reason": "No."}],
@@ -120,7 +130,51 @@ def test_index_prints_counts_and_lists_of_what_was_left_out(
         "passages": 6,
         "embedded": 7,
         "seconds": 0.5,
+        "held": [{"path": "/disk", "reason": "Gone."}],
     }
+
+
+def test_index_passes_on_what_to_confirm_and_to_read(engine: FakeEngine) -> None:
+    for options in ([], ["--confirm"], ["--read-data"]):
+        assert run("index", *options).code == 0
+    assert engine.indexed == [(False, False), (True, False), (False, True)]
+
+
+AT = "2026-01-02T03:04:05+00:00"
+EVENTS = [
+    WatchEvent("watching", AT, ("/library", "/nas"), ("/nas",)),
+    WatchEvent("indexed", AT, report=IndexReport(2, 0, 0, 1, 5, (), (), 6, 7, 0.4)),
+    WatchEvent("problem", AT, problem="No space. Free some."),
+]
+
+
+def test_watch_prints_an_object_a_line(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "watch", lambda: (event for event in EVENTS))
+    done = run("watch", "--json")
+    watching, indexed, problem = map(json.loads, done.stdout.splitlines())
+    assert watching == {"kind": "watching", "at": AT, "folders": ["/library", "/nas"], "polled": ["/nas"]}
+    assert (keys(indexed), keys(indexed["report"])) == ({"kind", "at", "report"}, INDEX)
+    assert problem == {"kind": "problem", "at": AT, "problem": "No space. Free some."}
+    assert (done.code, done.stderr) == (0, "")
+
+
+def test_watch_prints_a_line_an_event_in_local_time(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = IndexReport(0, 0, 0, 0, 5, (), (PathReason("/disk", "Gone."),), 6, 7, 0.0, (PathReason("/disk", "Gone."),))
+    events = [*EVENTS, WatchEvent("indexed", AT, report=report), WatchEvent("problem", AT, problem=HARMFUL)]
+    monkeypatch.setattr(engine, "watch", lambda: (event for event in events))
+    monkeypatch.setenv("TZ", "UTC-3")
+    time.tzset()
+    lines = run("watch").stdout.splitlines()
+    monkeypatch.undo()
+    time.tzset()
+    assert lines[:5] == [
+        "06:04:05 watching /library, /nas; without events, looked at now and then: /nas",
+        "06:04:05 added 2, removed 1 (0.4 s)",
+        "06:04:05 problem: No space. Free some.",
+        "06:04:05 failed 1 (0.0 s)",
+        "    Gone.",
+    ]
+    assert "\x1b" not in lines[5]
 
 
 def test_list_prints_every_source_with_its_status_and_reason() -> None:
@@ -150,10 +204,28 @@ def test_verify_prints_ok_and_the_problems() -> None:
 def test_an_index_that_is_not_true_is_reported_and_exits_with_1(
     engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "verify", lambda: VerifyReport(False, ("a.pdf has no vectors",)))
+    monkeypatch.setattr(engine, "verify", lambda *_, **__: VerifyReport(False, ("a.pdf has no vectors",)))
     done = run("verify", "--json")
     assert (done.code, done.json) == (1, {"ok": False, "problems": ["a.pdf has no vectors"]})
     assert "cita index" in done.stderr
+
+
+def test_verify_passes_on_that_the_data_is_read() -> None:
+    assert run("verify", "--read-data", "--json").json == {"ok": False, "problems": ["The data was read."]}
+
+
+def test_rebuilding_prints_whether_the_new_index_is_true(engine: FakeEngine) -> None:
+    assert run("rebuild", "--json").json == {"ok": True, "problems": []}
+    assert engine.indexed
+
+
+@pytest.mark.parametrize("command", ["backup", "restore"])
+def test_a_relative_backup_is_meant_from_the_current_folder(
+    command: str, engine: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(command, "kept.cita", "--json").json == {"ok": True, "problems": []}
+    assert engine.kept == [(command, tmp_path / "kept.cita")]
 
 
 def test_search_prints_passages_by_rank() -> None:
@@ -322,7 +394,7 @@ def test_a_settings_file_that_is_not_toml_exits_with_2(home: Path) -> None:
 def test_home_of_the_option_counts_more_than_the_environments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     homes: list[Path] = []
 
-    def open_engine(settings: Settings) -> FakeEngine:
+    def open_engine(settings: Settings, mend: bool = False) -> FakeEngine:
         homes.append(settings.home)
         return FakeEngine()
 
@@ -448,7 +520,7 @@ def test_after_indexing_the_files_left_out_stand_under_their_reasons(
 ) -> None:
     skipped = tuple(PathReason(f"{n}.zip", "Not supported.") for n in range(7))
     report = IndexReport(1, 0, 0, 0, 0, skipped, (PathReason("b.pdf", "Broken."),), 1, 1, 0.0)
-    monkeypatch.setattr(engine, "index", lambda progress=None: report)
+    monkeypatch.setattr(engine, "index", lambda *_: report)
     lines = run("index").stdout.splitlines()
     assert lines[3:] == [
         "Skipped: Not supported.",
@@ -472,7 +544,7 @@ def test_nothing_from_a_document_or_its_name_reaches_the_terminal_as_a_command(
     report = IndexReport(1, 0, 0, 0, 0, (PathReason(HARMFUL, HARMFUL),), (), 0, 0, 0.0)
     monkeypatch.setattr(engine, "sources", lambda: [source])
     monkeypatch.setattr(engine, "folders", lambda: [Path(HARMFUL.replace("\0", ""))])
-    monkeypatch.setattr(engine, "index", lambda progress=None: report)
+    monkeypatch.setattr(engine, "index", lambda *_: report)
     monkeypatch.setattr(engine, "search", lambda *_: SearchResult("a", (Hit(1, 1.0, passage),), 0.0))
     monkeypatch.setattr(engine, "ask", lambda *_: (event for event in [Token(HARMFUL), completed(HARMFUL)]))
     done = run(*arguments).stdout
@@ -546,7 +618,7 @@ from rag.types import *
 from ingest.types import *
 from tests.fakes import FakeEngine
 {}
-engine.open_engine = lambda settings: FakeEngine()
+engine.open_engine = lambda settings, mend=False: FakeEngine()
 cli.main()
 """
 
@@ -632,6 +704,47 @@ FakeEngine.close = lambda self: Path({str(tmp_path / "closed")!r}).touch()
     assert stdout.startswith("word ") != bool(flags)
 
 
+def test_ctrl_c_ends_watching_with_success_and_closes_the_engine(tmp_path: Path) -> None:
+    change = f"""
+close = FakeEngine.close
+FakeEngine.close = lambda self: (close(self), Path({str(tmp_path / "closed")!r}).touch())
+"""
+    watching = process("watch", "--json", change=change)
+    assert watching.stdout
+    assert json.loads(watching.stdout.readline())["kind"] == "watching"
+    watching.send_signal(signal.SIGINT)
+    assert (watching.communicate(timeout=10), watching.returncode) == (("", ""), 0)
+    assert (tmp_path / "closed").exists()
+
+
+def lines_of(process: "subprocess.Popen[str]") -> Iterator[dict[str, Any]]:
+    assert process.stdout
+    return map(json.loads, process.stdout)
+
+
+@pytest.mark.timeout(120)
+def test_watching_keeps_the_index_true_beside_another_cita(ready_settings: Settings) -> None:
+    """Real engines: one process owns the home and watches, this one looks."""
+    library = ready_settings.library
+    library.mkdir(parents=True)
+    (library / "mill.md").write_text("The mill grinds wheat on Thursdays.")
+    command = [sys.executable, "-m", "cli", "--home", str(ready_settings.home), "watch", "--json"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as watching:
+        events = lines_of(watching)
+        assert next(events)["folders"] == [str(library)]
+        assert next(events)["report"]["added"] == 1
+        with closing(REAL_OPEN_ENGINE(ready_settings)) as engine:
+            assert isinstance(engine, RemoteEngine)
+            (library / "deposit.md").write_text("The deposit is 1,200 euros.")
+            assert next(events)["report"]["added"] == 1
+            assert engine.search("deposit").hits[0].passage.path == "deposit.md"
+            (library / "mill.md").unlink()
+            assert next(events)["report"]["removed"] == 1
+            assert {source.path for source in engine.sources()} == {"deposit.md"}
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(20) == 0
+
+
 def test_a_reader_that_has_enough_ends_the_command_quietly() -> None:
     change = """
 FakeEngine.sources = lambda self: [Source("/library", f"file-{n}.pdf", 1, 0, "", "indexed") for n in range(50_000)]
@@ -711,7 +824,7 @@ def test_text_fits_the_terminal(arguments: list[str]) -> None:
 def test_a_long_message_is_broken_between_words_on_a_terminal() -> None:
     reason = "Files of the kind .base are not supported. Cita reads PDF, Word (.docx), Markdown, HTML and text files."
     change = f"""
-def index(self, progress):
+def index(self, progress, *_):
     return IndexReport(0, 0, 0, 0, 0, (PathReason("a.base", {reason!r}),), (), 0, 0, 2.0)
 FakeEngine.index = index
 """
@@ -723,7 +836,7 @@ FakeEngine.index = index
 
 def test_the_progress_of_an_index_run_shows_on_a_terminal() -> None:
     change = """
-def index(self, progress):
+def index(self, progress, *_):
     for n in range(30):
         progress(IndexProgress(30, n, "[red]" + "long/" * 40, n, 12.3, 75.0))
         time.sleep(0.02)

@@ -521,6 +521,7 @@ with closing(open_engine(Settings.load(sys.argv[1]))) as engine:
 """
 
 
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["killed", "ended"])
 def test_when_the_owner_is_killed_or_ends_another_process_goes_on_watching(
     how: signal.Signals, ready_settings: Settings
@@ -541,14 +542,15 @@ def test_when_the_owner_is_killed_or_ends_another_process_goes_on_watching(
         assert line_of(owner) == "indexed 1"
         owner.send_signal(how)
         owner.wait(20)
+        for other in others:
+            while not line_of(other).startswith("watching"):
+                pass
         (library / "2.md").write_text("The deposit is 1,200 euros.")
         for other in others:
-            lines = [line_of(other), line_of(other)]
-            while not lines[-1].startswith("indexed"):
-                lines.append(line_of(other))
-            assert not [line for line in lines if line.startswith("problem")]
+            while not (line := line_of(other)).startswith("indexed"):
+                assert line.startswith("watching")
         with closing(open_engine(ready_settings)) as engine:
-            assert {source.path: source.status for source in engine.sources()} == {"1.md": "indexed", "2.md": "indexed"}
+            assert until(lambda: engine.status().sources == {"indexed": 2})
 
 
 def line_of(process: "subprocess.Popen[str]") -> str:
