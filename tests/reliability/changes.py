@@ -1,0 +1,168 @@
+"""A folder of real documents and notes, and what people do to it, drawn from a seed."""
+
+import hashlib
+import os
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from settings import CODE
+from tests.conftest import SHARED
+
+DOCUMENTS = SHARED / "data" / "documents"
+COLLECTIONS = SHARED / "data" / "collections"
+NOTES = ("kepano-obsidian-vault", "rust-book", "tldr-en-es")  # as many as are needed, in this order
+LARGEST = 300_000  # bytes of a document: a kill is to meet all steps, not one long parse
+KINDS = (".pdf", ".md", ".txt", ".html", ".docx", ".png", ".bin")
+LETTERS = "bcdfghjkmpqrtvwxz0123456789"
+
+
+class Changed:
+    """Folders `documents` and `notes`, `count` files in each, and more to add: real ones, or small ones that are made.
+
+    `touched` collects the paths (absolute) that a change made another file of, `dropped` words that stood in deleted
+    text and nowhere else.
+    """
+
+    def __init__(self, base: Path, count: int, seed: int, *, real: bool) -> None:
+        self.random = random.Random(seed)
+        self.documents, self.notes = base / "documents", base / "notes"
+        self.touched: set[Path] = set()
+        self.dropped: list[str] = []
+        self._marks: dict[Path, str] = {}
+        self._numbers = 0
+        documents, notes = (_documents(self.random), _notes()) if real else (_samples(), _made(base / "made"))
+        self._spare = {self.documents: documents, self.notes: notes}
+        for root in self.roots:
+            root.mkdir(parents=True)
+            for _ in range(count):
+                self._add(root)
+
+    @property
+    def roots(self) -> tuple[Path, Path]:
+        return self.documents, self.notes
+
+    def files(self) -> list[Path]:
+        return sorted(path for root in self.roots for path in root.rglob("*") if path.is_file())
+
+    def hashes(self) -> dict[str, str]:
+        """By path, the SHA-256 of every file."""
+        return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in self.files()}
+
+    def change(self, times: int) -> None:
+        """Some edits, additions, deletions, renames of files and folders, copies and touches."""
+        others = (self.add, self.delete, self.rename, self.rename_folder, self.copy, self.touch)
+        kinds: list[Callable[[], None]] = [*others, self.edit, self.edit, self.edit]
+        for _ in range(times):
+            self.random.choice(kinds)()
+
+    def edit(self) -> None:
+        path = self._any_note()
+        mark = self._mark()
+        text = path.read_text(encoding="utf-8", errors="replace")
+        if old := self._marks.pop(path, ""):
+            self.dropped.append(old)
+            text = text.replace(old, mark)
+        else:
+            text += f"\n\nThis was written later and says {mark}.\n"
+        path.write_text(text, encoding="utf-8")
+        self._marks[path] = mark
+        self.touched.add(path)
+
+    def add(self) -> None:
+        self._add(self.random.choice(self.roots))
+
+    def delete(self) -> None:
+        path = self.random.choice(self.files())
+        path.unlink()
+        if mark := self._marks.pop(path, ""):
+            self.dropped.append(mark)
+        self.touched.add(path)
+
+    def rename(self) -> None:
+        path = self.random.choice(self.files())
+        self._move(path, self._free(path.with_stem(f"renamed-{path.stem[:40]}")))
+
+    def rename_folder(self) -> None:
+        folders = sorted(path for root in self.roots for path in root.rglob("*") if path.is_dir())
+        if not folders:
+            return
+        old = self.random.choice(folders)
+        new = self._free(old.with_name(f"moved-{old.name[-40:]}"))
+        below = [path for path in old.rglob("*") if path.is_file()]
+        old.rename(new)
+        for path in below:
+            self._moved(path, new / path.relative_to(old))
+
+    def copy(self) -> None:
+        path = self.random.choice([path for path in self.files() if path not in self._marks])
+        copied = self._free(path.with_stem(f"copy-{path.stem[:40]}"))
+        shutil.copy2(path, copied)
+        self.touched.add(copied)
+
+    def touch(self) -> None:
+        path = self.random.choice(self.files())
+        os.utime(path)
+
+    def delete_some(self, share: float) -> None:
+        for _ in range(int(len(self.files()) * share)):
+            self.delete()
+
+    def _add(self, root: Path) -> None:
+        spare = self._spare[root]
+        source = spare.pop(0)
+        spare.append(source)  # when all are there, they come again
+        folder = root / self.random.choice(("", "deep", "deep/er", "other"))
+        folder.mkdir(parents=True, exist_ok=True)
+        path = self._free(folder / source.name)
+        shutil.copyfile(source, path)
+        self.touched.add(path)
+
+    def _any_note(self) -> Path:
+        return self.random.choice([path for path in self.files() if path.suffix in (".md", ".txt")])
+
+    def _move(self, old: Path, new: Path) -> None:
+        old.rename(new)
+        self._moved(old, new)
+
+    def _moved(self, old: Path, new: Path) -> None:
+        self.touched |= {old, new}
+        if old in self._marks:
+            self._marks[new] = self._marks.pop(old)
+
+    def _free(self, path: Path) -> Path:
+        if not path.exists():
+            return path
+        self._numbers += 1
+        return path.with_stem(f"{path.stem[:60]}-{self._numbers}")
+
+    def _mark(self) -> str:
+        """A word that is nowhere else."""
+        return "".join(self.random.choices(LETTERS, k=16)) + "7"
+
+
+def _documents(chance: random.Random) -> list[Path]:
+    found = [
+        path
+        for path in sorted(DOCUMENTS.rglob("*"))
+        if path.is_file() and path.suffix.lower() in KINDS and path.stat().st_size <= LARGEST
+    ]
+    chance.shuffle(found)
+    return found
+
+
+def _samples() -> list[Path]:
+    return sorted(path for path in (CODE / "data" / "samples").rglob("*") if path.suffix.lower() in KINDS)
+
+
+def _made(folder: Path) -> list[Path]:
+    folder.mkdir(parents=True)
+    for number in range(100):
+        text = f"# Note {number}\n\nThe number of this note is {number}.\n\n## More\n\n{'It goes on. ' * number}\n"
+        (folder / f"note-{number:02}.md").write_text(text, encoding="utf-8")
+    return sorted(folder.iterdir())
+
+
+def _notes() -> list[Path]:
+    return [path for name in NOTES for path in sorted((COLLECTIONS / name).rglob("*.md"))]

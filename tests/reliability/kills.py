@@ -1,0 +1,813 @@
+"""Kills the engine at random moments, and counts what was lost by it.
+
+    python -m tests.reliability.kills --kills 500 --steps 20
+
+writes a table in Markdown. A driver that has imported everything forks a process for each kill, which opens the home
+and works; it is killed (SIGKILL, with its group) at a random moment of its run, or of a named step. Then another
+process opens the home, at once, while what the killed one had started may still be ending. It must serve a search, and
+everything that was indexed before and is unchanged must be there. Now and then an index run ends in peace; then index
+and fresh index of the same folders must be equal.
+
+Real: the engine, SQLite, the parsers and their isolation, Chroma and its helper. Not: the embedder (words are counted,
+so that vectors can be compared exactly), and the time that imports take; both are in the last row, `cita index` and
+`cita search` as processes of their own with the embedder that is installed. Linux only.
+"""
+
+import argparse
+import hashlib
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial, wraps
+from importlib import import_module
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine import LocalEngine
+from ingest.names import to_text
+from ingest.types import Document, IndexProgress
+from settings import CODE, Chunk, Settings
+from tests.fakes import WordEmbedder
+from tests.reliability.changes import Changed
+from tests.reliability.forks import Fork, Report, adopt_orphans, descendants
+from tests.reliability.quick import Image, image, opened
+
+IMPORTS = (
+    "chromadb", "remote", "rag.chain", "rag.retrieve", "rag.rerank", "models.registry", "ingest.pipeline",
+    "ingest.vectors", "ingest.chroma", "ingest.isolate", "ingest.watch", "ingest.parse.tasks", "watchdog.observers",
+)  # fmt: skip
+QUESTION = "What was written later in the note of the number?"
+SERVED = 5.0  # seconds from the start to the passages
+GONE = 10.0  # seconds in which all processes of a killed engine are to end
+PEACE = 25  # kills between two comparisons with a fresh index
+LASTING = {"catalog.db", "engine.lock", "folders.json", "tmp"}  # in index/ when nobody has it open
+
+
+@dataclass
+class Row:
+    """What was seen of one kind of kill. `inside`: it fell within the step."""
+
+    name: str
+    kills: int = 0
+    inside: int = 0
+    lost: int = 0
+    twice: int = 0
+    unsound: int = 0
+    left: int = 0
+    processes: int = 0
+    compared: int = 0
+    seconds: list[float] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What the process does that is killed, and where.
+
+    `targets`: functions ("module:Class.name"); the kill falls within one of them. `prepare` runs before. `work` is
+    given the settings and a way to report. `helper`: only the newest helper process is killed, and the work must end.
+    """
+
+    name: str
+    work: Callable[[Settings, Report], None]
+    targets: tuple[str, ...] = ()
+    prepare: Callable[["Kills"], None] = lambda kills: kills.folder.change(kills.folder.random.randint(3, 8))
+    helper: bool = False
+
+
+# --- what is done in the processes that are killed
+
+
+def index(settings: Settings, report: Report) -> None:
+    def stored(progress: IndexProgress) -> None:
+        report("stored", path=progress.path)
+
+    with opened(settings) as engine:
+        engine.index(stored, confirm=True)
+
+
+def watch(settings: Settings, report: Report) -> None:
+    with opened(settings) as engine:
+        for event in engine.watch():
+            report(event.kind)
+
+
+def rebuild(settings: Settings, report: Report) -> None:
+    with opened(settings) as engine:
+        engine.index(confirm=True)
+        report("before", sources=digests(settings))
+        engine.rebuild()
+
+
+def backup(settings: Settings, report: Report) -> None:
+    with opened(settings) as engine:
+        engine.index(confirm=True)
+        report("before", sources=digests(settings))
+        engine.backup(kept(settings))
+
+
+def restore(settings: Settings, report: Report) -> None:
+    with opened(settings) as engine:
+        engine.backup(kept(settings))
+        report("before", sources=digests(settings))
+        engine.index(confirm=True)
+        report("before", sources=digests(settings))
+        engine.restore(kept(settings))
+
+
+def remove(settings: Settings, report: Report) -> None:
+    """Takes a folder out of the library; the peace that follows puts it in again."""
+    with opened(settings) as engine:
+        engine.index(confirm=True)
+        folder = engine.folders()[1]
+        report("removed", folder=str(folder))
+        engine.remove_folders([folder])
+
+
+def salvage(settings: Settings, report: Report) -> None:
+    from ingest.catalog import salvage
+
+    salvage(settings.index)
+
+
+def open_only(settings: Settings, report: Report) -> None:
+    with opened(settings):
+        pass
+
+
+def kept(settings: Settings) -> Path:
+    return settings.home / "kept.cita"
+
+
+STEPS = (
+    Step("look", index, ("ingest.pipeline:look_at_folders",)),
+    Step("plan", index, ("ingest.pipeline:make_plan",)),
+    Step("parse", index, ("ingest.pipeline:_read_file",)),
+    Step("chunk", index, ("ingest.pipeline:_Run._chunk",)),
+    Step("embed", index, ("ingest.pipeline:_Run._embed_new",)),
+    Step("store", index, ("ingest.catalog:Catalog.store",)),
+    Step("settle", index, ("ingest.catalog:Catalog.settle",), lambda kills: kills.rearrange()),
+    Step("delete", index, ("ingest.catalog:Catalog.settle",), lambda kills: kills.folder.delete_some(0.1)),
+    Step("remove a folder", remove, ("engine:LocalEngine.remove_folders",)),
+    Step("scrub", index, ("ingest.catalog:Catalog.scrub",), lambda kills: kills.folder.delete_some(0.1)),
+    Step("Chroma update, engine", index, ("ingest.vectors:LiveIndex.update",), lambda kills: kills.rewrite()),
+    Step("Chroma update, helper", index, ("ingest.chroma:write",), lambda kills: kills.rewrite(), helper=True),
+    Step("Chroma swap", index, ("ingest.chroma:_seal", "ingest.chroma:remove_unsealed"), lambda kills: kills.rewrite()),
+    Step("rebuild", rebuild, ("engine:LocalEngine.rebuild",)),
+    Step("backup", backup, ("ingest.catalog:Catalog.backup",)),
+    Step("restore", restore, ("ingest.catalog:Catalog.restore",)),
+    Step("watch", watch),
+    Step("salvage", salvage, ("ingest.catalog:salvage",), lambda kills: kills.damage()),
+    Step("migrate from 1", open_only, ("ingest.schema:prepare",), lambda kills: kills.make_old()),
+)
+
+
+def told(target: str, report: Report) -> None:
+    """Makes a function tell when it is entered and left."""
+    module, _, names = target.partition(":")
+    *owners, name = names.split(".")
+    owner: Any = import_module(module)
+    for inner in owners:
+        owner = getattr(owner, inner)
+    found = vars(owner)[name]
+    function = found.__func__ if isinstance(found, staticmethod) else found
+    numbers = count()
+
+    @wraps(function)
+    def telling(*args: Any, **kwargs: Any) -> Any:
+        number = next(numbers)
+        report("entered", call=f"{names} {number}")
+        try:
+            return function(*args, **kwargs)
+        finally:
+            report("left", call=f"{names} {number}")
+
+    setattr(owner, name, staticmethod(telling) if isinstance(found, staticmethod) else telling)
+
+
+# --- what is looked at afterwards
+
+
+def digests(settings: Settings) -> dict[str, list[str]]:
+    """By path, the file's SHA-256 as it was indexed and a digest of all that is stored of it."""
+    return {
+        path: [str(stored[1]), hashlib.blake2b(repr(stored).encode(), digest_size=8).hexdigest()]
+        for path, stored in image(settings.index).items()
+    }
+
+
+def serve(settings: Settings, report: Report) -> None:
+    """What the next start must be able to do at once; then, what it finds."""
+    with opened(settings, mend=True) as engine:
+        hits = engine.search(QUESTION).hits
+        report("served", hits=[hit.passage.id for hit in hits])
+        assert isinstance(engine, LocalEngine)
+        report(
+            "seen",
+            problems=engine._catalog.problems(read_data=True),
+            sources=digests(settings),
+            listed=len(engine.sources()),
+            passages=engine.status().passages,
+            left=[path.name for path in (settings.index / "tmp").glob("*")],
+        )
+
+
+def finish(settings: Settings, folders: Sequence[Path], report: Report) -> None:
+    with opened(settings) as engine:
+        engine.add_folders(folders)
+        engine.index(confirm=True)
+        verified = engine.verify()
+        report("finished", problems=list(verified.problems))
+
+
+def index_afresh(settings: Settings, folders: Sequence[Path], cache: Path, report: Report) -> None:
+    """The same folders in another home. What a file's bytes are parsed to is remembered from one time to the next."""
+    with opened(settings) as engine:
+        assert isinstance(engine, LocalEngine)
+        engine._isolator.parse = partial(_parsed, engine._isolator.parse, cache)  # type: ignore[method-assign]
+        engine.add_folders(folders)
+        engine.index()
+
+
+def _parsed(parse: Callable[[Path], Document], cache: Path, path: Path) -> Document:
+    from ingest.parse.tasks import document_adapter
+
+    key = hashlib.sha256(path.name.encode(errors="surrogateescape") + b"\0" + path.read_bytes()).hexdigest()
+    known = cache / key
+    if known.exists():
+        return document_adapter().validate_json(known.read_bytes())
+    document = parse(path)
+    draft = known.with_suffix(".new")
+    draft.write_bytes(document_adapter().dump_json(document))
+    draft.replace(known)
+    return document
+
+
+def differing(one: Image, other: Image) -> list[str]:
+    """The paths of which the two hold something different, or one nothing."""
+    return [path for path in sorted(one.keys() | other.keys()) if one.get(path) != other.get(path)]
+
+
+def holding(folder: Path, words: Sequence[str]) -> list[str]:
+    """Those of the words of which something stands in the bytes of any file of the folder.
+
+    Of each the middle is looked for: full text keeps words shortened at the end, and at the start where the one before
+    begins alike.
+    """
+    data = [path.read_bytes().lower() for path in folder.rglob("*") if path.is_file()]
+    return [word for word in words if any(word[3:-3].encode() in bytes_ for bytes_ in data)]
+
+
+# --- the driver
+
+
+class Kills:
+    """A home over changing folders, killed again and again. What goes wrong is in the rows' `failures`."""
+
+    def __init__(self, base: Path, files: int, seed: int, *, real: bool) -> None:
+        self.base = base
+        self.folder = Changed(base, files, seed, real=real)
+        self.random = random.Random(seed + 1)
+        self.settings = quick_settings(base / "home")
+        self.rows: list[Row] = []
+        self.known: dict[str, str] = {}  # what was seen of files that are as they were indexed
+        self._limit = 1.0  # seconds: about how long an index run takes now
+        self._lengths: dict[str, float] = {}  # of the steps, in seconds
+        self._calls: dict[str, int] = {}
+        self._dropped = 0
+        (base / "cache").mkdir()
+
+    # --- what happens between kills
+
+    def rearrange(self) -> None:
+        for _ in range(self.random.randint(2, 5)):
+            self.random.choice((self.folder.rename, self.folder.rename_folder, self.folder.delete, self.folder.touch))()
+
+    def rewrite(self) -> None:
+        """So much that Chroma's folder falls behind."""
+        self.folder.change(3)
+        for _ in range(8):
+            self.folder.edit()
+
+    def damage(self) -> None:
+        """Some pages of the catalogue, not the first ones: without those there is nothing to be read."""
+        self.peace(Row(""), compare=False)
+        path = self.settings.index / "catalog.db"
+        with path.open("r+b") as file:
+            pages = path.stat().st_size // 4096
+            for page in self.random.sample(range(12, pages), max(1, pages // 50)):
+                file.seek(page * 4096)
+                file.write(self.random.randbytes(4096))
+        shutil.rmtree(self.base / "undisturbed", ignore_errors=True)
+        shutil.copytree(self.settings.index, self.base / "undisturbed")
+
+    def make_old(self) -> None:
+        """The catalogue as version 1 had it."""
+        self.peace(Row(""), compare=False)
+        with closing(sqlite3.connect(self.settings.index / "catalog.db", isolation_level=None)) as connection:
+            connection.executescript(
+                """
+                DROP INDEX vectors_by_number;
+                ALTER TABLE sources DROP COLUMN changed_ns; ALTER TABLE sources DROP COLUMN checksum;
+                ALTER TABLE vectors DROP COLUMN number; ALTER TABLE vectors DROP COLUMN checksum;
+                DELETE FROM meta WHERE key IN ('lineage', 'numbered', 'devices', 'held', 'indexed_at');
+                UPDATE meta SET value = '7' WHERE key = 'generation';
+                PRAGMA user_version = 1; PRAGMA application_id = 0;
+                """
+            )
+
+    # --- one kill
+
+    def kill(self, step: Step, row: Row) -> None:
+        step.prepare(self)
+        fork = self._fork(partial(self._work, step))
+        before: list[dict[str, list[str]]] = []
+        stored: list[str] = []
+        struck, inside = self._strike(step, fork, before, stored)
+        code = fork.bury()
+        if struck and not step.helper:
+            row.kills += 1
+            row.inside += inside
+        elif code:
+            row.failures.append(f"{step.name}: the process ended with {code} {self._last_words()}")
+        elif step.helper and struck:
+            row.kills += 1
+            row.inside += inside
+        if step.name == "salvage":
+            self._compare_salvaged(row)
+        self._look(row, step, before, stored)
+        self._wait_until_alone(row)
+
+    @staticmethod
+    def _work(step: Step, settings: Settings, report: Report) -> None:
+        for target in step.targets:
+            told(target, report)
+        step.work(settings, report)
+
+    def _fork(self, work: Callable[[Settings, Report], None]) -> Fork:
+        return Fork(partial(work, self.settings), self.base / "log")
+
+    def _strike(self, step: Step, fork: Fork, before: list[Any], stored: list[str]) -> tuple[bool, bool]:
+        """Kills it; whether it was alive, and within the step."""
+
+        def note(report: dict[str, Any]) -> None:
+            if report["kind"] == "before":
+                before.append(report["sources"])
+            elif report["kind"] == "removed":
+                self.folder.touched |= {path for path in self.folder.files() if path.is_relative_to(report["folder"])}
+            elif report["kind"] == "stored":
+                stored.append(report["path"])
+
+        if step.targets:
+            called, hit = self._wait_for_step(step, fork, note)
+        else:
+            called, hit = ("", True) if step.work is watch else ("", False)
+            self._wait_anywhere(step, fork, note)
+        if step.helper:
+            struck = hit and self._kill_helper(fork)
+            return struck, struck and not self._drain(fork, called, note, 60.0)
+        fork.kill()
+        left = self._drain(fork, called, note, 60.0)
+        struck = not self._ended_by_itself
+        if not step.targets and step.work is index:
+            self._limit = min(6.0, max(0.15, self._limit * (1.1 if struck else 0.6)))
+        return struck and (hit or not step.targets), hit and not left
+
+    _ended_by_itself = False
+
+    def _wait_anywhere(self, step: Step, fork: Fork, note: Callable[[dict[str, Any]], None]) -> None:
+        until = time.monotonic() + self.random.uniform(0, self._limit)
+        if step.work is watch:
+            for report in fork.reports(30.0):
+                if report["kind"] == "watching":
+                    break
+            until = time.monotonic() + self.random.uniform(0, 2.5)
+        while not fork.ended and (seconds := until - time.monotonic()) > 0:
+            for report in fork.reports(min(seconds, 0.2)):
+                note(report)
+            if step.work is watch and self.random.random() < 0.5:
+                self.folder.change(1)
+        self._ended_by_itself = fork.ended
+
+    def _wait_for_step(self, step: Step, fork: Fork, note: Callable[[dict[str, Any]], None]) -> tuple[str, bool]:
+        """Until it is somewhere within the step: the call, and whether there was one."""
+        chosen = self.random.randint(1, max(1, self._calls.get(step.name, 1)))
+        entered: dict[str, float] = {}
+        lengths = []
+        self._ended_by_itself = False
+        for report in fork.reports(120.0):
+            if report["kind"] == "entered":
+                entered[report["call"]] = time.monotonic()
+                if len(entered) == chosen:
+                    time.sleep(self.random.uniform(0, self._lengths.get(step.name, 0.004)))
+                    return report["call"], True
+            elif report["kind"] == "left":
+                lengths.append(time.monotonic() - entered[report["call"]])
+            else:
+                note(report)
+        self._ended_by_itself = True
+        self._calls[step.name] = min(60, len(entered))
+        if lengths:
+            self._lengths[step.name] = statistics.median(lengths)
+        return "", False
+
+    def _drain(self, fork: Fork, called: str, note: Callable[[dict[str, Any]], None], seconds: float) -> bool:
+        """Whether the call had been left."""
+        left = False
+        for report in fork.reports(seconds):
+            left |= report["kind"] == "left" and report["call"] == called
+            if report["kind"] not in ("entered", "left"):
+                note(report)
+        return left
+
+    @staticmethod
+    def _kill_helper(fork: Fork) -> bool:
+        """The process that writes Chroma's folder; whether there was one."""
+        until = time.monotonic() + 1.0
+        while time.monotonic() < until:
+            for process in descendants():
+                with suppress(Exception):
+                    if process.ppid() == fork.pid and process.cwd().endswith("index"):
+                        os.kill(process.pid, signal.SIGKILL)
+                        return True
+            time.sleep(0.002)
+        return False
+
+    # --- what the next start finds
+
+    def _look(self, row: Row, step: Step, before: list[dict[str, list[str]]], stored: list[str]) -> None:
+        fork = self._fork(serve)
+        seen: dict[str, Any] = {}
+        hits: list[str] = []
+        for report in fork.reports(60.0):
+            if report["kind"] == "served":
+                row.seconds.append(time.monotonic() - fork.started)
+                hits = report["hits"]
+            elif report["kind"] == "seen":
+                seen = report
+        code = fork.bury()
+        if code or not seen:
+            row.unsound += 1
+            row.failures.append(f"{step.name}: the next start ended with {code} {self._last_words()}")
+            self.known = {}
+            return
+        self._judge(row, step, seen, hits, before, stored)
+
+    def _judge(
+        self,
+        row: Row,
+        step: Step,
+        seen: dict[str, Any],
+        hits: list[str],
+        before: list[dict[str, list[str]]],
+        stored: list[str],
+    ) -> None:
+        sources: dict[str, list[str]] = seen["sources"]
+        touched = {to_text(str(path)) for path in self.folder.touched}
+        lost = [
+            path
+            for path, digest in self.known.items()
+            if path not in touched and (path not in sources or sources[path][1] != digest)
+        ]
+        ends = {path.rsplit("/", depth)[-1] if depth == 1 else path for path in sources for depth in (1,)}
+        lost += [path for path in stored if path.rsplit("/", 1)[-1] not in ends and step.work is index]
+        if step.work in (rebuild, backup, restore) and before and sources not in before:
+            lost.append(f"what {step.name} began with")
+        self._note(row, step, "lost", len(lost), f"lost {lost[:5]}")
+        doubles = seen["listed"] - len(sources) + len(hits) - len(set(hits))
+        self._note(row, step, "twice", doubles, "something is there twice")
+        problems = seen["problems"]
+        self._note(row, step, "unsound", len(problems), f"problems {problems[:5]}")
+        if seen["passages"] and not hits:
+            self._note(row, step, "unsound", 1, "nothing was found")
+        if row.seconds[-1] > SERVED:
+            self._note(row, step, "unsound", 1, f"the search was served after {row.seconds[-1]:.1f} s")
+        self._note(row, step, "left", len(seen["left"]), f"index/tmp holds {seen['left'][:5]}")
+        hashes = {to_text(path): sha256 for path, sha256 in self.folder.hashes().items()}
+        self.known = {path: digest for path, (sha256, digest) in sources.items() if hashes.get(path) == sha256}
+        self.folder.touched.clear()
+
+    def _compare_salvaged(self, row: Row) -> None:
+        """Killed or not, salvage keeps what it would have kept undisturbed."""
+        undisturbed = self.settings.model_copy(update={"home": self.base / "undisturbed-home"})
+        shutil.rmtree(undisturbed.home, ignore_errors=True)
+        undisturbed.home.mkdir()
+        (self.base / "undisturbed").rename(undisturbed.index)
+        for settings in (undisturbed, self.settings):
+            Fork(partial(salvage, settings), self.base / "log").bury()
+        wanted, there = digests(undisturbed), digests(self.settings)
+        lost = [path for path, digest in wanted.items() if there.get(path) != digest]
+        self._note(row, Step("salvage", salvage), "lost", len(lost), f"salvage lost {lost[:5]}")
+        self.known = {}
+
+    def _wait_until_alone(self, row: Row) -> None:
+        until = time.monotonic() + GONE
+        while (left := descendants()) and time.monotonic() < until:
+            time.sleep(0.01)
+        if left:
+            row.processes += len(left)
+            row.failures.append(f"{row.name}: processes are left: {[process.cmdline() for process in left]}")
+            for process in left:
+                process.kill()
+
+    @staticmethod
+    def _note(row: Row, step: Step, what: str, number: int, words: str) -> None:
+        if number:
+            setattr(row, what, getattr(row, what) + number)
+            row.failures.append(f"{step.name}, kill {row.kills}: {words}")
+            print(row.failures[-1], file=sys.stderr, flush=True)
+
+    def _last_words(self) -> str:
+        lines = (self.base / "log").read_text(errors="replace").splitlines() if (self.base / "log").exists() else []
+        return "\n".join(lines[-25:])
+
+    # --- peace
+
+    def peace(self, row: Row, *, compare: bool = True) -> None:
+        """An index run that ends; then the index must be what a fresh one of the same folders is."""
+        fork = self._fork(lambda settings, report: finish(settings, self.folder.roots, report))
+        problems = [problem for report in fork.reports(600.0) for problem in report["problems"]]
+        if code := fork.bury():
+            problems.append(f"it ended with {code} {self._last_words()}")
+        if problems:
+            row.unsound += len(problems)
+            row.failures.append(f"{row.name}: after an index run: {problems[:5]}")
+        self.known = {path: digest for path, (_, digest) in digests(self.settings).items()}
+        self.folder.touched.clear()
+        if compare:
+            self._compare(row)
+
+    def _compare(self, row: Row) -> None:
+        fresh = quick_settings(self.base / "fresh")
+        shutil.rmtree(fresh.home, ignore_errors=True)
+        fork = Fork(
+            lambda report: index_afresh(fresh, self.folder.roots, self.base / "cache", report), self.base / "log"
+        )
+        if code := fork.bury(600.0):
+            row.failures.append(f"{row.name}: the fresh index ended with {code} {self._last_words()}")
+        row.compared += 1
+        if paths := differing(image(self.settings.index), image(fresh.index)):
+            row.unsound += len(paths)
+            row.failures.append(f"{row.name}: differs from a fresh index in {paths[:5]}")
+        names = {path.name for path in self.settings.index.iterdir()}
+        if strange := {name for name in names - LASTING if not name.startswith("chroma")}:
+            row.left += len(strange)
+            row.failures.append(f"{row.name}: index/ holds {sorted(strange)}")
+        if words := holding(self.settings.index, self.folder.dropped):
+            row.left += len(words)
+            row.failures.append(f"{row.name}: deleted text is in the bytes of index/: {words[:5]}")
+        self.folder.dropped.clear()
+        for failure in row.failures[self._dropped :]:
+            print(failure, file=sys.stderr, flush=True)
+
+    # --- all of it
+
+    def at_random(self, kills: int) -> Row:
+        """Half of the rounds begin with no index at all."""
+        row = Row("any moment of index")
+        self.rows.append(row)
+        step = Step(row.name, index)
+        while row.kills < kills and len(row.failures) < 50:
+            if row.kills % (2 * PEACE) == 0:
+                shutil.rmtree(self.settings.index, ignore_errors=True)
+                self._begin()
+            for _ in range(4 * PEACE):
+                self.kill(step, row)
+                if row.kills % PEACE == 0 or row.kills >= kills:
+                    break
+            self.peace(row)
+            progress(row)
+        return row
+
+    def in_step(self, step: Step, kills: int) -> Row:
+        row = Row(step.name)
+        self.rows.append(row)
+        self.peace(Row(""), compare=False)
+        for _ in range(4 * kills):
+            self.kill(step, row)
+            if row.inside >= kills or len(row.failures) >= 20:
+                break
+            if step.name == "remove a folder":
+                self.peace(row, compare=False)
+        self.peace(row)
+        progress(row)
+        return row
+
+    def _begin(self) -> None:
+        """A home that has the folders and no index."""
+        fork = self._fork(lambda settings, report: _add(settings, self.folder.roots))
+        fork.bury()
+        self.known = {}
+        self._limit = 2.0
+
+
+def _add(settings: Settings, folders: Sequence[Path]) -> None:
+    with opened(settings) as engine:
+        engine.add_folders(folders)
+
+
+def progress(row: Row) -> None:
+    print(
+        f"{row.name}: {row.kills} kills, {row.inside} within, {row.compared} compared, {len(row.failures)} failures",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def quick_settings(home: Path) -> Settings:
+    return Settings.load(home, chunk=Chunk(tokens=120))
+
+
+def prepare_driver() -> None:
+    """Imports all that the forks will need, and puts in the embedder that counts words."""
+    import ingest.embed
+    from ingest import vectors
+    from ingest.parse import SUFFIXES, warm
+
+    for name in IMPORTS:
+        import_module(name)
+    for suffix in SUFFIXES:
+        warm(Path(f"x{suffix}"))
+    ingest.embed.open_embedder = lambda settings: WordEmbedder(256)
+    vectors.SMALL, vectors._BEHIND = 50, 2  # else so few vectors are never written to Chroma
+    adopt_orphans()
+    threads = len(list(Path("/proc/self/task").iterdir()))
+    if threads > 1:
+        raise SystemExit(f"The driver has {threads} threads: it cannot be forked safely.")
+
+
+# --- processes of their own
+
+
+def real_processes(base: Path, kills: int, seed: int) -> Row:
+    """`cita index` killed, then `cita search`: with imports and the embedder that is installed."""
+    row = Row("`cita index`, any moment")
+    chance = random.Random(seed)
+    folder = Changed(base, 15, seed, real=False)
+    environment = {**os.environ, "CITA_HOME": str(base / "home"), "PYTHONPATH": str(CODE)}
+    cita = partial(_cita, environment)
+    cita("add", *map(str, folder.roots))
+    cita("search", "anything")  # exports the embedder, once
+    limit = 4.0
+    known: dict[str, str] = {}
+    for _ in range(4 * kills):
+        if row.kills >= kills:
+            break
+        folder.change(4)
+        running = subprocess.Popen(
+            [sys.executable, "-m", "cli", "index"], env=environment, cwd=CODE, start_new_session=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            running.wait(chance.uniform(0.3, limit))
+            limit = max(1.0, limit * 0.9)
+        except subprocess.TimeoutExpired:
+            os.killpg(running.pid, signal.SIGKILL)
+            running.wait()
+            row.kills += 1
+            limit = min(8.0, limit * 1.1)
+        started = time.monotonic()
+        done = cita("search", "--json", QUESTION)
+        row.seconds.append(time.monotonic() - started)
+        there = digests(Settings.load(base / "home"))
+        touched = {to_text(str(path)) for path in folder.touched}
+        lost = [
+            path for path, digest in known.items() if path not in touched and there.get(path, ["", ""])[1] != digest
+        ]
+        hashes = folder.hashes()
+        known = {path: digest for path, (sha256, digest) in there.items() if hashes.get(path) == sha256}
+        folder.touched.clear()
+        row.lost += len(lost)
+        if done.returncode or lost:
+            row.unsound += bool(done.returncode)
+            row.failures.append(f"{row.name}: lost {lost[:5]}; cita search: {done.stderr[-500:]}")
+    cita("index")
+    verified = cita("verify", "--read-data", "--json")
+    if verified.returncode:
+        row.unsound += 1
+        row.failures.append(f"{row.name}: {verified.stdout[-500:]}")
+    fresh = Settings.load(base / "fresh")
+    (fresh.home).mkdir()
+    shutil.copytree(base / "home" / "models", fresh.models)
+    again = partial(_cita, {**environment, "CITA_HOME": str(fresh.home)})
+    again("add", *map(str, folder.roots))
+    again("index")
+    row.compared += 1
+    if paths := nearly_differing(image(base / "home" / "index"), image(fresh.index), 1e-5):
+        row.unsound += len(paths)
+        row.failures.append(f"{row.name}: differs from a fresh index in {paths[:5]}")
+    progress(row)
+    return row
+
+
+def _cita(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "cli", *words]
+    return subprocess.run(command, env=environment, cwd=CODE, capture_output=True, text=True, timeout=300)
+
+
+VECTOR = -4  # where the vector stands in what image() has of a passage
+
+
+def nearly_differing(one: Image, other: Image, tolerance: float) -> list[str]:
+    """As differing(), but numbers of vectors may differ by so much."""
+
+    def same(path: str) -> bool:
+        if path not in one or path not in other or len(one[path]) != len(other[path]):
+            return False
+        return all(_same(a, b, tolerance) for a, b in zip(one[path], other[path], strict=True))
+
+    return [path for path in sorted(one.keys() | other.keys()) if not same(path)]
+
+
+def _same(one: Any, other: Any, tolerance: float) -> bool:
+    if not (isinstance(one, tuple) and isinstance(other, tuple)):
+        return bool(one == other)
+    a, b = (np.frombuffer(passage[VECTOR] or b"", np.float32) for passage in (one, other))
+    rest = [(*passage[:VECTOR], *passage[VECTOR + 1 :]) for passage in (one, other)]
+    return rest[0] == rest[1] and a.shape == b.shape and bool(np.allclose(a, b, atol=tolerance))
+
+
+# --- the table
+
+
+def table(rows: Sequence[Row], seed: int) -> str:
+    lines = [
+        "| killed in | kills (within the step) | lost | twice | unsound | left behind | processes left"
+        " | search served after (median, most) | comparisons with a fresh index |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in rows:
+        times = f"{statistics.median(row.seconds):.2f} s, {max(row.seconds):.2f} s" if row.seconds else "-"
+        lines.append(
+            f"| {row.name} | {row.kills} ({row.inside}) | {row.lost} | {row.twice} | {row.unsound} | {row.left}"
+            f" | {row.processes} | {times} | {row.compared} |"
+        )
+    kills = sum(row.kills for row in rows)
+    lines += [
+        "",
+        f"{kills} kills; where a column says 0 of all, its rate is below {3 / max(1, kills):.2%} (3/n, 95 %).",
+    ]
+    lines += [f"Seed {seed}."]
+    return "\n".join(lines)
+
+
+@contextmanager
+def _working_folder(keep: bool) -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="cita-kills-"))
+    try:
+        yield folder
+    finally:
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.reliability.kills")
+    parser.add_argument("--kills", type=int, default=500, help="at any moment of an index run")
+    parser.add_argument("--steps", type=int, default=20, help="in each named step")
+    parser.add_argument("--only", action="append", default=[], metavar="STEP", help="only this step")
+    parser.add_argument("--processes", type=int, default=24, help="of `cita index` as a process of its own")
+    parser.add_argument("--files", type=int, default=300, help="documents, and as many notes, for the kills at random")
+    parser.add_argument("--few", type=int, default=40, help="the same for the kills in steps")
+    parser.add_argument("--made", action="store_true", help="small files that are made, not the shared ones")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    parser.add_argument("--keep", action="store_true", help="leave the working folder there")
+    given = parser.parse_args()
+    one_thread = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    if not one_thread.items() <= os.environ.items():  # a process with threads is not forked safely
+        os.execve(sys.executable, [sys.executable, "-m", __spec__.name, *sys.argv[1:]], {**os.environ, **one_thread})
+    print(f"Seed {given.seed}.", file=sys.stderr, flush=True)
+    rows: list[Row] = []
+    with _working_folder(given.keep) as base:
+        if given.kills or given.steps:
+            prepare_driver()
+        if given.kills:
+            kills = Kills(base / "random", given.files, given.seed, real=not given.made)
+            rows.append(kills.at_random(given.kills))
+        if given.steps:
+            few = Kills(base / "steps", given.few, given.seed, real=not given.made)
+            few._begin()
+            rows += [few.in_step(step, given.steps) for step in STEPS if not given.only or step.name in given.only]
+        if given.processes:
+            rows.append(real_processes(base / "processes", given.processes, given.seed))
+    print(table(rows, given.seed))
+    failures = [failure for row in rows for failure in row.failures]
+    print("\n".join(failures), file=sys.stderr)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
