@@ -5,14 +5,13 @@ document costs milliseconds, not the seconds of the imports. There are two helpe
 libraries are heavy: the others neither wait for those imports nor pay for forking a large process. Where there is
 no fork, each document gets a new process. Children answer in JSON or PNG over a pipe, never in pickles.
 
-Covered: a parser that hangs, crashes, or asks for too much memory costs its own document and says so; it reads
-with few open files, writes no file, leaves no core, and has no network where the system allows cutting it (Linux
-with user namespaces). Not covered: a parser taken over by its document can still read what the user can read. The
-memory limit holds on Linux only.
+Covered: a parser that hangs, crashes, or asks for too much time, memory or text costs its own document and says so;
+what it wrote to its temporary folder is gone with it. On Linux a parser taken over by its document can neither read
+another file nor reach the network: ingest/confine.py says with which layers, and what they do not cover.
 """
 
 import contextlib
-import ctypes
+import errno
 import gc
 import json
 import os
@@ -26,26 +25,32 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
+from uuid import uuid4
 
 import errors
-from errors import CitaError, ParseError, ParserDiedError
+from errors import CitaError, ParseError, ParserDiedError, StorageFullError
+from ingest import confine
+from ingest.confine import LAYERS, Isolation
 from ingest.parse import is_heavy
 from ingest.parse.tasks import document_adapter
 from ingest.types import Document, Span
 from settings import CODE, Parse
 
 MAX_ANSWER = 256_000_000  # bytes
-MAX_OPEN_FILES = 256
+MAX_SECONDS = 600.0  # for one document of whatever size
 GRACE = 60.0  # seconds that the helper may be late: it may have to import libraries first
 
 _MB = 1_000_000
+_FOLDER = "cita-"  # how a document's temporary folder is called, and something random
 _KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SYSTEMROOT", "TEMP")
 _ANSWER, _ERROR, _NO_MEMORY = b"A", b"E", b"M"  # the first byte of what a child sends
+_ALL_DESCRIPTORS = 4096  # more than a helper has; the system's limit may be a billion, and each would be tried
+_OUT_OF_TIME = f"signal {getattr(signal, 'SIGXCPU', 0):d}"
 _RESAVE = "Open it with its program and save it anew, or leave it out."
 
 
@@ -53,13 +58,28 @@ class Isolator:
     """Runs parsers in processes of their own. Threads may share it; several documents are then parsed at once.
 
     `tasks` names the module whose TASKS run in the children and whose warm() runs before the fork. A helper
-    starts when it is first needed, and again after close() or after its death; it ends with this process.
+    starts when it is first needed, and again after close() or after its death; it ends with this process. Each
+    document has a private folder for temporary files below `temporary` (by default the system's). A `temporary` that
+    is given belongs to this object alone: what a killed process left there is wiped. `layers` are those of
+    ingest/confine.py to put on.
     """
 
-    def __init__(self, limits: Parse, tasks: str = "ingest.parse.tasks", *, fork: bool = hasattr(os, "fork")) -> None:
+    def __init__(
+        self,
+        limits: Parse,
+        tasks: str = "ingest.parse.tasks",
+        *,
+        temporary: Path | None = None,
+        layers: Collection[str] = LAYERS,
+        fork: bool = hasattr(os, "fork"),
+    ) -> None:
         self._limits = limits
         self._tasks = tasks
+        self._temporary = temporary
+        self._layers = ",".join(layers)
         self._fork = fork
+        for left_behind in temporary.glob(f"{_FOLDER}*") if temporary is not None else ():
+            _wipe(left_behind)
         self._lock = threading.Lock()
         self._zygotes: dict[bool, _Zygote] = {}
 
@@ -80,16 +100,32 @@ class Isolator:
         arguments = {"page": page, "quotes": list(quotes), "spans": [astuple(span) for span in spans], "scale": scale}
         return self.run("render_page", path, **arguments)
 
+    def prove(self) -> Isolation:
+        """What a worker on this system is kept from, tried out in one. Raises CitaError if none can be started."""
+        with _private_folder(None) as folder:
+            (folder / "document").touch()
+            (folder / "beside").touch()
+            return Isolation(**json.loads(self.run("prove", folder / "document", memory_mb=self._limits.memory_mb)))
+
     def run(self, task: str, path: Path, **arguments: Any) -> bytes:
-        """One task on one file, in a process of its own: its answer, or its CitaError raised here."""
-        request = _Request(
-            task,
-            {"path": str(path.absolute()), "max_mb": self._limits.max_file_mb, **arguments},
-            seconds=self._limits.seconds + _size(path) / _MB,
-            memory_mb=self._limits.memory_mb,
-        )
+        """One task on one file, in a process of its own: its answer, or its CitaError raised here.
+
+        Raises StorageFullError where there is no room for its temporary folder.
+        """
+        seconds = self._limits.seconds + _size(path) / _MB
+        with _private_folder(self._temporary) as folder:
+            request = _Request(
+                task,
+                {"path": str(path.absolute()), "max_mb": self._limits.max_file_mb, **arguments},
+                seconds=min(seconds, max(MAX_SECONDS, self._limits.seconds)),
+                memory_mb=self._limits.memory_mb,
+                temporary=str(folder),
+            )
+            return self._run(request)
+
+    def _run(self, request: "_Request") -> bytes:
         if not self._fork:
-            return _outcome(request, *_spawn_once(self._tasks, request))
+            return _outcome(request, *_spawn_once(self._tasks, self._layers, request))
         try:
             return _outcome(request, *self._ask(request))
         except _ZygoteDiedError:  # by the system's hand, say; a second death in a row is this document's doing
@@ -120,7 +156,7 @@ class Isolator:
             with self._lock:
                 zygote = self._zygotes.get(heavy)
                 if zygote is None or not zygote.alive():
-                    zygote = self._zygotes[heavy] = _Zygote(self._tasks)
+                    zygote = self._zygotes[heavy] = _Zygote(self._tasks, self._layers)
                 zygote.send(request, [answer_end.fileno(), verdict_end.fileno()])
             answer_end.close()
             verdict_end.close()
@@ -141,9 +177,10 @@ class _Request:
     arguments: dict[str, Any]
     seconds: float
     memory_mb: int
+    temporary: str
 
     def to_json(self) -> bytes:
-        return json.dumps([self.task, self.arguments, self.seconds, self.memory_mb]).encode()
+        return json.dumps(astuple(self)).encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> "_Request":
@@ -156,7 +193,7 @@ class _ZygoteDiedError(Exception):
 
 def _outcome(request: _Request, answer: bytes, verdict: str) -> bytes:
     """The task's answer; or, from how the child ended, the error to raise."""
-    if verdict == "late":
+    if verdict in ("late", _OUT_OF_TIME):
         raise ParserDiedError(f"The parser took longer than {request.seconds:.0f} s.", hint=_RESAVE)
     if answer[:1] == _NO_MEMORY:
         raise ParserDiedError(f"The parser needed more than {request.memory_mb} MB of memory.", hint=_RESAVE)
@@ -181,12 +218,12 @@ def _error_named(name: str) -> type[CitaError]:
 class _Zygote:
     """The parent's side of the helper process."""
 
-    def __init__(self, tasks: str) -> None:
+    def __init__(self, tasks: str, layers: str) -> None:
         self._control, theirs = socket.socketpair()
         words = tempfile.TemporaryFile()  # noqa: SIM115 - closed by _end_zygote()
         with theirs:
             self._process = subprocess.Popen(
-                _command(tasks, str(theirs.fileno())),
+                _command(tasks, layers, str(theirs.fileno())),
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -224,9 +261,9 @@ def _end_zygote(process: subprocess.Popen[bytes], control: socket.socket, words:
     return next((line.strip() for line in reversed(lines) if line.strip()), f"exit code {process.returncode}")
 
 
-def _command(tasks: str, how: str) -> list[str]:
+def _command(tasks: str, layers: str, how: str) -> list[str]:
     # -P: a module that lies in the current folder, which may be anybody's, is not imported for ours
-    return [sys.executable, "-P", "-m", "ingest.isolate", tasks, how]
+    return [sys.executable, "-P", "-m", "ingest.isolate", tasks, layers, how]
 
 
 def _environment() -> dict[str, str]:
@@ -237,9 +274,9 @@ def _environment() -> dict[str, str]:
     return kept | one_thread | {"PYTHONPATH": os.pathsep.join(paths)}
 
 
-def _spawn_once(tasks: str, request: _Request) -> tuple[bytes, str]:
+def _spawn_once(tasks: str, layers: str, request: _Request) -> tuple[bytes, str]:
     process = subprocess.Popen(
-        _command(tasks, "once"),
+        _command(tasks, layers, "once"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -275,6 +312,38 @@ def _read(pipe: IO[bytes], deadline: float, limit: int) -> bytes:
     return b"".join(pieces)
 
 
+@contextlib.contextmanager
+def _private_folder(parent: Path | None) -> Iterator[Path]:
+    """A folder of mode 0700, gone afterwards with whatever is in it by then."""
+    try:
+        if parent is not None:
+            parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=_FOLDER, dir=parent))
+    except OSError as error:
+        kind = StorageFullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else CitaError
+        where = str(parent or tempfile.gettempdir())
+        raise kind(f"No folder can be made in {where!r}: {error.strerror}.", hint="Free some space there.") from error
+    try:
+        yield folder
+    finally:
+        _wipe(folder)
+
+
+def _wipe(folder: Path) -> None:
+    """Removes a folder as far as it can. Folders in it are emptied into it: they may lie too deep for any path."""
+    with contextlib.suppress(OSError):
+        while entries := list(folder.iterdir()):
+            for entry in entries:
+                if entry.is_symlink() or not entry.is_dir():
+                    entry.unlink()
+                    continue
+                entry.chmod(0o700)
+                for inner in list(entry.iterdir()):
+                    inner.rename(folder / uuid4().hex)
+                entry.rmdir()
+        folder.rmdir()
+
+
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
@@ -292,7 +361,16 @@ class _Child:
     late: bool = False
 
 
-def _serve(tasks: Any, control: socket.socket) -> None:
+@dataclass(frozen=True, slots=True)
+class _Helper:
+    """What its children share: the module of tasks, the layers to put on, and those that the helper itself has on."""
+
+    tasks: Any
+    layers: Sequence[str]
+    on: tuple[str, ...]
+
+
+def _serve(helper: _Helper, control: socket.socket) -> None:
     """Forks a child per request until the parent is gone."""
     children: dict[int, _Child] = {}
     with _child_signals() as ended:
@@ -308,7 +386,7 @@ def _serve(tasks: Any, control: socket.socket) -> None:
                     received = _receive(control)
                     if received is None:
                         return
-                    _start(tasks, *received, children, [control.fileno(), ended])
+                    _start(helper, *received, children)
         finally:
             for pid in children:
                 _kill(pid)
@@ -342,19 +420,17 @@ def _receive(control: socket.socket) -> tuple[_Request, int, int] | None:
     return _Request.from_json(data), descriptors[0], descriptors[1]
 
 
-def _start(
-    tasks: Any, request: _Request, answer: int, verdict: int, children: dict[int, _Child], ours: list[int]
-) -> None:
-    _warm(tasks, request)
+def _start(helper: _Helper, request: _Request, answer: int, verdict: int, children: dict[int, _Child]) -> None:
+    _warm(helper.tasks, request)
     gc.freeze()  # what is there already is not looked through, and so not copied, in the children
     pid = os.fork()
     if pid == 0:
         signal.set_wakeup_fd(-1)
-        for descriptor in [*ours, verdict, *(child.verdict for child in children.values())]:
-            os.close(descriptor)
+        os.closerange(3, answer)
+        os.closerange(answer + 1, _ALL_DESCRIPTORS)
         os.setsid()
-        _end_with_parent()
-        _answer(tasks, request, answer)
+        confine.end_with_parent()
+        _answer(helper, request, answer)
     os.close(answer)
     children[pid] = _Child(verdict, time.monotonic() + request.seconds)
 
@@ -386,15 +462,22 @@ def _kill(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
-def _answer(tasks: Any, request: _Request, pipe: int) -> None:
-    """The child's whole life: limits on, run the task, write its answer, end without clean-up."""
+def _answer(helper: _Helper, request: _Request, pipe: int) -> None:
+    """The child's whole life: layers on, run the task, write its answer, end without clean-up."""
     code = 1
     try:
-        _limit(request.memory_mb)
         silence = os.open(os.devnull, os.O_RDWR)
         os.dup2(silence, 1)
         os.dup2(silence, 2)
-        reply = _attempt(tasks.TASKS[request.task], request.arguments)
+        os.close(silence)
+        on = confine.confine(
+            helper.layers,
+            Path(request.arguments["path"]),
+            Path(request.temporary),
+            seconds=request.seconds,
+            memory_mb=request.memory_mb,
+        )
+        reply = _attempt(helper.tasks.TASKS[request.task], {**request.arguments, "layers": [*helper.on, *on]})
         with os.fdopen(pipe, "wb") as file:
             file.write(reply)
         code = 0
@@ -416,48 +499,17 @@ def _attempt(task: Callable[[dict[str, Any]], bytes], arguments: dict[str, Any])
         return _ERROR + json.dumps(["ParseError", f"The parser failed: {said}.", _RESAVE]).encode()
 
 
-def _limit(memory_mb: int) -> None:
-    try:
-        import resource
-    except ImportError:  # Windows
-        return
-    limits = {resource.RLIMIT_CORE: 0, resource.RLIMIT_FSIZE: 0, resource.RLIMIT_NOFILE: MAX_OPEN_FILES}
-    with contextlib.suppress(OSError):  # no /proc: macOS, which does not keep RLIMIT_AS either
-        mapped = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-        limits[resource.RLIMIT_AS] = mapped + memory_mb * _MB  # the libraries are not the document's doing
-    for limit, value in limits.items():
-        _, hard = resource.getrlimit(limit)
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(limit, (value, value))
-
-
-def _end_with_parent() -> None:
-    """Linux: the child is killed when the helper dies, and can gain no rights."""
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None)
-        libc.prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
-        libc.prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
-
-
-def _cut_network() -> None:
-    """Linux, where allowed: a network namespace without any network. Elsewhere nothing, as parsers use none."""
-    if sys.platform == "linux":
-        new_user, new_network = 0x10000000, 0x40000000
-        # Root needs no user namespace, and would lose in it the right to read other users' files.
-        ctypes.CDLL(None).unshare(new_network if os.geteuid() == 0 else new_user | new_network)
-
-
 def main() -> None:
-    """`python -m ingest.isolate TASKS DESCRIPTOR` is the helper; with "once" for a descriptor, one worker."""
-    name, how = sys.argv[1:]
-    _cut_network()
-    tasks = import_module(name)
+    """`python -m ingest.isolate TASKS LAYERS DESCRIPTOR` is the helper; with "once" for a descriptor, one worker."""
+    name, layers, how = sys.argv[1:]
+    on = ("network namespace",) if "namespace" in layers and confine.cut_network() else ()
+    helper = _Helper(import_module(name), layers.split(","), on)
     if how == "once":
         request = _Request.from_json(sys.stdin.buffer.read())
-        _warm(tasks, request)
-        _answer(tasks, request, os.dup(1))
+        _warm(helper.tasks, request)
+        _answer(helper, request, os.dup(1))
     with socket.socket(fileno=int(how)) as control:
-        _serve(tasks, control)
+        _serve(helper, control)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,23 @@
 """What a worker process can be asked to do (see ingest/isolate.py). Each task takes its arguments and gives bytes."""
 
+import json
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from errors import ParseError, TooLargeError, UnsupportedError
+from ingest import confine
 from ingest import parse as parsers
 from ingest.types import Document, Span
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
+
+MAX_CHARACTERS = 50_000_000
+MAX_BLOCKS = 1_000_000
+_SPLIT = "Split it into smaller files."
 
 
 def warm(arguments: dict[str, Any]) -> None:
@@ -28,8 +35,16 @@ def document_adapter() -> "TypeAdapter[Document]":
 
 
 def parse(arguments: dict[str, Any]) -> bytes:
-    """The Document as JSON. `path` and `max_mb` are needed."""
-    return document_adapter().dump_json(parsers.parse(_checked(arguments)))
+    """The Document as JSON. `path` and `max_mb` are needed. Raises TooLargeError over the limits on text."""
+    document = parsers.parse(_checked(arguments))
+    characters = sum(len(block.text) for block in document.blocks)
+    if characters > MAX_CHARACTERS:
+        raise TooLargeError(f"The document has {characters:,} characters; {MAX_CHARACTERS:,} are allowed.", hint=_SPLIT)
+    if len(document.blocks) > MAX_BLOCKS:
+        raise TooLargeError(
+            f"The document has {len(document.blocks):,} paragraphs; {MAX_BLOCKS:,} are allowed.", hint=_SPLIT
+        )
+    return document_adapter().dump_json(document)
 
 
 def render_page(arguments: dict[str, Any]) -> bytes:
@@ -41,6 +56,12 @@ def render_page(arguments: dict[str, Any]) -> bytes:
         raise UnsupportedError(f"{path.name} has no pages to show.", hint="Only pages of PDFs can be shown.")
     spans = [Span(*span) for span in arguments["spans"]]
     return pdf.render_page(path, arguments["page"], arguments["quotes"], spans, arguments["scale"])
+
+
+def prove(arguments: dict[str, Any]) -> bytes:
+    """The Isolation of this worker as JSON. `path`, `memory_mb` and the `layers` put on are needed."""
+    proof = confine.prove(Path(arguments["path"]), arguments["memory_mb"], arguments["layers"])
+    return json.dumps(asdict(proof)).encode()
 
 
 def _checked(arguments: dict[str, Any]) -> Path:
@@ -56,4 +77,4 @@ def _checked(arguments: dict[str, Any]) -> Path:
     return path
 
 
-TASKS: dict[str, Callable[[dict[str, Any]], bytes]] = {"parse": parse, "render_page": render_page}
+TASKS: dict[str, Callable[[dict[str, Any]], bytes]] = {"parse": parse, "render_page": render_page, "prove": prove}
