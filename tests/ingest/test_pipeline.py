@@ -1,17 +1,20 @@
 """Indexing: after a run the index is what a fresh index of the folders would be, and every file is accounted for."""
 
+import errno
 import os
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from errors import EncryptedError, ParserDiedError
-from ingest import pipeline
-from ingest.catalog import Catalog
+from ingest import chunk, pipeline
+from ingest import discover as discover_module
+from ingest.catalog import Catalog, NewPassage
 from ingest.discover import Listing, discover
 from ingest.parse import parse as parse_file
 from ingest.pipeline import differences, index_folders
@@ -41,10 +44,17 @@ class Library:
         file.write_text(text, encoding="utf-8")
         return file
 
-    def index(self) -> IndexReport:
+    def index(self, *, confirm: bool = False, read_data: bool = False) -> IndexReport:
         self.embedder.embedded.clear()
         report = index_folders(
-            self.folders, self.catalog, self.embedder, self.parse, self.settings, self.progress.append
+            self.folders,
+            self.catalog,
+            self.embedder,
+            self.parse,
+            self.settings,
+            self.progress.append,
+            confirm=confirm,
+            read_data=read_data,
         )
         assert self.catalog.problems() == []
         return report
@@ -326,3 +336,198 @@ def test_stopping_a_run_does_not_wait_for_the_documents_at_hand(library: Library
     assert time.monotonic() - started < 10
     go_on.set()
     assert [source.path for source in library.catalog.sources()] == ["a.md"]
+
+
+def test_files_of_one_path_in_two_folders_are_two_sources(library: Library, tmp_path: Path) -> None:
+    second = tmp_path / "second"
+    second.mkdir()
+    library.folders.append(second)
+    library.write("readme.md", NOTE)
+    (second / "readme.md").write_text(NOTE)
+    report = library.index()
+    assert (report.added, report.passages, report.embedded) == (2, 4, 2)
+    library.assert_equals_fresh_index(tmp_path)
+
+
+def test_an_edit_that_sets_size_and_time_back_is_noticed(library: Library, tmp_path: Path) -> None:
+    file = library.write("lease.md", NOTE)
+    library.index()
+    before = file.stat()
+    file.write_text(NOTE.replace("900", "750"))
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert library.index().changed == 1
+    library.assert_equals_fresh_index(tmp_path)
+
+
+def test_a_change_that_no_time_tells_is_found_by_reading_the_data(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a disk fails, or a program writes past the file system."""
+    file = library.write("lease.md", NOTE)
+    monkeypatch.setattr(discover_module, "YOUNG", -1)
+    library.index()
+    (source,) = library.catalog.sources()
+    file.write_text(NOTE.replace("900", "750"))
+    status = file.stat()
+    library.catalog.settle(touches=[replace(source, mtime_ns=status.st_mtime_ns, changed_ns=status.st_ctime_ns)])
+    assert library.index().unchanged == 1
+    assert differences(library.folders, library.catalog, library.settings) == []
+    found = differences(library.folders, library.catalog, library.settings, read_data=True)
+    assert found == ["lease.md has changed since it was indexed."]
+    assert library.index(read_data=True).changed == 1
+    library.assert_equals_fresh_index(tmp_path)
+
+
+def test_swapped_and_chained_renames_read_and_embed_nothing(library: Library, tmp_path: Path) -> None:
+    names = ("a.md", "b.md", "c.md")
+    for name in names:
+        library.write(name, f"# {name}\n\nText of {name}.\n")
+    library.index()
+    library.parse = lambda path: pytest.fail(f"{path} was read again")
+    aside = tmp_path / "aside"
+    (library.folder / "a.md").rename(aside)
+    (library.folder / "b.md").rename(library.folder / "a.md")
+    aside.rename(library.folder / "b.md")
+    (library.folder / "c.md").rename(library.folder / "d.md")
+    report = library.index()
+    assert (report.renamed, report.added, report.removed, report.embedded) == (3, 0, 0, 0)
+    library.parse = parse_file
+    library.assert_equals_fresh_index(tmp_path)
+
+
+def test_a_renamed_folder_is_neither_read_nor_embedded_again(library: Library, tmp_path: Path) -> None:
+    for n in range(30):
+        library.write(f"old/{n % 3}/{n}.md", f"# {n}\n\nText number {n}.\n")
+    library.index()
+    library.parse = lambda path: pytest.fail(f"{path} was read again")
+    (library.folder / "old").rename(library.folder / "new")
+    report = library.index()
+    assert (report.renamed, report.removed, report.held) == (30, 0, ())
+    library.parse = parse_file
+    library.assert_equals_fresh_index(tmp_path)
+
+
+def test_a_folder_that_lost_most_of_its_files_keeps_them_until_confirmed(library: Library, tmp_path: Path) -> None:
+    for n in range(15):
+        library.write(f"{n}.md", f"# {n}\n\nText number {n}.\n")
+    library.index()
+    for n in range(14):
+        (library.folder / f"{n}.md").unlink()
+    library.write("new.md", NOTE)
+    report = library.index()
+    assert (report.removed, report.added, report.unchanged) == (0, 1, 1)
+    assert [held.path for held in report.held] == [str(library.folder)]
+    assert "14 of its 15 documents" in report.held[0].reason
+    assert len(library.catalog.sources()) == 16
+    assert list(library.catalog.held()) == [str(library.folder)]
+    assert library.index(confirm=True).removed == 14
+    assert library.catalog.held() == {}
+    library.assert_equals_fresh_index(tmp_path)
+
+
+def test_what_lies_in_a_folder_that_cannot_be_read_stays(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    library.write("closed/a.md", NOTE)
+    library.write("b.md", "# Other\n\nText.\n")
+    library.index()
+    entries = discover_module._entries
+
+    def refused(folder: Path | str) -> list[os.DirEntry[str]]:
+        if str(folder).endswith("closed"):
+            raise PermissionError(13, "Permission denied")
+        return entries(folder)
+
+    monkeypatch.setattr(discover_module, "_entries", refused)
+    report = library.index()
+    assert report.removed == 0
+    assert [(entry.path, entry.reason) for entry in report.skipped] == [
+        ("closed", "Folder cannot be read: Permission denied.")
+    ]
+    assert {path for path, *_ in library.state()} == {"closed/a.md", "b.md"}
+
+
+def test_a_file_that_grows_while_it_is_read_is_read_until_it_is_whole(library: Library, tmp_path: Path) -> None:
+    file = library.write("log.md", NOTE)
+    growths = iter(range(2))
+
+    def parse(path: Path) -> Document:
+        document = parse_file(path)
+        if next(growths, None) is not None:
+            with file.open("a") as more:
+                more.write("\n\nAnother line.\n")
+        return document
+
+    library.parse = parse
+    assert library.index().added == 1
+    library.parse = parse_file
+    library.assert_equals_fresh_index(tmp_path)
+
+
+def test_a_file_that_never_stops_changing_keeps_what_was_indexed(library: Library, tmp_path: Path) -> None:
+    file = library.write("log.md", NOTE)
+    library.index()
+    before = library.state()
+
+    def parse(path: Path) -> Document:
+        with file.open("a") as more:
+            more.write("\n\nAnother line.\n")
+        return parse_file(path)
+
+    library.parse = parse
+    with file.open("a") as more:
+        more.write("\n\nMore.\n")
+    report = library.index()
+    assert [entry.path for entry in report.failed] == ["log.md"]
+    assert "still being written" in report.failed[0].reason
+    assert library.state() == before
+    library.parse = parse_file
+    assert library.index().changed == 1
+    library.assert_equals_fresh_index(tmp_path)
+
+
+def test_a_disk_that_fails_keeps_what_was_indexed_and_lost_rights_do_not(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = library.write("lease.md", NOTE)
+    library.index()
+    file.write_text(NOTE + "More.\n")
+    sha256 = pipeline._sha256
+
+    def fail(number: int) -> Callable[[Path], str]:
+        def refuse(path: Path) -> str:
+            raise OSError(number, os.strerror(number), str(path))
+
+        return refuse
+
+    monkeypatch.setattr(pipeline, "_sha256", fail(errno.EIO))
+    assert "is kept" in library.index().failed[0].reason
+    assert len(library.state()) == 2
+    monkeypatch.setattr(pipeline, "_sha256", fail(errno.EACCES))
+    assert library.index().failed[0].reason == "Cannot be read: Permission denied."
+    assert library.state() == set()
+    monkeypatch.setattr(pipeline, "_sha256", sha256)
+    assert library.index().changed == 1
+
+
+def test_an_ignored_file_leaves_the_index(library: Library, tmp_path: Path) -> None:
+    library.write("a.md", NOTE)
+    library.write("b.md", "# Other\n\nText.\n")
+    library.index()
+    library.write(".citaignore", "a.md\n")
+    report = library.index()
+    assert (report.removed, [entry.path for entry in report.skipped]) == (1, ["a.md"])
+    library.assert_equals_fresh_index(tmp_path)
+
+
+def test_a_document_that_no_rule_foresaw_stops_no_other(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    library.write("a.md", NOTE)
+    library.write("b.md", "# Other\n\nText.\n")
+    divide = chunk.chunk
+
+    def chunk_or_fail(document: Document, folder: str, path: str, *rest: Any) -> list[NewPassage]:
+        if path == "a.md":
+            raise ZeroDivisionError
+        return divide(document, folder, path, *rest)
+
+    monkeypatch.setattr(chunk, "chunk", chunk_or_fail)
+    report = library.index()
+    assert (report.added, [entry.path for entry in report.failed]) == (1, ["a.md"])
