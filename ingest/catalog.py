@@ -164,6 +164,11 @@ class Catalog:
     def sources(self) -> list[Source]:
         return [_source(row) for row in self._db.read(f"SELECT {_SOURCE} FROM sources ORDER BY folder, path")]
 
+    def sources_at(self, path: str) -> list[Source]:
+        """Those of that path, in any of the library folders."""
+        rows = self._db.read(f"SELECT {_SOURCE} FROM sources WHERE path = ? ORDER BY folder", (path,))
+        return [_source(row) for row in rows]
+
     def store(self, source: Source, passages: Sequence[NewPassage], vectors: Mapping[str, Any]) -> None:
         """Puts a source and all its passages in place of what was known of it, in one transaction.
 

@@ -19,8 +19,8 @@ from tests.conftest import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
-# Who may import whom. The types files, settings and errors are open to all.
-OPEN = {"errors", "settings", "ingest.types", "rag.types", "models.types"}
+# Who may import whom. The types files, settings, errors and how names are written are open to all.
+OPEN = {"errors", "settings", "ingest.types", "ingest.names", "rag.types", "models.types"}
 LAYERS: dict[str, set[str]] = {
     "errors": set(),
     "settings": set(),
