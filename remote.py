@@ -170,7 +170,11 @@ class EngineServer:
         self._server, contact = self._listen(engine, token)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="engine", daemon=True)
         self._thread.start()
-        _write_private(self._file, json.dumps(asdict(contact)))
+        try:
+            _write_private(self._file, json.dumps(asdict(contact)))
+        except BaseException:
+            self._stop_listening()
+            raise
 
     def close(self) -> None:
         """Returns once nothing that was asked is still under way and nobody can ask any more."""

@@ -8,6 +8,7 @@ Covered: a process killed at any moment, a full disk, a file that is damaged (fo
 beside a restore. Not covered: a power cut may take the last transactions with it (the file stays sound).
 """
 
+import errno
 import os
 import sqlite3
 import threading
@@ -204,6 +205,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
 
 
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 _DAMAGED = ("malformed", "not a database", "corrupt", "unsupported file format", "file is encrypted")
 
 
@@ -216,21 +218,26 @@ def translated(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         text = str(error)
         if "is full" in text or "disk I/O error" in text:
-            raise StorageFullError(
-                f"{printable(name)!r} cannot be written ({text}): the disk is full, or fails.",
-                hint="Free some disk space and run it again; what was indexed is kept.",
-            ) from error
+            raise _full(name, text) from error
         if isinstance(error, sqlite3.DatabaseError) and any(word in text for word in _DAMAGED):
             raise damaged(path, text) from error
-        raise CatalogError(f"{printable(name)!r} cannot be used: {text}.", hint="Run `cita doctor`.") from error
+        raise _unusable(name, text) from error
     except OSError as error:
-        raise CatalogError(
-            f"{printable(name)!r} cannot be used: {error.strerror}.", hint="Run `cita doctor`."
-        ) from error
+        reason = str(error.strerror or error)
+        raise (_full if error.errno in _NO_SPACE else _unusable)(name, reason) from error
 
 
-def unusable(name: str, reason: str) -> CatalogError:
-    return CatalogError(f"{printable(name)!r} cannot be used: {reason}.", hint="Run `cita doctor`.")
+def _full(name: str, reason: str) -> StorageFullError:
+    return StorageFullError(
+        f"{printable(name)!r} cannot be written ({reason}): the disk is full, or fails.",
+        hint="Free some disk space and run it again; what was indexed is kept.",
+    )
+
+
+def _unusable(name: str, reason: str) -> CatalogError:
+    return CatalogError(
+        f"{printable(name)!r} cannot be used: {reason}.", hint="See that you may write there, and that there is space."
+    )
 
 
 def damaged(path: Path, what: str) -> CatalogDamagedError:
