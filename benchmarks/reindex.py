@@ -344,11 +344,11 @@ def run(all_pages: list[tuple[str, bytes]], notes: int, share: int, work: Path) 
     return whole, side_by_side, time.monotonic() - started
 
 
-def report(whole: Figures, side_by_side: Sequence[Figures], seconds: float) -> str:
+def report(whole: Figures, side_by_side: Sequence[Figures], seconds: float, load: float) -> str:
     head = [
         "# The index follows the folder",
         "",
-        f"{date.today()}, {_machine()}.",
+        f"{date.today()}, {_machine()}, load before it began {load:.1f}.",
         f"Made by `python -m benchmarks.reindex` in {seconds / 60:.0f} minutes; what is measured is said there.",
         f"Times are seconds; the warm ones are the median of {REPEATS} turns, the slowest in brackets. The notes are",
         "pages of tldr in English and Spanish, some 550 characters each.",
@@ -460,10 +460,11 @@ def main() -> int:
         return 0
     for name in [name for name in os.environ if name.startswith("CITA_")]:
         del os.environ[name]  # a setting of one's own would be measured too
+    load = psutil.getloadavg()[0]  # what others do on the machine meanwhile is in every figure
     with tempfile.TemporaryDirectory() as work:
         share = min(options.share, options.notes)
         whole, side_by_side, seconds = run(pages(options.data), options.notes, share, Path(work).resolve())
-    text = report(whole, side_by_side, seconds)
+    text = report(whole, side_by_side, seconds, load)
     print(text)
     if options.notes >= NOTES:
         (CODE / "benchmarks" / "results" / "reindex.md").write_text(text, encoding="utf-8")

@@ -23,7 +23,6 @@ class Tutorial:
     """Loads, splits, embeds and adds everything, each time that it is asked."""
 
     def __init__(self, notes: Path, home: Path) -> None:
-        warnings.simplefilter("ignore")  # langchain-community says that it is being sunset, and its Chroma too
         self._notes = notes
         self._store = home / "index"
         self._embeddings = _embeddings(home)
@@ -46,14 +45,10 @@ class Tutorial:
         """Chroma is left as every tutorial leaves it: open until the process ends."""
 
     def _add(self, chunks: "list[Document]") -> None:
-        from langchain_community.vectorstores import Chroma
-
-        Chroma.from_documents(chunks, self._embeddings, persist_directory=str(self._store))
+        _chroma_class().from_documents(chunks, self._embeddings, persist_directory=str(self._store))
 
     def _chroma(self) -> Any:
-        from langchain_community.vectorstores import Chroma
-
-        return Chroma(persist_directory=str(self._store), embedding_function=self._embeddings)
+        return _chroma_class()(persist_directory=str(self._store), embedding_function=self._embeddings)
 
 
 class IndexingApi(Tutorial):
@@ -72,6 +67,13 @@ class IndexingApi(Tutorial):
 
         store = self._chroma()
         index(chunks, self._records, store, cleanup="full", source_id_key="source", key_encoder="sha256")
+
+
+def _chroma_class() -> Any:
+    from langchain_community.vectorstores import Chroma
+
+    warnings.simplefilter("ignore")  # that it is being sunset; langchain's own filter comes with its import
+    return Chroma
 
 
 def _chunks(notes: Path) -> "list[Document]":
