@@ -695,8 +695,9 @@ def doctor(context: typer.Context, as_json: Json = False) -> None:
     """Show what this machine can run, what is wrong and what to do.
 
     JSON: {"version", "machine": {"system", "processor", "cores", "memory", "memory_available", "disk_free", "python",
-    "sqlite", "libraries", "embedder", "embedder_runtime", "llama_cpp": {"loads", "gpu", "detail"}}, "home": what
-    `cita status` has, or null, "ok", "problems": [{"problem", "remedy"}]}; sizes are bytes.
+    "sqlite", "libraries", "embedder", "embedder_runtime", "llama_cpp": {"loads", "gpu", "detail"}, "isolation":
+    {"network", "files", "processes", "memory", "detail"}}, "home": what `cita status` has, or null, "ok", "problems":
+    [{"problem", "remedy"}]}; sizes are bytes; "isolation": what the readers of documents are kept from.
     """
     from models.doctor import examine
 
@@ -737,8 +738,17 @@ def _machine_pairs(machine: dict[str, Any]) -> list[tuple[str, str]]:
         ("Python", f"{machine['python']}, SQLite {machine['sqlite']}"),
         ("Embedding", f"{machine['embedder']} on {machine['embedder_runtime'] or 'nothing'}"),
         ("llama.cpp", f"loads, {gpu}" if llama_cpp["loads"] else f"does not load: {_text(llama_cpp['detail'])}"),
+        ("Isolation", _isolation_words(machine["isolation"])),
         ("Libraries", "\n".join(f"{name} {version or 'missing'}" for name, version in machine["libraries"].items())),
     ]
+
+
+def _isolation_words(isolation: dict[str, Any]) -> str:
+    """What the readers of documents are kept from, what they are not, and by which layers."""
+    names = [name for name in isolation if name != "detail"]
+    on, off = [name for name in names if isolation[name]], [name for name in names if not isolation[name]]
+    kept = "; ".join(f"{word}: {', '.join(group)}" for word, group in (("on", on), ("off", off)) if group)
+    return f"{kept}\nby {_text(isolation['detail'])}"
 
 
 # Opening

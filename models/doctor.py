@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from errors import CitaError
+from ingest.confine import Isolation
 from settings import Settings
 
 LIBRARIES = (
@@ -76,6 +77,7 @@ class Machine:
     embedder: str
     embedder_runtime: str
     llama_cpp: LlamaCpp
+    isolation: Isolation
     problems: tuple[Problem, ...]
 
 
@@ -88,6 +90,7 @@ def examine(settings: Settings) -> Machine:
     libraries = {name: _installed(name) for name in LIBRARIES}
     llama_cpp = _load_llama_cpp()
     runtime, embedder_problems = _embedder(settings)
+    isolation = _isolation(settings)
     return Machine(
         system=platform.platform(),
         processor=platform.machine(),
@@ -101,12 +104,14 @@ def examine(settings: Settings) -> Machine:
         embedder=settings.embed.model,
         embedder_runtime=runtime,
         llama_cpp=llama_cpp,
+        isolation=isolation,
         problems=(
             *_room(memory.available, disk_free, settings.home),
             *_missing(libraries),
             *_sqlite(),
             *embedder_problems,
             *_llama_cpp_problems(llama_cpp),
+            *_isolation_problems(isolation),
         ),
     )
 
@@ -211,3 +216,28 @@ def _llama_cpp_problems(llama_cpp: LlamaCpp) -> list[Problem]:
             )
         ]
     return []
+
+
+def _isolation(settings: Settings) -> Isolation:
+    """What a worker that reads a document is kept from here, tried in one."""
+    from ingest.isolate import Isolator
+
+    try:
+        with Isolator(settings.parse) as isolator:
+            return isolator.prove()
+    except CitaError as error:
+        return Isolation(False, False, False, False, f"no worker could be started: {error.message}")
+
+
+def _isolation_problems(isolation: Isolation) -> list[Problem]:
+    """Only where nothing confines at all: a layer less is what many systems have."""
+    if sys.platform != "linux" or isolation.network or isolation.files or isolation.processes:
+        return []
+    return [
+        Problem(
+            "Documents are read by processes that this system does not confine: a document made to take its reader "
+            f"over could read other files and use the network ({isolation.detail}).",
+            "Use a kernel with Landlock and seccomp (Linux 5.13 or later; in a container, its default rules), or index "
+            "only files you trust.",
+        )
+    ]

@@ -27,6 +27,7 @@ import engine as engine_module
 import models.doctor
 from engine import Status
 from errors import EngineUnreachableError, ModelDiedError
+from ingest.confine import Isolation
 from ingest.types import IndexReport, PathReason, Source, VerifyReport, WatchEvent
 from rag.types import ABSTENTION, Answer, Completed, Event, Hit, SearchResult, Timings, Token
 from remote import RemoteEngine
@@ -297,6 +298,7 @@ def test_doctor_prints_the_machine_the_home_and_the_problems() -> None:
     assert keys(done) == {"version", "machine", "home", "ok", "problems"}
     assert keys(done["machine"]) == MACHINE
     assert keys(done["machine"]["llama_cpp"]) == {"loads", "gpu", "detail"}
+    assert keys(done["machine"]["isolation"]) == {"network", "files", "processes", "memory", "detail"}
     assert keys(done["home"]) == STATUS
     assert all(keys(problem) == {"problem", "remedy"} for problem in done["problems"])
 
@@ -456,6 +458,14 @@ def test_doctor_tells_of_a_home_that_does_not_open(monkeypatch: pytest.MonkeyPat
     done = run("doctor", "--json")
     assert (done.code, done.json["home"], done.json["ok"]) == (0, None, False)
     assert {"problem": "It does not answer.", "remedy": "Close it."} in done.json["problems"]
+
+
+def test_doctor_shows_what_readers_are_kept_from_and_by_what(monkeypatch: pytest.MonkeyPatch) -> None:
+    isolation = Isolation(network=True, files=False, processes=True, memory=True, detail="seccomp, limits")
+    monkeypatch.setattr(models.doctor, "_isolation", lambda _: isolation)
+    shown = run("doctor").stdout
+    assert "on: network, processes, memory; off: files" in shown
+    assert "by seccomp, limits" in shown
 
 
 def test_doctor_says_when_llama_cpp_does_not_load_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
