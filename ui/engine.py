@@ -5,7 +5,7 @@ from pathlib import Path
 
 from engine import Engine, open_engine
 from settings import Settings
-from ui.indexing import Indexing
+from ui.indexing import Indexing, Watching
 
 
 class _Shared:
@@ -13,12 +13,14 @@ class _Shared:
     engine: Engine | None = None
     home: Path | None = None
     indexing = Indexing()
+    watching = Watching()
 
 
 def use_engine(engine: Engine | None, home: Path | None) -> None:
     """Gives the pages their engine; None takes it away again. The launcher does, and tests do."""
     with _Shared.lock:
-        _Shared.engine, _Shared.home, _Shared.indexing = engine, home, Indexing()
+        _Shared.engine, _Shared.home = engine, home
+        _Shared.indexing, _Shared.watching = Indexing(), Watching()
 
 
 def get_engine() -> Engine:
@@ -36,3 +38,7 @@ def get_settings() -> Settings:
 
 def get_indexing() -> Indexing:
     return _Shared.indexing
+
+
+def get_watching() -> Watching:
+    return _Shared.watching

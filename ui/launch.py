@@ -5,7 +5,7 @@ import errno
 import hashlib
 import re
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from engine import open_engine
 from errors import CitaError, PortInUseError
 from settings import CODE, Settings
-from ui.engine import use_engine
+from ui.engine import get_watching, use_engine
 from ui.guard import App, Guard
 
 ADDRESS = "127.0.0.1"
@@ -28,9 +28,11 @@ def run_app(settings: Settings, port: int | None = None) -> None:
     try:
         engine = open_engine(settings)
         use_engine(engine, settings.home)
+        watching = get_watching()
         try:
-            _serve(settings, listener)
+            _serve(settings, listener, lambda: watching.start(engine) if settings.watch.app else None)
         finally:
+            watching.stop()
             engine.close()
             use_engine(None, None)
     finally:
@@ -56,13 +58,13 @@ def _listen(port: int) -> socket.socket:
     return listener
 
 
-def _serve(settings: Settings, listener: socket.socket) -> None:
+def _serve(settings: Settings, listener: socket.socket, started: Callable[[], None]) -> None:
     import uvicorn
 
     port = listener.getsockname()[1]
     server = uvicorn.Server(
         uvicorn.Config(
-            build_app(settings, port),
+            build_app(settings, port, started),
             ws="websockets-sansio",
             log_level="warning",
             access_log=False,
@@ -73,14 +75,15 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
         server.run(sockets=[listener])
 
 
-def build_app(settings: Settings, port: int) -> App:
-    """The whole app as ASGI: Streamlit behind the guard."""
+def build_app(settings: Settings, port: int, started: Callable[[], None] = lambda: None) -> App:
+    """The whole app as ASGI: Streamlit behind the guard. `started` is called when it is about to answer."""
     import streamlit as st
     from streamlit.web import bootstrap
 
     @asynccontextmanager
     async def announce(_: Any) -> AsyncIterator[None]:
         print(f"Cita runs at http://{ADDRESS}:{port} (Ctrl-C ends it)", flush=True)
+        started()
         yield
 
     bootstrap.load_config_options(options(settings, port))

@@ -1,5 +1,6 @@
 """Library: drop files, add folders, index with progress, and see what became of every file."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from ingest.types import IndexProgress, IndexReport, Source
 from settings import Settings
 from ui import render
 from ui.drop import Stored, store
-from ui.engine import get_engine, get_indexing, get_settings
+from ui.engine import get_engine, get_indexing, get_settings, get_watching
 from ui.frame import get_texts, heading, notice
+from ui.indexing import Indexing, Watching, changed
 from ui.texts import Texts
 
 COLOURS = {
@@ -87,8 +89,46 @@ def _draw_indexing(engine: Engine, texts: Texts) -> None:
         st.rerun()
     if run.error:
         notice(run.error)
-    elif run.report:
-        _draw_report(run.report, texts)
+    else:
+        _draw_latest(engine, texts)
+    _follow_watching(get_watching().news)
+
+
+def _draw_latest(engine: Engine, texts: Texts) -> None:
+    """What the last run reported: one that was asked for, or the watching's own if that had anything to say."""
+    run, watching = get_indexing(), get_watching()
+    latest: Indexing | Watching = run if run.at >= watching.at else watching
+    report = latest.report
+    if report and (latest is run or changed(report) or report.failed):
+        _draw_report(report, texts)
+    for held in report.held if report else ():
+        st.warning(texts.library_held.format(folder=render.label(held.path)), icon=":material/folder_off:")
+    if report and report.held and st.button(texts.library_held_remove, key="confirm", icon=":material/delete:"):
+        get_indexing().start(engine, confirm=True)
+        st.rerun()
+
+
+@st.fragment(run_every=2)
+def _follow_watching(seen: int) -> None:
+    """That the app watches, and what changed last. When there is news, the whole page is drawn anew."""
+    watching, texts = get_watching(), get_texts()
+    if watching.news != seen:
+        st.rerun()
+    if watching.problem:
+        st.warning(texts.library_watch_problem.format(problem=render.label(watching.problem)), icon=":material/error:")
+    if not watching.running:
+        return
+    parts = [texts.library_watching]
+    if watching.polled:
+        parts.append(texts.library_polled.format(folders=render.label(", ".join(watching.polled))))
+    if watching.change and (report := watching.change.report):
+        parts.append(
+            texts.library_last_change.format(
+                time=datetime.fromisoformat(watching.change.at).astimezone().strftime("%H:%M:%S"),
+                added=report.added, changed=report.changed, renamed=report.renamed, removed=report.removed,
+            )
+        )  # fmt: skip
+    st.caption(":material/visibility: " + " · ".join(parts))
 
 
 @st.fragment(run_every=0.4)
@@ -122,7 +162,7 @@ def _draw_report(report: IndexReport, texts: Texts) -> None:
     line = texts.library_done.format(
         added=report.added, changed=report.changed, removed=report.removed, seconds=f"{report.seconds:.1f}"
     )
-    if not (report.added or report.changed or report.removed or report.renamed):
+    if not changed(report):
         line = texts.library_unchanged
     if report.skipped:
         line += " " + texts.library_skipped.format(n=len(report.skipped)) + "."

@@ -83,6 +83,12 @@ class Texts:
     library_left: str
     library_done: str
     library_unchanged: str
+    library_watching: str
+    library_polled: str
+    library_last_change: str
+    library_watch_problem: str
+    library_held: str
+    library_held_remove: str
     library_skipped: str
     library_failed: str
     library_files: str
@@ -231,6 +237,13 @@ ENGLISH = Texts(
     library_left="{time} left",
     library_done="Index up to date: {added} added, {changed} changed, {removed} removed, in {seconds} s.",
     library_unchanged="Nothing to do: the index was already up to date.",
+    library_watching="Watching your folders: what changes is indexed by itself",
+    library_polled="without file events, looked at now and then: {folders}",
+    library_last_change="last change at {time}: {added} added, {changed} changed, {renamed} moved, {removed} removed",
+    library_watch_problem="Your folders could not be indexed just now: {problem} Cita tries again by itself.",
+    library_held="{folder} suddenly lacks most of its files. What it held is still in the index and is answered from. "
+    "Connect its disk; or, if the files are really gone, remove them from the index.",
+    library_held_remove="Remove them from the index",
     library_skipped="{n} skipped",
     library_failed="{n} failed",
     library_files="Files",
@@ -369,6 +382,14 @@ SPANISH = Texts(
     library_left="quedan {time}",
     library_done="Índice al día: {added} añadidos, {changed} cambiados, {removed} quitados, en {seconds} s.",
     library_unchanged="Nada que hacer: el índice ya estaba al día.",
+    library_watching="Tus carpetas están vigiladas: lo que cambia se indexa solo",
+    library_polled="sin avisos de cambios, se miran de vez en cuando: {folders}",
+    library_last_change="último cambio a las {time}: {added} añadidos, {changed} cambiados, {renamed} movidos, "
+    "{removed} quitados",
+    library_watch_problem="Ahora mismo no se pudieron indexar tus carpetas: {problem} Cita vuelve a intentarlo sola.",
+    library_held="A {folder} le falta de repente la mayoría de sus archivos. Lo que tenía sigue en el índice y se usa "
+    "para responder. Conecta su disco; o, si los archivos ya no existen, quítalos del índice.",
+    library_held_remove="Quitarlos del índice",
     library_skipped="{n} omitidos",
     library_failed="{n} con error",
     library_files="Archivos",

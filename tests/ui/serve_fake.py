@@ -13,7 +13,8 @@ def main() -> None:
     engine = FakeEngine([settings.library])
     launch.open_engine = lambda _: engine
     launch.run_app(settings, int(sys.argv[2]))
-    print("closed" if engine.closed else "left open", flush=True)
+    watched = "watched" if engine.watches and all(watch.closed for watch in engine.watches) else "not watched"
+    print(watched, "closed" if engine.closed else "left open", flush=True)
 
 
 if __name__ == "__main__":

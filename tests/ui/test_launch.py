@@ -105,12 +105,12 @@ def test_every_file_of_the_app_carries_the_policy(server: Server) -> None:
         assert headers["x-content-type-options"] == "nosniff"
 
 
-def test_ctrl_c_closes_the_engine_and_ends_with_success(server: Server) -> None:
+def test_the_app_watches_until_ctrl_c_closes_the_engine_and_ends_with_success(server: Server) -> None:
     """The last in this file: the server is gone afterwards."""
     server.process.send_signal(signal.SIGINT)
     assert server.process.wait(20) == 0
     assert server.process.stdout
-    assert server.process.stdout.read().strip() == "closed"
+    assert server.process.stdout.read().strip() == "watched closed"
 
 
 def test_a_port_in_use_is_named_with_what_to_do(settings: Settings) -> None:

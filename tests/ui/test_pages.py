@@ -2,8 +2,10 @@
 
 import dataclasses
 import threading
+import time
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from html import escape
 from pathlib import Path
 
@@ -11,14 +13,15 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from errors import ModelDiedError
-from ingest.types import IndexProgress, IndexReport
+from ingest.types import IndexProgress, IndexReport, PathReason, WatchEvent
 from rag.types import ABSTENTION, Answer, Citation, Completed, Event, Timings, Token
 from settings import Settings
 from tests.fakes import LEASE, FakeEngine
 from tests.ui.conftest import ROOT, Draw, html
-from ui.engine import get_indexing, use_engine
+from ui.engine import get_indexing, get_watching, use_engine
+from ui.indexing import Watching
 from ui.save import save_settings
-from ui.texts import ENGLISH, SPANISH
+from ui.texts import ENGLISH, SPANISH, Texts
 
 HOSTILE = '<img src=x onerror=alert(1)>![x](http://evil.example/x.png)[l](http://evil.example)"'
 INERT = "&lt;img src=x onerror=alert(1)&gt;![x](http://evil.example/x.png)[l](http://evil.example)&quot;"
@@ -275,7 +278,12 @@ def test_indexing_shows_where_it_stands_and_then_what_it_did(settings: Settings)
     go = threading.Event()
 
     class Slow(FakeEngine):
-        def index(self, progress: Callable[[IndexProgress], None] | None = None) -> IndexReport:
+        def index(
+            self,
+            progress: Callable[[IndexProgress], None] | None = None,
+            confirm: bool = False,
+            read_data: bool = False,
+        ) -> IndexReport:
             assert progress
             progress(IndexProgress(4, 1, HOSTILE, 10, 62.0, 90.0))
             go.wait(20)
@@ -294,6 +302,80 @@ def test_indexing_shows_where_it_stands_and_then_what_it_did(settings: Settings)
     app.run()
     assert "1 failed" in app.warning[0].value
     use_engine(None, None)
+
+
+@pytest.fixture
+def watching(engine: FakeEngine) -> Iterator[Watching]:
+    watching = get_watching()
+    watching.start(engine)
+    yield watching
+    watching.stop()
+
+
+AT = "2026-01-02T03:04:05+00:00"
+
+
+def told(watching: Watching, *events: WatchEvent) -> None:
+    """Hands the page what the watcher told; the first event was `watching`."""
+    end = time.monotonic() + 5
+    while not watching.news and time.monotonic() < end:
+        time.sleep(0.01)
+    for event in events:
+        watching._keep(event)
+
+
+@pytest.mark.parametrize(("language", "texts"), [("en", ENGLISH), ("es", SPANISH)])
+def test_the_page_shows_that_it_watches_and_what_changed_without_a_button_being_pressed(
+    language: str, texts: Texts, settings: Settings, draw: Draw, watching: Watching
+) -> None:
+    save_settings(settings, {"app": {"language": language}})
+    told(watching)
+    assert [caption.value for caption in draw("library").caption] == [f":material/visibility: {texts.library_watching}"]
+    told(
+        watching,
+        WatchEvent("watching", AT, ("/a", HOSTILE), (HOSTILE,)),
+        WatchEvent("indexed", AT, report=IndexReport(2, 0, 3, 1, 5, (), (), 6, 7, 0.4)),
+    )
+    app = draw("library")
+    [caption] = app.caption
+    at = datetime.fromisoformat(AT).astimezone().strftime("%H:%M:%S")
+    assert texts.library_last_change.format(time=at, added=2, changed=0, renamed=3, removed=1) in caption.value
+    assert texts.library_polled.split("{")[0] in caption.value
+    assert "![" not in caption.value
+    assert texts.library_done.format(added=2, changed=0, removed=1, seconds="0.4") in app.success[0].value
+
+
+def test_a_run_of_the_watcher_with_nothing_to_say_is_not_shown(draw: Draw, watching: Watching) -> None:
+    told(watching, WatchEvent("indexed", AT, report=IndexReport(0, 0, 0, 0, 5, (), (), 6, 7, 0.4)))
+    app = draw("library")
+    assert not app.success
+    assert not app.warning
+
+
+def test_a_problem_of_the_watcher_is_shown(draw: Draw, watching: Watching) -> None:
+    told(watching, WatchEvent("problem", AT, problem=f"No space. {HOSTILE}"))
+    app = draw("library")
+    assert "No space" in app.warning[0].value
+    assert "![" not in app.warning[0].value
+
+
+def test_without_watching_the_page_does_not_say_that_it_watches(draw: Draw) -> None:
+    assert not draw("library").caption
+
+
+def test_documents_of_a_folder_that_lacks_its_files_are_removed_when_that_is_confirmed(
+    engine: FakeEngine, draw: Draw, watching: Watching
+) -> None:
+    held = (PathReason(f"/disk/{HOSTILE}", "90 of its 100 documents are suddenly gone."),)
+    told(watching, WatchEvent("indexed", AT, report=IndexReport(0, 0, 0, 0, 5, (), held, 6, 7, 0.4, held)))
+    app = draw("library")
+    warnings = [warning.value for warning in app.warning]
+    assert any("disk" in warning and "suddenly lacks most of its files" in warning for warning in warnings)
+    assert not any("![" in warning for warning in warnings)
+    app.button(key="confirm").click().run()
+    get_indexing().wait(5)
+    assert engine.indexed == [(True, False)]
+    assert "confirm" not in [button.key for button in app.run().button]
 
 
 def _library() -> None:
