@@ -15,7 +15,7 @@ export CMAKE_ARGS ?= -DGGML_NATIVE=OFF
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc 2>/dev/null || echo 2)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run demo test lint bench clean
+.PHONY: help install install-dev run demo test test-long prove lint bench clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,14 @@ demo: install  ## four questions over the samples, in the terminal
 test: install-dev  ## all tests (ARGS="tests/test_samples.py -k lease" for some)
 	@$(BIN)/python -m pytest $(ARGS)
 
+test-long: install-dev  ## the tests of reliability with many more examples (about half an hour)
+	@CITA_LONG=1 $(BIN)/python -m pytest tests/ingest/test_plan.py tests/reliability $(ARGS)
+
+prove: install-dev  ## what docs/reliability.md states, measured anew (hours)
+	@CITA_LONG=2 $(BIN)/python -m pytest tests/ingest/test_plan.py tests/reliability
+	$(BIN)/python -m tests.reliability.kills --kills 500 --steps 20
+	$(BIN)/python -m tests.reliability.soak --minutes 10
+
 lint: install-dev  ## style, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -52,7 +60,7 @@ lint: install-dev  ## style, format and types
 
 bench: install-dev  ## every benchmark in benchmarks/
 	@set -e; for script in benchmarks/*.py; do \
-		test -f "$$script" || continue; echo "== $$script"; $(BIN)/python "$$script"; done
+		echo "== $$script"; $(BIN)/python -m benchmarks.$$(basename "$$script" .py); done
 
 clean:  ## remove the environment and what tools left; never documents, index or models
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -164,6 +164,10 @@ class Catalog:
     def sources(self) -> list[Source]:
         return [_source(row) for row in self._db.read(f"SELECT {_SOURCE} FROM sources ORDER BY folder, path")]
 
+    def source_folders(self) -> set[str]:
+        """The library folders that have any source."""
+        return {folder for (folder,) in self._db.read("SELECT DISTINCT folder FROM sources")}
+
     def sources_at(self, path: str) -> list[Source]:
         """Those of that path, in any of the library folders."""
         rows = self._db.read(f"SELECT {_SOURCE} FROM sources WHERE path = ? ORDER BY folder", (path,))
