@@ -1,10 +1,15 @@
 """Passages: whole, exact, within the embedder's window, under their headings."""
 
+import hashlib
+import random
+from itertools import accumulate
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.chunk import LONGEST_TOKEN, chunk, renamed_ids
-from ingest.types import Block, BlockKind, Document, Span
+from ingest.chunk import LONGEST_TOKEN, VERSION, Key, chunk, group_units, renamed_ids
+from ingest.types import Block, BlockKind, Document, Passage, Span
 from settings import Chunk
 from tests.fakes import WordEmbedder
 
@@ -19,7 +24,7 @@ def block(text: str, *headings: str, kind: BlockKind = "paragraph", page: int | 
     return Block(kind, text, page, headings, Span(page, 0, len(text)))
 
 
-def passages(doc: Document, settings: Chunk = SMALL, window: int = 32, named_by_file: bool = False) -> list:
+def passages(doc: Document, settings: Chunk = SMALL, window: int = 32, named_by_file: bool = False) -> list[Passage]:
     return [new.passage for new in chunk(doc, "/library", "a/lease.txt", named_by_file, WordEmbedder(window), settings)]
 
 
@@ -35,7 +40,9 @@ def test_short_neighbours_of_a_section_share_a_passage() -> None:
 
 
 def test_a_heading_is_embedded_with_its_text_but_not_quoted() -> None:
-    (new,) = chunk(document(block("No pets.", "Rules"), title="Lease"), "/library", "x.txt", False, WordEmbedder(), SMALL)
+    (new,) = chunk(
+        document(block("No pets.", "Rules"), title="Lease"), "/library", "x.txt", False, WordEmbedder(), SMALL
+    )
     assert new.passage.text == "No pets."
     assert new.embedded_text == "Lease\nRules\nNo pets."
 
@@ -80,6 +87,14 @@ def test_ids_do_not_depend_on_the_position() -> None:
     assert {p.id for p in before} < {p.id for p in after}
 
 
+def test_equal_files_of_two_folders_have_different_ids() -> None:
+    doc = document(block("Same.", "A"))
+    (one,), (other,) = (chunk(doc, folder, "a.txt", False, WordEmbedder(), SMALL) for folder in ("/one", "/other"))
+    assert one.passage.id != other.passage.id
+    assert one.vector_key == other.vector_key
+    assert renamed_ids("/other", "a.txt", [one.passage]) == [other.passage.id]
+
+
 def test_renamed_ids_are_those_of_a_fresh_index_under_the_new_name() -> None:
     doc = document(block("Same.", "A"), block("Other.", "B"), block("Same.", "A"))
     old = passages(doc)
@@ -91,6 +106,122 @@ def test_a_word_that_never_ends_is_cut_into_passages_of_bounded_length() -> None
     found = passages(document(block("Logo: data:image/png;base64," + "iVBORw0KGgo" * 10_000)))
     assert max(len(p.text) for p in found) <= SMALL.tokens * LONGEST_TOKEN
     assert "".join("".join(p.text.split()) for p in found).endswith("iVBORw0KGgo" * 10_000)
+
+
+def test_code_is_cut_at_empty_lines_where_there_are_any() -> None:
+    functions = [f"def f{n}(x):\n    y = x + {n}" for n in range(40)]
+    found = passages(document(block("\n\n".join(functions), kind="code")))
+    assert all(p.text.startswith("def f") for p in found)
+
+
+def test_a_long_paragraph_shares_its_first_and_last_passage_only() -> None:
+    long = " ".join(f"Clause {n} is agreed." for n in range(40))
+    found = passages(document(block("Before."), block(long), block("After.")))
+    assert found[0].text.startswith("Before.")
+    assert found[-1].text.endswith("After.")
+    assert all(p.text in long for p in found[1:-1])
+
+
+def prose(count: int) -> list[str]:
+    """Paragraphs of 6 words each, all different."""
+    choose = random.Random(7)
+    return [f"the {choose.randrange(10**6):x} of the {choose.randrange(10**6):x} goods" for _ in range(count)]
+
+
+def edits(units: list[str], edit: str) -> list[list[str]]:
+    """The units with one of them replaced, preceded by a new one, or gone; at ten places."""
+    changed: dict[str, list[str]] = {"replace": ["some new words"], "insert": ["some new words", ""], "delete": []}
+    return [
+        [*units[:at], *(new or units[at] for new in changed[edit]), *units[at + 1 :]]
+        for at in range(3, len(units), len(units) // 10)
+    ]
+
+
+def as_paragraphs(units: list[str]) -> Document:
+    return document(*(block(unit) for unit in units))
+
+
+def as_sentences(units: list[str]) -> Document:
+    return document(block(" ".join(f"The {unit}." for unit in units)))
+
+
+def as_words(units: list[str]) -> Document:
+    return document(block(" ".join(units)))
+
+
+def as_code(units: list[str]) -> Document:
+    return document(block("\n".join(units), kind="code"))
+
+
+def as_table(units: list[str]) -> Document:
+    return document(block("\n".join(["one two", *units]), kind="table"))
+
+
+def as_list(units: list[str]) -> Document:
+    return document(*(block(f"- {unit}", kind="list") for unit in units))
+
+
+@pytest.mark.parametrize("edit", ["replace", "insert", "delete"])
+@pytest.mark.parametrize("make", [as_paragraphs, as_sentences, as_words, as_code, as_table, as_list])
+@pytest.mark.parametrize("units", [prose(300), prose(1) * 300, prose(5) * 60], ids=["different", "equal", "periodic"])
+def test_an_edit_embeds_only_passages_around_it(units: list[str], make, edit: str) -> None:  # type: ignore[no-untyped-def]
+    def texts(units: list[str]) -> set[str]:
+        settings = Chunk(tokens=48, heading_tokens=6)
+        return {new.embedded_text for new in chunk(make(units), "/library", "x.txt", True, WordEmbedder(), settings)}
+
+    before = texts(units)
+    new = sorted(len(texts(edited) - before) for edited in edits(units, edit))
+    assert new[len(new) // 2] <= 4
+    assert new[-1] <= 8
+
+
+def test_passages_change_with_the_version_only() -> None:
+    """Whoever changes where passages begin must change VERSION, or documents indexed before keep other passages."""
+    doc = document(*(block(unit) for unit in prose(30)), block("\n".join(prose(60)), kind="code"))
+    texts = "\0".join(p.text for p in passages(doc))
+    assert (VERSION, hashlib.sha256(texts.encode()).hexdigest()[:12]) == ("4", "f2729147bdfb")
+
+
+SIZES = st.lists(st.integers(0, 20), min_size=1, max_size=300)
+
+
+def keys(count: int, seed: int) -> list[Key]:
+    choose = random.Random(seed)
+    return [(choose.randrange(2), choose.randbytes(8)) for _ in range(count)]
+
+
+@given(SIZES, st.integers(0, 99))
+def test_groups_hold_every_unit_once_in_order_and_never_exceed_the_limit(sizes: list[int], seed: int) -> None:
+    found = list(group_units(sizes, keys(len(sizes), seed), 20))
+    assert [i for group in found for i in range(group.start, group.stop)] == list(range(len(sizes)))
+    assert all(group.start < group.stop and sum(sizes[group]) <= 20 for group in found)
+
+
+@given(st.lists(st.integers(1, 20), min_size=1, max_size=300), st.integers(0, 99))
+def test_groups_are_at_least_half_full_on_average(sizes: list[int], seed: int) -> None:
+    found = list(group_units(sizes, keys(len(sizes), seed), 20))
+    assert len(found) <= 2 * sum(sizes) / 20 + 1
+
+
+@given(st.lists(st.integers(1, 20), min_size=200, max_size=400), st.data())
+def test_boundaries_far_from_an_edit_stay(sizes: list[int], data: st.DataObject) -> None:
+    limit, far = 20, 15
+    before = list(zip(sizes, keys(len(sizes), 1), strict=True))
+    at = data.draw(st.integers(0, len(before) - 1))
+    new = list(zip(data.draw(st.lists(st.integers(1, 20), max_size=2)), keys(2, 2), strict=False))
+    after = [*before[:at], *new, *before[at + 1 :]]
+
+    def boundaries(units: list[tuple[int, Key]]) -> set[tuple[int, Key]]:
+        """Where groups begin: tokens from the nearer side of the edit, and the key there."""
+        starts = [0, *accumulate(size for size, _ in units)]
+        rest = len(before) - at - 1
+        end = starts[len(units) - rest]
+        begun = [group.start for group in group_units([n for n, _ in units], [key for _, key in units], limit)]
+        left = {(starts[i] - starts[at], units[i][1]) for i in begun if starts[i] < starts[at] - far * limit}
+        right = {(starts[i] - end, units[i][1]) for i in begun if starts[i] > end + far * limit}
+        return left | right
+
+    assert boundaries(before) == boundaries(after)
 
 
 TEXTS = st.text(alphabet=st.sampled_from("ab c.D\n é1,"), min_size=1, max_size=400)
