@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from errors import CatalogDamagedError, UsageError
 from ingest import schema
 from ingest.analyse import LANGUAGES, content_words, stem, terms, words
-from ingest.database import Database, damaged, open_read_only, remove_files, sync, translated
+from ingest.database import Database, damaged, open_read_only, remove_files, rename_over, sync, translated
 from ingest.names import printable, to_name, to_text
 from ingest.types import Passage, Source, Span
 
@@ -76,6 +76,7 @@ def vector_key(embedded_text: str) -> str:
 FILE = "catalog.db"
 DRAFT = "rebuild.db"
 _MIRROR = "folders.json"
+_DROPPED = "dropped"  # a fact: text was deleted that may still stand in the file's bytes
 _UNCHANGED = "Take another; nothing was changed."
 
 
@@ -92,8 +93,11 @@ class Catalog:
         self.path = folder / name
         is_new = not self.path.exists() or not self.path.stat().st_size
         self._db = Database(self.path, schema.prepare)
-        if is_new and name == FILE:
-            self.set_folders(_mirrored(folder))
+        if name == FILE:
+            with translated(self.path):
+                remove_files(folder / DRAFT)  # left by a rebuild that was killed
+            if is_new:
+                self.set_folders(_mirrored(folder))
 
     # --- folders and facts
 
@@ -136,8 +140,11 @@ class Catalog:
         return {str(folder): str(reason) for folder, reason in json.loads(self.fact("held") or "{}").items()}
 
     def note_run(self, held: Mapping[str, str]) -> None:
-        """An index run has ended."""
+        """An index run has ended. Vectors that salvage() kept for it and that it had no use for are dropped."""
         with self.transaction() as write:
+            unused = "DELETE FROM vectors WHERE key NOT IN (SELECT vector FROM passages)"
+            if write.execute(unused).rowcount:
+                self._next_generation(write)
             facts = [("held", json.dumps(dict(held))), ("indexed_at", now())]
             write.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", facts)
 
@@ -224,6 +231,7 @@ class Catalog:
         with self.transaction() as write:
             for table in ("passages", "terms", "sources", "vectors"):
                 write.execute(f"DELETE FROM {table}")
+            self._note_dropped(write)
             self._next_generation(write)
 
     def doubt(self) -> None:
@@ -358,8 +366,13 @@ class Catalog:
     # --- health
 
     def scrub(self) -> None:
-        """Takes what was deleted out of the bytes on disk as well."""
-        self._db.scrub("terms")
+        """Takes what was deleted since the last time out of the bytes on disk as well.
+
+        Where somebody reads an earlier moment all the while, or the process is killed, the next time does it.
+        """
+        if self.fact(schema.UNSCRUBBED) and self._db.scrub("terms"):
+            with self.transaction() as write:
+                write.execute("DELETE FROM meta WHERE key = ?", (schema.UNSCRUBBED,))
 
     def problems(self, *, read_data: bool = False) -> list[str]:
         """What is wrong inside the file, in words; empty when all is well. `read_data`: also every checksum."""
@@ -477,7 +490,13 @@ class Catalog:
         return int(found[0]) if found else 0
 
     @staticmethod
-    def _move(write: sqlite3.Connection, row: int, new: Source, ids: Sequence[str]) -> None:
+    def _note_dropped(write: sqlite3.Connection) -> None:
+        """In the transaction that drops text, so that scrub() comes after it even if this process is killed before."""
+        write.execute("INSERT OR REPLACE INTO meta VALUES (?, '1')", (_DROPPED,))
+
+    @classmethod
+    def _move(cls, write: sqlite3.Connection, row: int, new: Source, ids: Sequence[str]) -> None:
+        cls._note_dropped(write)
         write.execute(
             "UPDATE sources SET folder = ?, path = ?, mtime_ns = ?, changed_ns = ?, title = ? WHERE id = ?",
             (new.folder, new.path, new.mtime_ns, new.changed_ns, new.title, row),
@@ -492,6 +511,7 @@ class Catalog:
             title = titles[language] if language in titles else " ".join(terms(named, language))
             write.execute("UPDATE terms SET title = ? WHERE rowid = ?", (title, passage))
         write.execute("UPDATE sources SET checksum = ? WHERE id = ?", (schema.source_checksum(write, row), row))
+        schema.note_deletion(write)  # of the old name
 
     @staticmethod
     def _insert_vectors(write: sqlite3.Connection, vectors: Mapping[str, Any]) -> None:
@@ -532,18 +552,20 @@ class Catalog:
             )
         write.execute("UPDATE sources SET checksum = ? WHERE id = ?", (schema.source_checksum(write, id), id))
 
-    @staticmethod
-    def _remove(write: sqlite3.Connection, keys: Iterable[tuple[str, str]]) -> list[tuple[str]]:
+    @classmethod
+    def _remove(cls, write: sqlite3.Connection, keys: Iterable[tuple[str, str]]) -> list[tuple[str]]:
         """The keys of the vectors that their passages had."""
         dropped: list[tuple[str]] = []
         for key in keys:
             known = write.execute("SELECT id FROM sources WHERE folder = ? AND path = ?", key).fetchone()
             if known is None:
                 continue
+            cls._note_dropped(write)
             dropped += write.execute("SELECT DISTINCT vector FROM passages WHERE source = ?", known).fetchall()
             write.execute("DELETE FROM terms WHERE rowid IN (SELECT row FROM passages WHERE source = ?)", known)
             write.execute("DELETE FROM passages WHERE source = ?", known)
             write.execute("DELETE FROM sources WHERE id = ?", known)
+            schema.note_deletion(write)
         return dropped
 
     @staticmethod
@@ -601,8 +623,7 @@ def salvage(folder: Path) -> None:
     draft = _salvaged(folder)
     draft.close()
     with translated(folder / FILE):
-        remove_files(folder / FILE)
-        draft.path.rename(folder / FILE)
+        rename_over(draft.path, folder / FILE)
 
 
 def _salvaged(folder: Path) -> Catalog:

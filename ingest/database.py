@@ -96,15 +96,16 @@ class Database:
             portion = values[start : start + 10_000]
             yield from self.read(f"{query} ({', '.join('?' * len(portion))})", (*before, *portion))
 
-    def scrub(self, full_text: str) -> None:
+    def scrub(self, full_text: str) -> bool:
         """Takes what was deleted out of the file's bytes: out of the full-text table and the write-ahead log.
 
-        Where a reader is in the way the log keeps its bytes until the next time.
+        False where a reader was in the way, so that the log still has its bytes.
         """
         with self._lock, translated(self.path):
             if sqlite3.sqlite_version_info < (3, 42):  # later ones delete securely at once (see secure_full_text)
                 self._writer.execute(f"INSERT INTO {full_text} ({full_text}) VALUES ('optimize')")
-            self._writer.execute("PRAGMA wal_checkpoint (TRUNCATE)")
+            (busy, *_) = self._writer.execute("PRAGMA wal_checkpoint (TRUNCATE)").fetchone()
+            return not busy
 
     def problems(self, full_text: str, *, thorough: bool) -> list[str]:
         """What SQLite finds wrong with the file; `thorough` also holds every index against its table."""
@@ -140,8 +141,7 @@ class Database:
         """take_over() where this file is too damaged to be written: `file` (closed) takes its place and its name."""
         with self._lock, translated(self.path):
             self.close()
-            remove_files(self.path)
-            file.rename(self.path)
+            rename_over(file, self.path)
             self._writer = self._open_writer()
 
     def connection(self) -> AbstractContextManager[sqlite3.Connection]:
@@ -188,6 +188,13 @@ def remove_files(path: Path) -> None:
     """A database's file and what SQLite keeps beside it."""
     for file in (path, *(path.with_name(path.name + end) for end in _LEFTOVERS)):
         file.unlink(missing_ok=True)
+
+
+def rename_over(file: Path, path: Path) -> None:
+    """Gives a closed database's file the name of another, whose content is gone then; at no time is there neither."""
+    for end in _LEFTOVERS:  # the other's log would be taken for its own
+        path.with_name(path.name + end).unlink(missing_ok=True)
+    file.replace(path)
 
 
 def sync(path: Path) -> None:

@@ -190,7 +190,6 @@ class _Run:
     bytes_done: int = 0
     known: dict[Key, Source] = field(default_factory=dict)
     to_read: list[Found] = field(default_factory=list)
-    dropped_text: bool = False
 
     def start_over_if_embedder_changed(self) -> None:
         """Vectors of two embedders do not compare: another embedder means that everything is embedded anew."""
@@ -198,7 +197,6 @@ class _Run:
         if made_by and made_by != self.embedder.fingerprint:
             log.warning("The index was made by embedder %s; %s indexes anew.", made_by, self.embedder.fingerprint)
             self.catalog.forget_vectors()
-            self.dropped_text = True
         if made_by != self.embedder.fingerprint:
             self.catalog.set_fact("embedder", self.embedder.fingerprint)
 
@@ -235,7 +233,6 @@ class _Run:
         self.catalog.set_devices({**look.disk.devices, **held})
         self.counts["renamed"] += len(moves)
         self.counts["removed"] += len(removals)
-        self.dropped_text |= bool(moves or removals)
         self.files = len(look.disk.files)
         self.files_done = self.files - len(self.to_read)
         self.bytes_left = sum(file.size for file in self.to_read)
@@ -304,7 +301,6 @@ class _Run:
             if known:
                 self.catalog.settle(removals=[known])
                 self.counts["removed"] += 1
-                self.dropped_text = True
         elif known and known.passages and error.errno not in (errno.EACCES, errno.EPERM, errno.ELOOP):
             reason = f"Cannot be read: {error.strerror}. What was indexed of it before is kept."
             self.failed.append(PathReason(file.path, reason))
@@ -324,7 +320,6 @@ class _Run:
             passages=len(passages),
         )
         self.catalog.store(source, passages, self._embed_new(passages))
-        self.dropped_text |= file.key in self.known
         self.counts["changed" if file.key in self.known else "added"] += 1
         self.counts["passages"] += len(passages)
 
@@ -342,7 +337,6 @@ class _Run:
         source = self._source(file, sha256, status, reason=to_text(reason), title=PurePosixPath(file.path).stem)
         if not _says_the_same(self.known.get(file.key), source):
             self.catalog.store(source, [], {})
-            self.dropped_text |= file.key in self.known
         self._account(source)
 
     def _source(self, file: Found, sha256: str, status: str, **more: Any) -> Source:
@@ -375,8 +369,7 @@ class _Run:
 
     def finish(self) -> IndexReport:
         """Takes the text that was dropped out of the bytes on disk, and reports."""
-        if self.dropped_text:
-            self.catalog.scrub()
+        self.catalog.scrub()
         self.catalog.note_run({held.path: held.reason for held in self.held})
         return IndexReport(
             added=self.counts["added"],
