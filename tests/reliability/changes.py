@@ -14,6 +14,7 @@ DOCUMENTS = SHARED / "data" / "documents"
 COLLECTIONS = SHARED / "data" / "collections"
 NOTES = ("kepano-obsidian-vault", "rust-book", "tldr-en-es")  # as many as are needed, in this order
 LARGEST = 300_000  # bytes of a document: a kill is to meet all steps, not one long parse
+TEXTS = (".md", ".txt")
 KINDS = (".pdf", ".md", ".txt", ".html", ".docx", ".png", ".bin")
 LETTERS = "bcdfghjkmpqrtvwxz0123456789"
 
@@ -21,16 +22,15 @@ LETTERS = "bcdfghjkmpqrtvwxz0123456789"
 class Changed:
     """Folders `documents` and `notes`, `count` files in each, and more to add: real ones, or small ones that are made.
 
-    `touched` collects the paths (absolute) that a change made another file of, `dropped` words that stood in deleted
-    text and nowhere else.
+    `touched` collects the paths (absolute) that a change made another file of. Every note has a word of its own.
     """
 
     def __init__(self, base: Path, count: int, seed: int, *, real: bool) -> None:
         self.random = random.Random(seed)
         self.documents, self.notes = base / "documents", base / "notes"
         self.touched: set[Path] = set()
-        self.dropped: list[str] = []
-        self._marks: dict[Path, str] = {}
+        self._marks: dict[Path, str] = {}  # the words in the notes that are there
+        self._made: list[str] = []
         self._numbers = 0
         documents, notes = (_documents(self.random), _notes()) if real else (_samples(), _made(base / "made"))
         self._spare = {self.documents: documents, self.notes: notes}
@@ -50,6 +50,14 @@ class Changed:
         """By path, the SHA-256 of every file."""
         return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in self.files()}
 
+    def dropped(self) -> list[str]:
+        """Words that stood in text which is nowhere any more."""
+        there = set(self._marks.values())
+        return [word for word in self._made if word not in there]
+
+    def forget_dropped(self) -> None:
+        self._made = list(self._marks.values())
+
     def change(self, times: int) -> None:
         """Some edits, additions, deletions, renames of files and folders, copies and touches."""
         others = (self.add, self.delete, self.rename, self.rename_folder, self.copy, self.touch)
@@ -59,15 +67,7 @@ class Changed:
 
     def edit(self) -> None:
         path = self._any_note()
-        mark = self._mark()
-        text = path.read_text(encoding="utf-8", errors="replace")
-        if old := self._marks.pop(path, ""):
-            self.dropped.append(old)
-            text = text.replace(old, mark)
-        else:
-            text += f"\n\nThis was written later and says {mark}.\n"
-        path.write_text(text, encoding="utf-8")
-        self._marks[path] = mark
+        self._write_word(path)
         self.touched.add(path)
 
     def add(self) -> None:
@@ -76,8 +76,7 @@ class Changed:
     def delete(self) -> None:
         path = self.random.choice(self.files())
         path.unlink()
-        if mark := self._marks.pop(path, ""):
-            self.dropped.append(mark)
+        self._marks.pop(path, None)
         self.touched.add(path)
 
     def rename(self) -> None:
@@ -96,9 +95,11 @@ class Changed:
             self._moved(path, new / path.relative_to(old))
 
     def copy(self) -> None:
-        path = self.random.choice([path for path in self.files() if path not in self._marks])
+        path = self.random.choice(self.files())
         copied = self._free(path.with_stem(f"copy-{path.stem[:40]}"))
         shutil.copy2(path, copied)
+        if path in self._marks:
+            self._marks[copied] = self._marks[path]
         self.touched.add(copied)
 
     def touch(self) -> None:
@@ -117,10 +118,12 @@ class Changed:
         folder.mkdir(parents=True, exist_ok=True)
         path = self._free(folder / source.name)
         shutil.copyfile(source, path)
+        if path.suffix in TEXTS:
+            self._write_word(path)
         self.touched.add(path)
 
     def _any_note(self) -> Path:
-        return self.random.choice([path for path in self.files() if path.suffix in (".md", ".txt")])
+        return self.random.choice([path for path in self.files() if path.suffix in TEXTS])
 
     def _move(self, old: Path, new: Path) -> None:
         old.rename(new)
@@ -137,9 +140,15 @@ class Changed:
         self._numbers += 1
         return path.with_stem(f"{path.stem[:60]}-{self._numbers}")
 
-    def _mark(self) -> str:
-        """A word that is nowhere else."""
-        return "".join(self.random.choices(LETTERS, k=16)) + "7"
+    def _write_word(self, path: Path) -> None:
+        """A new word, in place of the one that the text has."""
+        word = "".join(self.random.choices(LETTERS, k=17))
+        text = path.read_text(encoding="utf-8", errors="replace")
+        old = self._marks.get(path)
+        text = text.replace(old, word) if old else f"{text}\n\nThis was written later and says {word}.\n"
+        path.write_text(text, encoding="utf-8")
+        self._marks[path] = word
+        self._made.append(word)
 
 
 def _documents(chance: random.Random) -> list[Path]:

@@ -131,7 +131,7 @@ def _start_helpers_warm() -> None:
         _serve(theirs)
     theirs.close()
     _WarmPopen.server = ours
-    subprocess.Popen = _WarmPopen  # type: ignore[misc]
+    subprocess.Popen = _WarmPopen  # type: ignore[misc, assignment]
 
 
 class _WarmPopen(subprocess.Popen[bytes]):
@@ -179,9 +179,12 @@ def _serve(control: socket.socket) -> None:
             reader, writer = os.pipe()
             between = os.fork()
             if between == 0:
+                parent = os.getpid()
                 pid = os.fork()
                 if pid == 0:
                     control.close()
+                    while os.getppid() == parent:  # whose end must not be taken for the asker's
+                        time.sleep(0.0005)
                     _become(order, descriptors)
                 os.write(writer, pid.to_bytes(4, "big"))
                 os._exit(0)  # orphans its child, whom the asker adopts

@@ -279,7 +279,7 @@ class Kills:
 
     def __init__(self, base: Path, files: int, seed: int, *, real: bool) -> None:
         self.base = base
-        self.folder = Changed(base, files, seed, real=real)
+        self.folder: Changed = Changed(base, files, seed, real=real)
         self.random = random.Random(seed + 1)
         self.settings = quick_settings(base / "home")
         self.rows: list[Row] = []
@@ -287,7 +287,6 @@ class Kills:
         self._limit = 1.0  # seconds: about how long an index run takes now
         self._lengths: dict[str, float] = {}  # of the steps, in seconds
         self._calls: dict[str, int] = {}
-        self._dropped = 0
         (base / "cache").mkdir()
 
     # --- what happens between kills
@@ -313,6 +312,7 @@ class Kills:
                 file.write(self.random.randbytes(4096))
         shutil.rmtree(self.base / "undisturbed", ignore_errors=True)
         shutil.copytree(self.settings.index, self.base / "undisturbed")
+        self.folder.change(4)
 
     def make_old(self) -> None:
         """The catalogue as version 1 had it."""
@@ -404,24 +404,24 @@ class Kills:
 
     def _wait_for_step(self, step: Step, fork: Fork, note: Callable[[dict[str, Any]], None]) -> tuple[str, bool]:
         """Until it is somewhere within the step: the call, and whether there was one."""
-        chosen = self.random.randint(1, max(1, self._calls.get(step.name, 1)))
+        calls = self._calls.setdefault(step.name, 6)
+        chosen = self.random.randint(1, calls)
         entered: dict[str, float] = {}
-        lengths = []
         self._ended_by_itself = False
         for report in fork.reports(120.0):
             if report["kind"] == "entered":
                 entered[report["call"]] = time.monotonic()
                 if len(entered) == chosen:
+                    self._calls[step.name] = min(60, calls + 1)
                     time.sleep(self.random.uniform(0, self._lengths.get(step.name, 0.004)))
                     return report["call"], True
             elif report["kind"] == "left":
-                lengths.append(time.monotonic() - entered[report["call"]])
+                length = time.monotonic() - entered[report["call"]]
+                self._lengths[step.name] = 0.8 * self._lengths.get(step.name, length) + 0.2 * length
             else:
                 note(report)
         self._ended_by_itself = True
-        self._calls[step.name] = min(60, len(entered))
-        if lengths:
-            self._lengths[step.name] = statistics.median(lengths)
+        self._calls[step.name] = max(1, len(entered))
         return "", False
 
     def _drain(self, fork: Fork, called: str, note: Callable[[dict[str, Any]], None], seconds: float) -> bool:
@@ -482,14 +482,14 @@ class Kills:
             for path, digest in self.known.items()
             if path not in touched and (path not in sources or sources[path][1] != digest)
         ]
-        ends = {path.rsplit("/", depth)[-1] if depth == 1 else path for path in sources for depth in (1,)}
-        lost += [path for path in stored if path.rsplit("/", 1)[-1] not in ends and step.work is index]
+        roots = [to_text(str(root)) for root in self.folder.roots]
+        lost += [path for path in stored if not any(f"{root}/{path}" in sources for root in roots)]
         if step.work in (rebuild, backup, restore) and before and sources not in before:
             lost.append(f"what {step.name} began with")
         self._note(row, step, "lost", len(lost), f"lost {lost[:5]}")
         doubles = seen["listed"] - len(sources) + len(hits) - len(set(hits))
         self._note(row, step, "twice", doubles, "something is there twice")
-        problems = seen["problems"]
+        problems = [one for one in seen["problems"] if step.work is not salvage or "vectors without" not in one]
         self._note(row, step, "unsound", len(problems), f"problems {problems[:5]}")
         if seen["passages"] and not hits:
             self._note(row, step, "unsound", 1, "nothing was found")
@@ -566,12 +566,10 @@ class Kills:
         if strange := {name for name in names - LASTING if not name.startswith("chroma")}:
             row.left += len(strange)
             row.failures.append(f"{row.name}: index/ holds {sorted(strange)}")
-        if words := holding(self.settings.index, self.folder.dropped):
+        if words := holding(self.settings.index, self.folder.dropped()):
             row.left += len(words)
             row.failures.append(f"{row.name}: deleted text is in the bytes of index/: {words[:5]}")
-        self.folder.dropped.clear()
-        for failure in row.failures[self._dropped :]:
-            print(failure, file=sys.stderr, flush=True)
+        self.folder.forget_dropped()
 
     # --- all of it
 
