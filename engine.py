@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from errors import (
     CatalogDamagedError,
     CatalogError,
+    EngineError,
     EngineUnreachableError,
     FolderError,
     ModelError,
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
     from ingest.catalog import Catalog
     from ingest.embed import Embedder
-    from ingest.vectors import VectorIndex
     from rag.generate import Generator
     from rag.retrieve import Retriever
 
@@ -142,12 +142,15 @@ def remote_engine(settings: Settings) -> Engine:
 def _owned(settings: Settings, lock: "FileLock", mend: bool) -> "LocalEngine":
     import remote
 
-    try:
+    with ExitStack() as undo:
+        undo.callback(lock.release)
         engine = _sound(settings, mend)
-        server = remote.start_server(engine, settings)
-    except BaseException:
-        lock.release()
-        raise
+        undo.callback(engine.close)
+        try:
+            server = remote.start_server(engine, settings)
+        except OSError as error:
+            raise _unusable(settings, error) from error
+        undo.pop_all()
     engine.on_close(server.close)
     engine.on_close(lock.release)
     return engine
@@ -174,7 +177,16 @@ def _take_lock(settings: Settings) -> "FileLock | None":
         lock.acquire()
     except Timeout:
         return None
+    except OSError as error:
+        raise _unusable(settings, error) from error
     return lock
+
+
+def _unusable(settings: Settings, error: OSError) -> EngineError:
+    return EngineError(
+        f"Home {str(settings.home)!r} cannot be used: {error.strerror}.",
+        hint="See that its disk has space and that you may write there, or choose another with --home.",
+    )
 
 
 def _make_home(settings: Settings) -> None:
@@ -218,6 +230,7 @@ class LocalEngine:
     def __init__(self, settings: Settings) -> None:
         from ingest.catalog import Catalog
         from ingest.isolate import Isolator
+        from ingest.vectors import LiveIndex
         from ingest.watch import Watcher
         from models.registry import Registry
 
@@ -229,7 +242,7 @@ class LocalEngine:
         self._at_close: list[Callable[[], None]] = []
         self._lock = threading.RLock()  # guards what is opened late
         self._indexing = threading.Lock()
-        self._vectors: VectorIndex | None = None
+        self._vectors = LiveIndex(settings.index, self._catalog)
         self._generator: Generator | None = None
 
     # --- folders
@@ -312,7 +325,7 @@ class LocalEngine:
         from ingest.names import to_text
 
         wanted = {to_text(str(folder)) for folder in without_nested(self.folders())}
-        for folder in {source.folder for source in catalog.sources()} - wanted:
+        for folder in catalog.source_folders() - wanted:
             catalog.remove_folder(folder)
             catalog.scrub()
 
@@ -346,42 +359,10 @@ class LocalEngine:
         return self._watcher.events()
 
     def _update_chroma(self) -> None:
-        from ingest.vectors import ExactIndex, open_vector_index, update_chroma
-
-        if self._vector_index_name() == "chroma":
-            return
-        self._swap_vectors(ExactIndex(self._catalog))  # nobody may have Chroma's folder open while it changes
         try:
-            update_chroma(self._settings.index, self._catalog)
+            self._vectors.update()
         except VectorIndexError as error:
             log.warning("%s", error)
-        self._swap_vectors(open_vector_index(self._settings.index, self._catalog))
-
-    def _swap_vectors(self, new: "VectorIndex | None") -> None:
-        with self._lock:
-            old, self._vectors = self._vectors, new
-            if old is not None:
-                old.close()
-
-    def _current_vectors(self) -> "VectorIndex":
-        """The vector index, opened anew when the catalogue has moved on."""
-        from ingest.vectors import open_vector_index
-
-        with self._lock:
-            if self._vectors is None or self._vectors.generation != self._catalog.generation:
-                self._swap_vectors(None)
-                self._vectors = open_vector_index(self._settings.index, self._catalog)
-            return self._vectors
-
-    def _vector_index_name(self) -> str:
-        """What serves search, or would if it were opened: importing Chroma takes half a second."""
-        from ingest.vectors import is_sealed
-
-        with self._lock:
-            if self._vectors is not None and self._vectors.generation == self._catalog.generation:
-                return self._vectors.name
-            self._swap_vectors(None)
-            return "chroma" if is_sealed(self._settings.index, self._catalog) else "exact"
 
     @cached_property
     def _embedder(self) -> "Embedder":
@@ -416,7 +397,7 @@ class LocalEngine:
             sources=dict(sorted(Counter(source.status for source in sources).items())),
             passages=self._catalog.count_passages(),
             embedder=self._catalog.fact("embedder"),
-            vector_index=self._vector_index_name(),
+            vector_index=self._vectors.name,
             model=model,
             version=VERSION,
             healthy=not problems,
@@ -427,13 +408,12 @@ class LocalEngine:
     def verify(self, read_data: bool = False) -> VerifyReport:
         """Checks the catalogue against itself, the folders against it, and Chroma against it. Changes nothing."""
         from ingest.pipeline import differences
-        from ingest.vectors import chroma_problems
 
         with self._indexing:
             problems = self._catalog.problems(read_data=read_data)
             with suppress(CatalogDamagedError):  # said already
                 problems += differences(self.folders(), self._catalog, self._settings, read_data=read_data)
-                problems += chroma_problems(self._current_vectors(), self._catalog)
+                problems += self._vectors.problems(read_data=read_data)
         return VerifyReport(not problems, tuple(problems))
 
     # --- ask
@@ -443,7 +423,7 @@ class LocalEngine:
         from rag.rerank import LateFeatures
         from rag.retrieve import Retriever
 
-        return Retriever(self._catalog, self._embedder, self._current_vectors, LateFeatures(), self._settings.retrieve)
+        return Retriever(self._catalog, self._embedder, lambda: self._vectors, LateFeatures(), self._settings.retrieve)
 
     def search(self, question: str, k: int | None = None, within: Sequence[str] = ()) -> SearchResult:
         _check_question(question)
@@ -483,16 +463,21 @@ class LocalEngine:
         return self._catalog.passage(id)
 
     def page_image(self, path: str, page: int, quotes: Sequence[str] = (), scale: float = 2.0) -> bytes:
-        source = next((source for source in self._catalog.sources() if source.path == path), None)
-        if source is None:
+        from ingest.names import absolute
+
+        sources = self._catalog.sources_at(path)
+        if not sources:
             raise UsageError(f"There is no document {path!r} in the index.", hint="`cita list` shows what there is.")
-        cited = [
-            span
-            for passage in self._catalog.passages_of(source.folder, source.path)
-            if any(quote in passage.text for quote in quotes)
-            for span in passage.spans
-        ]
-        return self._isolator.render_page(Path(source.folder) / source.path, page, quotes, cited, scale)
+        for source in sources:  # of one path in several library folders, the one that has the quotes
+            cited = [
+                span
+                for passage in self._catalog.passages_of(source.folder, source.path)
+                if any(quote in passage.text for quote in quotes)
+                for span in passage.spans
+            ]
+            if cited:
+                break
+        return self._isolator.render_page(absolute(source.folder, source.path), page, quotes, cited, scale)
 
     # --- models
 
@@ -518,7 +503,7 @@ class LocalEngine:
         with self._lock:
             if self._generator is not None:
                 self._generator.close()
-            self._swap_vectors(None)
+        self._vectors.close()
         self._isolator.close()
         self._catalog.close()
         while self._at_close:

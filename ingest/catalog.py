@@ -76,7 +76,6 @@ def vector_key(embedded_text: str) -> str:
 FILE = "catalog.db"
 DRAFT = "rebuild.db"
 _MIRROR = "folders.json"
-_DROPPED = "dropped"  # a fact: text was deleted that may still stand in the file's bytes
 _UNCHANGED = "Take another; nothing was changed."
 
 
@@ -231,7 +230,7 @@ class Catalog:
         with self.transaction() as write:
             for table in ("passages", "terms", "sources", "vectors"):
                 write.execute(f"DELETE FROM {table}")
-            self._note_dropped(write)
+            schema.note_deletion(write)
             self._next_generation(write)
 
     def doubt(self) -> None:
@@ -490,13 +489,7 @@ class Catalog:
         return int(found[0]) if found else 0
 
     @staticmethod
-    def _note_dropped(write: sqlite3.Connection) -> None:
-        """In the transaction that drops text, so that scrub() comes after it even if this process is killed before."""
-        write.execute("INSERT OR REPLACE INTO meta VALUES (?, '1')", (_DROPPED,))
-
-    @classmethod
-    def _move(cls, write: sqlite3.Connection, row: int, new: Source, ids: Sequence[str]) -> None:
-        cls._note_dropped(write)
+    def _move(write: sqlite3.Connection, row: int, new: Source, ids: Sequence[str]) -> None:
         write.execute(
             "UPDATE sources SET folder = ?, path = ?, mtime_ns = ?, changed_ns = ?, title = ? WHERE id = ?",
             (new.folder, new.path, new.mtime_ns, new.changed_ns, new.title, row),
@@ -552,15 +545,14 @@ class Catalog:
             )
         write.execute("UPDATE sources SET checksum = ? WHERE id = ?", (schema.source_checksum(write, id), id))
 
-    @classmethod
-    def _remove(cls, write: sqlite3.Connection, keys: Iterable[tuple[str, str]]) -> list[tuple[str]]:
+    @staticmethod
+    def _remove(write: sqlite3.Connection, keys: Iterable[tuple[str, str]]) -> list[tuple[str]]:
         """The keys of the vectors that their passages had."""
         dropped: list[tuple[str]] = []
         for key in keys:
             known = write.execute("SELECT id FROM sources WHERE folder = ? AND path = ?", key).fetchone()
             if known is None:
                 continue
-            cls._note_dropped(write)
             dropped += write.execute("SELECT DISTINCT vector FROM passages WHERE source = ?", known).fetchall()
             write.execute("DELETE FROM terms WHERE rowid IN (SELECT row FROM passages WHERE source = ?)", known)
             write.execute("DELETE FROM passages WHERE source = ?", known)

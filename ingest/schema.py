@@ -13,6 +13,7 @@ from ingest.types import Source
 
 VERSION = 2
 APPLICATION_ID = 0x43697461  # "Cita": by this a backup is known
+UNSCRUBBED = "unscrubbed"  # the fact that something was deleted since the last scrub()
 
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -91,6 +92,11 @@ def renew(connection: sqlite3.Connection) -> None:
         connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, secrets.token_hex(8)))
 
 
+def note_deletion(connection: sqlite3.Connection) -> None:
+    """Some text was deleted that may still be in the bytes of the file and of its log."""
+    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, '1')", (UNSCRUBBED,))
+
+
 def _from_1(connection: sqlite3.Connection) -> None:
     """Version 1 had neither checksums nor the files' change times, and its vectors were not numbered."""
     for column in ("changed_ns INTEGER NOT NULL DEFAULT 0", "checksum TEXT NOT NULL DEFAULT ''"):
@@ -107,6 +113,7 @@ def _from_1(connection: sqlite3.Connection) -> None:
     for (id,) in connection.execute("SELECT id FROM sources").fetchall():
         connection.execute("UPDATE sources SET checksum = ? WHERE id = ?", (source_checksum(connection, id), id))
     secure_full_text(connection, "terms")
+    note_deletion(connection)  # version 1 forgot it when it was killed
     renew(connection)
 
 

@@ -1,221 +1,311 @@
-"""Nearest neighbours over the catalogue's vectors: Chroma where its folder can be trusted, exact search where not.
+"""Nearest neighbours over the catalogue's vectors, always current: every search sees what the catalogue has then.
 
-Chroma does not survive being killed while it writes, nor two processes on one folder (docs/LOG.md). So its folder
-carries a seal, written after it was closed cleanly: the catalogue's generation and every file's size. Without a good
-seal the folder is never opened; search is exact from the catalogue, and the next index run builds a new folder beside
-it and swaps it in. Nothing is ever parsed or embedded for that.
+Large libraries are searched in a sealed Chroma folder (ingest/chroma.py); what came after its seal is compared
+exactly beside it, and what was deleted since is left out. Without a folder that can be trusted, and in libraries
+that are compared faster than Chroma is opened, search is exact. Nothing is ever parsed or embedded for that.
 """
 
-import json
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import logging
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from errors import VectorIndexError
 from ingest.catalog import Catalog
+from ingest.chroma import ChromaIndex, Seal, break_seal, is_intact, read_seal, remove_unsealed, write
 from ingest.embed import Vectors
 
-_COLLECTION = "passages"
-_BATCH = 1000
+log = logging.getLogger("cita.vectors")
+
+Neighbours = list[tuple[str, float]]  # keys and cosines, best first
+
+SMALL = 20_000  # vectors; up to here search is exact, and there is no Chroma folder
+_PORTION = 10_000  # vectors read at once
+_BEHIND = 256  # vectors that a derived index may lack, or have too many, however few there are
 
 
 class VectorIndex(Protocol):
-    """`name` is what `cita status` shows; `generation` the catalogue's when the index was last made equal to it."""
+    @property
+    def name(self) -> str:
+        """What `cita status` shows."""
+        ...
 
-    name: str
-    generation: int
+    def search(self, query: Vectors, k: int) -> Neighbours:
+        """The k nearest vectors, fewer if there are fewer. From any thread.
 
-    def search(self, query: Vectors, k: int) -> list[tuple[str, float]]:
-        """Keys and cosines of the k nearest vectors, best first; fewer if there are fewer."""
+        Raises VectorIndexError if the query is of another length than the vectors.
+        """
         ...
 
     def close(self) -> None: ...
 
 
 class ExactIndex:
-    """Every vector compared, in memory (4 bytes x dimensions x vectors)."""
+    """The catalogue's vectors numbered above `after`, all compared, in memory (4 bytes x dimensions x vectors).
+
+    They are read at the first search, and then only what is new, until a good part has been deleted.
+    """
 
     name = "exact"
 
-    def __init__(self, catalog: Catalog) -> None:
-        self.generation = catalog.generation
-        self._keys, self._matrix = catalog.all_vectors()
+    def __init__(self, catalog: Catalog, after: int = 0) -> None:
+        self._catalog = catalog
+        self._after = after
+        self._lock = threading.Lock()
+        self._moment = ("", "")  # lineage and generation of the catalogue when it was last read
+        self._clear()
 
-    def search(self, query: Vectors, k: int) -> list[tuple[str, float]]:
-        if not self._keys:
-            return []
-        cosines = self._matrix @ query
-        k = min(k, len(self._keys))
-        nearest = np.argpartition(-cosines, k - 1)[:k]
-        nearest = nearest[np.argsort(-cosines[nearest], kind="stable")]
-        return [(self._keys[i], float(cosines[i])) for i in nearest]
+    def search(self, query: Vectors, k: int) -> Neighbours:
+        with self._lock, self._catalog.snapshot():
+            self._refresh()
+            return _current(self._catalog, lambda wanted: self._nearest(query, wanted), k, self._gone)
+
+    def has(self, key: str) -> bool:
+        """Whether it was there at the last search, or was before."""
+        return key in self._rows
 
     def close(self) -> None:
         pass
 
+    def _nearest(self, query: Vectors, k: int) -> Neighbours:
+        if not self._keys:
+            return []
+        if len(query) != self._matrix.shape[1]:
+            raise VectorIndexError(
+                f"The question's vector has {len(query)} numbers, the index's {self._matrix.shape[1]}.",
+                hint="Index again with the embedder in use.",
+            )
+        cosines = self._matrix[: len(self._keys)] @ query
+        k = min(k, len(self._keys))
+        nearest = np.argpartition(-cosines, k - 1)[:k]
+        nearest = nearest[np.argsort(-cosines[nearest], kind="stable")]
+        found = [(self._keys[row], row) for row in nearest.tolist()]
+        return [(key, float(cosines[row])) for key, row in found if self._rows[key] == row]
 
-class ChromaIndex:
-    """Approximate search (HNSW, Malkov and Yashunin 2016) in a sealed Chroma folder."""
+    def _refresh(self) -> None:
+        moment = (self._catalog.lineage, self._catalog.generation)
+        if moment == self._moment:
+            return
+        if moment[0] != self._moment[0]:
+            self._clear()
+        try:
+            self._append()
+        except VectorIndexError:  # another embedder's, after those of the last one
+            self._clear()
+            self._append()
+        there = self._catalog.count_vectors() - self._catalog.count_vectors(self._after)
+        self._gone = len(self._keys) - there
+        if self._gone > _tolerated(there):
+            self._clear()
+            self._append()
+        self._moment = moment
 
-    name = "chroma"
+    def _clear(self) -> None:
+        self._number = self._after
+        self._keys: list[str] = []
+        self._rows: dict[str, int] = {}  # of a key that was deleted and came again, the last
+        self._matrix: Vectors = np.empty((0, 0), np.float32)
+        self._gone = 0  # rows that are no longer in the catalogue
 
-    def __init__(self, folder: Path, generation: int) -> None:
-        self.generation = generation
-        self._client, self._collection = _open_collection(folder)
+    def _append(self) -> None:
+        for keys, vectors, number in _portions(self._catalog, self._number):
+            start, end = len(self._keys), len(self._keys) + len(keys)
+            if start and vectors.shape[1] != self._matrix.shape[1]:
+                raise VectorIndexError("The index's vectors are not all of one length.", hint="Run `cita rebuild`.")
+            if end > len(self._matrix):
+                room = max(end, 2 * len(self._matrix), 0 if start else self._catalog.count_vectors())
+                grown = np.empty((room, vectors.shape[1]), np.float32)
+                if start:
+                    grown[:start] = self._matrix[:start]
+                self._matrix = grown
+            self._matrix[start:end] = vectors
+            self._keys += keys
+            self._rows.update(zip(keys, range(start, end), strict=True))
+            self._number = number
 
-    def search(self, query: Vectors, k: int) -> list[tuple[str, float]]:
-        with _translated():
-            found = self._collection.query(query_embeddings=[query], n_results=k, include=["distances"])
-        return [(key, 1.0 - d) for key, d in zip(found["ids"][0], found["distances"][0], strict=True)]
 
-    def keys(self) -> set[str]:
-        with _translated():
-            return set(_all_ids(self._collection))
+class LiveIndex:
+    """The nearest-neighbour index of a home, for the engine: the only one that has Chroma's folder open.
+
+    Search is right at any time, whatever state Chroma's files are in; update() keeps them worth searching.
+    """
+
+    def __init__(self, index: Path, catalog: Catalog) -> None:
+        self._index = index
+        self._catalog = catalog
+        self._lock = threading.Lock()  # guards what serves
+        self._updating = threading.Lock()
+        self._moment = ("", "")  # lineage and generation of the catalogue when it was last asked which serves
+        self._chroma: ChromaIndex | None = None
+        self._exact = ExactIndex(catalog)  # of all vectors, or of those after Chroma's
+        self._gone = 0  # vectors in Chroma that are no longer in the catalogue
+
+    @property
+    def name(self) -> str:
+        """What serves search, or would: nothing is opened for it."""
+        return "chroma" if self._worth_opening() else "exact"
+
+    def search(self, query: Vectors, k: int) -> Neighbours:
+        with self._lock, self._catalog.snapshot():
+            self._refresh()
+            nearest = self._exact.search(query, k)
+            if self._chroma is None:
+                return nearest
+            try:
+                nearest += self._in_chroma(self._chroma, query, k)
+            except VectorIndexError as error:
+                log.warning("%s", error)
+                break_seal(self._index)
+                self._serve(None)
+                return self._exact.search(query, k)
+            return sorted(nearest, key=lambda found: -found[1])[:k]
+
+    def _in_chroma(self, chroma: ChromaIndex, query: Vectors, k: int) -> Neighbours:
+        def nearest(wanted: int) -> Neighbours:
+            found = chroma.search(query, min(wanted, chroma.seal.count))
+            return [(key, cosine) for key, cosine in found if not self._exact.has(key)]
+
+        return _current(self._catalog, nearest, k, self._gone)
+
+    def _refresh(self) -> None:
+        moment = (self._catalog.lineage, self._catalog.generation)
+        if moment == self._moment:
+            return
+        seal = self._worth_opening()
+        if seal != (self._chroma.seal if self._chroma else None):
+            self._serve(seal)
+        self._gone = (
+            self._chroma.seal.count - self._catalog.count_vectors(self._chroma.seal.number) if self._chroma else 0
+        )
+        self._moment = moment
+
+    def _worth_opening(self) -> Seal | None:
+        """The seal of a folder that is of this catalogue and still mostly true, if search gains by it."""
+        seal = read_seal(self._index)
+        if seal is None or seal.lineage != self._catalog.lineage or self._catalog.count_vectors() <= SMALL:
+            return None
+        return seal if self._catalog.count_vectors(seal.number) * 2 > seal.count else None
+
+    def _serve(self, seal: Seal | None) -> None:
+        if self._chroma is not None:
+            self._chroma.close()
+            self._chroma = None
+        if seal is not None:
+            try:
+                self._chroma = ChromaIndex(self._index, seal)
+            except VectorIndexError as error:
+                log.warning("%s", error)
+                break_seal(self._index)
+        self._exact = ExactIndex(self._catalog, self._chroma.seal.number if self._chroma else 0)
+
+    def update(self) -> None:
+        """Writes Chroma's folder anew where the library is large and the folder missing or too far behind.
+
+        Raises VectorIndexError if it cannot be written; search goes on as before.
+        """
+        with self._updating:
+            seal = read_seal(self._index)
+            if seal is not None and seal.lineage != self._catalog.lineage:
+                seal = None
+            try:
+                if self._is_behind(seal):
+                    self._write(seal)
+            finally:
+                with self._lock:
+                    if self._chroma is not None and self._chroma.seal != read_seal(self._index):
+                        self._serve(None)
+                    self._moment = ("", "")
+                remove_unsealed(self._index)
+
+    def _is_behind(self, seal: Seal | None) -> bool:
+        with self._catalog.snapshot():
+            total = self._catalog.count_vectors()
+            if seal is None or total <= SMALL:
+                break_seal(self._index)
+                return total > SMALL
+            kept = self._catalog.count_vectors(seal.number)
+            return max(total - kept, seal.count - kept) > _tolerated(total)
+
+    def _write(self, seal: Seal | None) -> None:
+        """Onto a copy of what is sealed; from nothing if any of that was deleted, so that it leaves the disk too."""
+        lineage = self._catalog.lineage
+        if seal and (self._catalog.count_vectors(seal.number) < seal.count or not is_intact(self._index, seal)):
+            seal = None
+        write(self._index, lineage, _portions(self._catalog, seal.number if seal else 0), seal)
+
+    def problems(self, *, read_data: bool = False) -> list[str]:
+        """How Chroma's files differ from the catalogue, in words. `read_data`: also in the vectors' values.
+
+        Where there are none worth that name, search is exact, and nothing can differ.
+        """
+        with self._updating:
+            seal = read_seal(self._index)
+            if seal is None or seal.lineage != self._catalog.lineage:
+                return []
+            try:
+                chroma = ChromaIndex(self._index, seal)
+                try:
+                    found = _differences(chroma, self._catalog, read_data=read_data)
+                finally:
+                    chroma.close()
+            except VectorIndexError as error:
+                found = [str(error)]
+            if found:
+                break_seal(self._index)
+                with self._lock:
+                    self._moment = ("", "")
+            return found
 
     def close(self) -> None:
-        with _translated():
-            self._client.close()
+        with self._lock:
+            self._serve(None)
+            self._moment = ("", "")
 
 
-def is_sealed(index: Path, catalog: Catalog) -> bool:
-    """Whether Chroma's folder was closed cleanly and is as new as the catalogue; not to be asked while it is open."""
-    return _sealed_generation(index) == catalog.generation
+def _differences(chroma: ChromaIndex, catalog: Catalog, *, read_data: bool) -> list[str]:
+    """Those of the sealed vectors that were deleted since may be there: no search finds them."""
+    there, wanted = chroma.keys(), catalog.vector_keys_up_to(chroma.seal.number)
+    if wanted - there or len(there) != chroma.seal.count:
+        return [f"Chroma has {len(there)} vectors, {len(wanted - there)} too few. Run `cita index`."]
+    if read_data:
+        other = sum(_count_others(keys, vectors, catalog, wanted) for keys, vectors in chroma.vectors())
+        if other:
+            return [f"Chroma has {other} vectors that are not the catalogue's. Run `cita index`."]
+    return []
 
 
-def open_vector_index(index: Path, catalog: Catalog) -> VectorIndex:
-    """Chroma if its folder is sealed and as new as the catalogue, else the exact index."""
-    generation = catalog.generation
-    if _sealed_generation(index) == generation:
-        try:
-            return ChromaIndex(index / "chroma", generation)
-        except VectorIndexError:
-            _unseal(index)  # built anew by the next index run
-    return ExactIndex(catalog)
+def _count_others(keys: list[str], vectors: Vectors, catalog: Catalog, wanted: set[str]) -> int:
+    known = dict(catalog.vectors([key for key in keys if key in wanted]))
+    return sum(
+        not np.allclose(vector, known[key], atol=1e-4)
+        for key, vector in zip(keys, vectors, strict=True)
+        if key in known
+    )
 
 
-def update_chroma(index: Path, catalog: Catalog) -> None:
-    """Makes the Chroma folder equal to the catalogue and seals it. Nobody may have it open.
-
-    Raises VectorIndexError; the folder is then left unsealed, and search stays exact.
-    """
-    generation = catalog.generation
-    sealed = _sealed_generation(index)
-    if sealed == generation:
-        return
-    folder = index / "chroma"
-    _unseal(index)
-    with _translated():
-        if sealed is not None:
-            _make_equal(folder, catalog)
-        else:
-            draft = index / "chroma.new"
-            _discard(draft)
-            _make_equal(draft, catalog)
-            _discard(folder)
-            draft.rename(folder)
-        _seal(index, generation)
+def _current(catalog: Catalog, nearest: Callable[[int], Neighbours], k: int, gone: int) -> Neighbours:
+    """The k nearest that the catalogue still has, where at most `gone` of those that `nearest` finds it has not."""
+    wanted = k
+    while gone:
+        found = nearest(wanted)
+        known = catalog.known_vectors(key for key, _ in found)
+        kept = [(key, cosine) for key, cosine in found if key in known]
+        if len(kept) >= k or wanted >= k + gone:
+            return kept[:k]
+        wanted = min(2 * wanted, k + gone)
+    return nearest(k)
 
 
-def chroma_problems(index: VectorIndex, catalog: Catalog) -> list[str]:
-    """How Chroma differs from the catalogue, in words. The exact index reads the catalogue: it cannot differ."""
-    if not isinstance(index, ChromaIndex):
-        return []
-    there, wanted = index.keys(), catalog.vector_keys()
-    if there == wanted:
-        return []
-    return [f"Chroma lacks {len(wanted - there)} vectors and has {len(there - wanted)} too many. Run `cita index`."]
+def _portions(catalog: Catalog, number: int) -> Iterator[tuple[list[str], Vectors, int]]:
+    """All vectors that came after that number: keys, matrix, number of the last."""
+    while (portion := catalog.vectors_after(number, _PORTION))[0]:
+        yield portion
+        number = portion[2]
 
 
-def _make_equal(folder: Path, catalog: Catalog) -> None:
-    wanted = catalog.vector_keys()
-    client, collection = _open_collection(folder)
-    try:
-        present = set(_all_ids(collection))
-        for batch in _batches(sorted(present - wanted)):
-            collection.delete(ids=batch)
-        for batch in _batches(sorted(wanted - present)):
-            keys, vectors = zip(*catalog.vectors(batch), strict=True)
-            collection.add(ids=list(keys), embeddings=np.stack(vectors))
-    finally:
-        client.close()
-
-
-def _all_ids(collection: Any) -> Iterator[str]:
-    for offset in range(0, collection.count(), _BATCH):
-        yield from collection.get(limit=_BATCH, offset=offset, include=[])["ids"]
-
-
-def _batches(keys: list[str]) -> Iterator[list[str]]:
-    for start in range(0, len(keys), _BATCH):
-        yield keys[start : start + _BATCH]
-
-
-def _open_collection(folder: Path) -> tuple[Any, Any]:
-    with _translated():
-        import chromadb
-        from chromadb.config import Settings
-
-        client = chromadb.PersistentClient(str(folder), Settings(anonymized_telemetry=False))
-        collection = client.get_or_create_collection(
-            _COLLECTION,
-            embedding_function=None,  # the default one downloads a model
-            configuration={"hnsw": {"space": "cosine", "ef_search": 200}},
-        )
-        return client, collection
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except VectorIndexError:
-        raise
-    except Exception as error:  # chromadb's own errors, and whatever its Rust core throws
-        raise VectorIndexError(
-            f"Chroma cannot be used ({type(error).__name__}: {error}).", hint="Search goes on without it."
-        ) from error
-
-
-# --- the seal
-
-
-def _seal(index: Path, generation: int) -> None:
-    seal = {"generation": generation, "files": _file_sizes(index / "chroma")}
-    draft = index / "chroma.seal.new"
-    with draft.open("w", encoding="utf-8") as file:
-        json.dump(seal, file)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(index / "chroma.seal")
-
-
-def _unseal(index: Path) -> None:
-    (index / "chroma.seal").unlink(missing_ok=True)
-
-
-def _sealed_generation(index: Path) -> int | None:
-    """The generation of a folder that was closed cleanly and not touched since, else None."""
-    try:
-        seal = json.loads((index / "chroma.seal").read_text(encoding="utf-8"))
-        return int(seal["generation"]) if seal["files"] == _file_sizes(index / "chroma") else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _file_sizes(folder: Path) -> dict[str, int]:
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
-
-
-def _discard(folder: Path) -> None:
-    """Removes a folder by name first, so that half of it is never taken for the whole."""
-    if folder.exists():
-        aside = folder.with_suffix(".old")
-        shutil.rmtree(aside, ignore_errors=True)
-        folder.rename(aside)
-        shutil.rmtree(aside, ignore_errors=True)
+def _tolerated(total: int) -> int:
+    """How many of `total` vectors may be new or gone before a derived index is made anew."""
+    return max(_BEHIND, total // 20)

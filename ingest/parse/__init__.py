@@ -1,10 +1,12 @@
 """One format family per file, one contract: parse(path) -> Document."""
 
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from importlib import import_module
+from itertools import islice, pairwise
 from pathlib import Path
 from types import ModuleType
 
@@ -39,6 +41,8 @@ MEDIA_TYPES = {
 MAX_BLOCK = 50_000  # characters; a longer one is cut into several
 MAX_LABEL = 500  # characters of a title, of a heading above a block, of a value of the metadata
 MAX_DEPTH = 20  # headings above a block
+# No letter or digit, so nothing to find; and thousands of marks on one letter take quadratic time to be put in order.
+_WORDLESS = re.compile(r"(?<![\W_])[\W_]{1000,}+")
 
 # What the first bytes say a file is, whatever its name says.
 _ZIP, _OLE = "a ZIP archive", "an Office file of the old kind or with a password"
@@ -109,7 +113,8 @@ def parse(path: Path) -> Document:
 
 
 def bounded(document: Document) -> Document:
-    """The document with long blocks cut, and with long titles, headings and metadata shortened."""
+    """The document with long blocks cut, long runs of wordless characters left out, and long titles, headings and
+    metadata shortened."""
     metadata = {key: value[:MAX_LABEL] for key, value in document.metadata.items()}
     blocks = tuple(_bounded_blocks(document.blocks))
     return replace(document, title=document.title[:MAX_LABEL], metadata=metadata, blocks=blocks)
@@ -120,22 +125,24 @@ def _bounded_blocks(blocks: Iterable[Block]) -> Iterator[Block]:
         if len(block.headings) > MAX_DEPTH or any(len(heading) > MAX_LABEL for heading in block.headings):
             headings = tuple(heading[:MAX_LABEL] for heading in block.headings[:MAX_DEPTH])
             block = replace(block, headings=headings)
-        if len(block.text) <= MAX_BLOCK:
+        runs = [match.span() for match in _WORDLESS.finditer(block.text)]
+        if not runs and len(block.text) <= MAX_BLOCK:
             yield block
         else:
-            yield from (_part(block, start, end) for start, end in _cuts(block.text))
+            words = pairwise([0, *(place for run in runs for place in run), len(block.text)])
+            for start, end in islice(words, 0, None, 2):
+                yield from (_part(block, *cut) for cut in _cuts(block.text, start, end))
 
 
-def _cuts(text: str) -> Iterator[tuple[int, int]]:
+def _cuts(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Ranges of at most MAX_BLOCK characters that end at a line's end or between words, where there is one nearby."""
-    start = 0
-    while start < len(text):
-        end = min(start + MAX_BLOCK, len(text))
-        if end < len(text):
-            breaks = (text.rfind(separator, start + MAX_BLOCK // 2, end) for separator in ("\n", " "))
-            end = next((found + 1 for found in breaks if found >= 0), end)
-        yield start, end
-        start = end
+    while start < end:
+        stop = min(start + MAX_BLOCK, end)
+        if stop < end:
+            breaks = (text.rfind(separator, start + MAX_BLOCK // 2, stop) for separator in ("\n", " "))
+            stop = next((found + 1 for found in breaks if found >= 0), stop)
+        yield start, stop
+        start = stop
 
 
 def _part(block: Block, start: int, end: int) -> Block:
