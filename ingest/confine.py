@@ -77,6 +77,13 @@ def confine(
     return tuple(on)
 
 
+def prepare() -> None:
+    """Finds out once, in the helper, what confine() needs in each of its children."""
+    _libc()
+    _landlock_version()
+    _readable()
+
+
 def prove(document: Path, memory_mb: int, on: Collection[str]) -> Isolation:
     """Tries what a confined process must not be able to do. Beside the document a file "beside" must lie."""
     return Isolation(
@@ -144,6 +151,7 @@ def _limit(seconds: float, memory_mb: int, file_bytes: int) -> bool:
 # The system's own calls, where Python has none. Numbers are of linux/prctl.h, capability.h, sched.h, landlock.h.
 
 
+@cache
 def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
 

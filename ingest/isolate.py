@@ -504,6 +504,7 @@ def main() -> None:
     name, layers, how = sys.argv[1:]
     on = ("network namespace",) if "namespace" in layers and confine.cut_network() else ()
     helper = _Helper(import_module(name), layers.split(","), on)
+    confine.prepare()
     if how == "once":
         request = _Request.from_json(sys.stdin.buffer.read())
         _warm(helper.tasks, request)
