@@ -268,6 +268,7 @@ def main() -> None:
     """`python -m ingest.chroma FOLDER`: adds what comes on standard input to the folder, and tries it out."""
     confine.end_with_parent()
     folder = Path(sys.argv[1])
+    head = _received(sys.stdin.buffer)  # nothing is written where the parent is gone by now
     samples = []
     client = _client(folder)
     collection = client.get_or_create_collection(
@@ -276,7 +277,6 @@ def main() -> None:
         # Written to its files at once: what is left for later is written by whoever opens the folder next.
         configuration={"hnsw": {"space": "cosine", "ef_search": 200, "sync_threshold": 2, "batch_size": 2}},
     )
-    head = _received(sys.stdin.buffer)
     while "keys" in head:
         keys = head["keys"]
         data = sys.stdin.buffer.read(len(keys) * head["dimensions"] * 4)

@@ -72,14 +72,29 @@ def test_a_deleted_file_is_gone_from_every_answer(engine: Engine, ready_settings
     assert all(hit.passage.path != "lease.md" for hit in engine.search("notice period").hits)
 
 
+@pytest.fixture
+def counts_as_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library of two files is searched as one of 20,000 passages would be."""
+    monkeypatch.setattr("ingest.vectors.SMALL", 0)
+
+
+def test_a_small_library_is_searched_exactly(engine: Engine, ready_settings: Settings) -> None:
+    engine.index()
+    assert engine.status().vector_index == "exact"
+    assert not list(ready_settings.index.glob("chroma*"))
+    assert engine.verify(read_data=True).ok
+
+
+@pytest.mark.usefixtures("counts_as_large")
 def test_the_index_is_sealed_in_chroma_and_verifies(engine: Engine) -> None:
     engine.index()
     assert engine.status().vector_index == "chroma"
-    assert engine.verify().ok
+    assert engine.verify(read_data=True).ok
     assert engine.index().embedded == 0
     assert engine.status().vector_index == "chroma"
 
 
+@pytest.mark.usefixtures("counts_as_large")
 def test_a_broken_seal_is_served_exactly_and_mended_by_the_next_run(engine: Engine, ready_settings: Settings) -> None:
     engine.index()
     engine.close()
@@ -243,13 +258,16 @@ def test_tracing_to_the_cloud_is_switched_off(ready_settings: Settings, monkeypa
     assert os.environ["LANGCHAIN_TRACING_V2"] == "false"
 
 
+@pytest.mark.usefixtures("counts_as_large")
 def test_status_and_an_index_run_without_changes_do_not_import_chroma(engine: Engine, ready_settings: Settings) -> None:
     engine.index()
     engine.close()
     code = f"""
 import sys
 from engine import open_engine
+from ingest import vectors
 from settings import Settings
+vectors.SMALL = 0
 engine = open_engine(Settings.load({str(ready_settings.home)!r}))
 assert engine.index().unchanged == 2
 print(engine.status().vector_index, "chromadb" in sys.modules)
