@@ -1,5 +1,6 @@
 """Sentence ranges: what is quoted is a whole sentence, and no character is lost."""
 
+import time
 from itertools import pairwise
 
 import pytest
@@ -40,3 +41,9 @@ def test_every_visible_character_lies_in_exactly_one_sentence(text: str) -> None
     assert all(a < b for a, b in ranges)
     assert all(before[1] <= after[0] for before, after in pairwise(ranges))
     assert "".join("".join(text[a:b].split()) for a, b in ranges) == "".join(text.split())
+
+
+def test_a_long_row_of_stops_takes_no_quadratic_time() -> None:
+    started = time.monotonic()
+    assert sentences("." * 50_000 + "x") == [(0, 50_001)]
+    assert time.monotonic() - started < 2

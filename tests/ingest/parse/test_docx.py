@@ -6,6 +6,7 @@ from errors import EncryptedError, ParseError, TooLargeError
 from ingest.parse import archive
 from ingest.parse import docx as parser
 from ingest.types import Document
+from tests import hostile
 from tests.documents import lying_zip, write_docx, write_zip
 
 
@@ -92,3 +93,18 @@ def test_many_entries_are_refused(tmp_path: Path) -> None:
 
 def test_small_files_that_compress_well_are_no_bomb(tmp_path: Path) -> None:
     archive.check(write_zip(tmp_path / "a.zip", {"a": bytes(archive.RATIO_FROM - 1)}).read_bytes())
+
+
+def test_entries_that_share_their_bytes_are_refused() -> None:
+    with pytest.raises(ParseError, match="overlap"):
+        archive.check(hostile.word_documents()["overlap.docx"]())
+
+
+def test_a_document_type_in_any_part_is_refused_before_a_parser_sees_it(tmp_path: Path) -> None:
+    cases = hostile.word_documents()
+    entities = {name: make for name, make in cases.items() if name.startswith("entity-")}
+    assert len(entities) > 10
+    for make in entities.values():
+        (tmp_path / "a.docx").write_bytes(make())
+        with pytest.raises(ParseError, match="document type"):
+            parser.parse(tmp_path / "a.docx")

@@ -78,3 +78,16 @@ def test_markup_too_deep_to_be_read_is_said_not_dropped(tmp_path: Path) -> None:
     page = "<div>" * 5000 + "<p>Deep.</p>" + "</div>" * 5000
     with pytest.raises(ParseError, match="too deeply"):
         parse(tmp_path, "<p>Top.</p>" + page)
+
+
+def test_a_picture_written_out_in_the_page_does_not_keep_its_text_from_being_read(tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_text(
+        '<p>Above.</p><img src="data:image/png;base64,' + "QUJD" * 3_000_000 + '"><p>Below.'
+    )
+    assert [block.text for block in html.parse(tmp_path / "a.html").blocks] == ["Above.", "Below."]
+
+
+@pytest.mark.parametrize("charset", ["utf-7", "utf-16", "idna", "cp037", "unicode_escape", "no-such"])
+def test_a_declared_charset_that_the_declaration_gainsays_is_not_believed(charset: str, tmp_path: Path) -> None:
+    page = f"<meta charset={charset}><p>El ñandú corre por la pampa. +ADw-b+AD4-</p>"
+    assert parse(tmp_path, page.encode("latin-1")).blocks[0].text.endswith("corre por la pampa. +ADw-b+AD4-")

@@ -1,12 +1,25 @@
+import contextlib
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from errors import ParseError, UnsupportedError
-from ingest.parse import MEDIA_TYPES, PARSER_VERSIONS, SUFFIXES, identify, parse, parser_for
+from ingest.parse import (
+    MAX_BLOCK,
+    MAX_LABEL,
+    MEDIA_TYPES,
+    PARSER_VERSIONS,
+    SUFFIXES,
+    identify,
+    parse,
+    parser_for,
+    warm,
+)
+from ingest.types import Span
 from tests.documents import Item, write_docx, write_pdf, write_zip
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(50)
@@ -102,3 +115,55 @@ def test_versions_are_known_without_importing_a_parser_s_libraries() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert run.stdout.strip() == ""
+
+
+def test_a_long_block_is_cut_between_words_and_nothing_of_it_is_lost(tmp_path: Path) -> None:
+    text = " ".join(f"word{n}" for n in range(20_000))
+    (tmp_path / "a.txt").write_text(text)
+    blocks = parse(tmp_path / "a.txt").blocks
+    assert len(blocks) > 2
+    assert "".join(block.text for block in blocks) == text
+    assert all(len(block.text) <= MAX_BLOCK and block.text.startswith("word") for block in blocks)
+    assert all(block.span and text[block.span.start : block.span.end] == block.text for block in blocks)
+
+
+def test_a_long_run_without_words_is_left_out_and_what_stands_around_it_keeps_its_place(tmp_path: Path) -> None:
+    text = "before " + "\u0301" * 5_000 + "after"
+    (tmp_path / "a.txt").write_text(text, encoding="utf-8")
+    blocks = parse(tmp_path / "a.txt").blocks
+    assert [block.text for block in blocks] == ["before", "after"]
+    assert [block.span for block in blocks] == [Span(None, 0, 6), Span(None, len(text) - 5, len(text))]
+
+
+def test_a_long_heading_is_not_repeated_whole_above_every_paragraph(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("# " + "head " * 20_000 + "\n\n" + "Text.\n\n" * 50)
+    document = parse(tmp_path / "a.md")
+    assert max(len(heading) for block in document.blocks for heading in block.headings) == MAX_LABEL
+    assert len(document.title) == MAX_LABEL
+
+
+ALLOWED = 5.0  # seconds for what takes half a second on a machine with nothing else to do
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("brackets.md", "[" * 300_000),
+        ("cdata.md", "a <![CDATA[ " * 100_000),
+        ("emphasis.md", "*_" * 100_000 + "a"),
+        ("front.md", "---\ntitle: " + "[" * 500_000 + "\n---\nText.\n"),
+        ("spaces.txt", " " * 2_000_000),
+        ("signs.html", "<p>Text." + "<" * 500_000),
+        ("tag.html", "<p " + " ".join(f"a{n}=1" for n in range(100_000)) + ">Text."),
+        ("closings.html", "<p>Text." + "</html " * 100_000),
+    ],
+    ids=lambda value: value if len(value) < 20 else "",
+)
+def test_time_grows_with_the_file_and_not_with_its_square(name: str, text: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    warm(path)
+    started = time.monotonic()
+    with contextlib.suppress(ParseError):
+        parse(path)
+    assert time.monotonic() - started < ALLOWED

@@ -1,14 +1,16 @@
 import contextlib
 import io
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from errors import EncryptedError, NeedsOcrError, ParseError, UsageError
+from errors import EncryptedError, NeedsOcrError, ParseError, TooLargeError, UsageError
 from ingest.parse import pdf
 from ingest.parse.layout import HYPHEN
 from ingest.types import Document, Span
+from tests import hostile
 from tests.documents import Item, write_pdf, write_picture_pdf
 
 LONG = (
@@ -385,3 +387,23 @@ def test_a_huge_page_is_rendered_smaller(tmp_path: Path) -> None:
     canvas.save()
     width, height = Image.open(io.BytesIO(pdf.render_page(path, 1))).size
     assert width * height <= pdf.MAX_PIXELS + 20_000
+
+
+def test_an_unknown_encryption_is_said_to_be_one(tmp_path: Path) -> None:
+    for name in ("crypt-unknown.pdf", "crypt-v99.pdf"):
+        (tmp_path / "a.pdf").write_bytes(hostile.pdfs()[name]())
+        with pytest.raises(EncryptedError, match=r"encrypted|password"):
+            pdf.parse(tmp_path / "a.pdf")
+
+
+def test_too_many_pages_are_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "a.pdf").write_bytes(hostile.pdfs()["pages-100000.pdf"]())
+    with pytest.raises(TooLargeError, match="100,000 pages; 5,000 are allowed"):
+        pdf.parse(tmp_path / "a.pdf")
+
+
+def test_a_letter_that_stands_for_half_a_million_is_read_in_linear_time(tmp_path: Path) -> None:
+    (tmp_path / "a.pdf").write_bytes(hostile.pdfs()["cmap-long.pdf"]())
+    started = time.monotonic()
+    assert sum(len(block.text) for block in pdf.parse(tmp_path / "a.pdf").blocks) > 400_000
+    assert time.monotonic() - started < 10
