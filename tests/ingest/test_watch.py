@@ -371,14 +371,14 @@ def test_a_folder_on_the_network_is_polled_and_its_neighbour_watched(
         assert index.settles_on(write(share / "a.md"), seconds=2)
 
 
-MOUNTS = [("/", "ext4"), ("/mnt", "ext4"), ("/mnt/nas", "cifs"), ("/mnt/nas/disk", "xfs"), ("/media/me/s", "fuse.sshfs"),
+MOUNTS = [("/", "ext4"), ("/mnt", "ext4"), ("/mnt/nas", "cifs"), ("/mnt/nas/disk", "xfs"), ("/media/s", "fuse.sshfs"),
           ("/usb", "fuseblk"), ("/over", "nfs4"), ("/over", "ext4")]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("folder", "remote"),
     [("/mnt/nas", True), ("/mnt/nas/a/b", True), ("/mnt/nas2", False), ("/mnt/nas/disk/a", False), ("/usb/a", False),
-     ("/media/me/s/notes", True), ("/media/me", False), ("/over/a", False)],
+     ("/media/s/notes", True), ("/media", False), ("/over/a", False)],
 )  # fmt: skip
 def test_the_nearest_mount_says_whether_a_folder_is_remote(
     folder: str, remote: bool, monkeypatch: pytest.MonkeyPatch
