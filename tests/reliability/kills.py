@@ -35,6 +35,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 from engine import LocalEngine
 from ingest.names import to_text
@@ -164,8 +165,12 @@ STEPS = (
     Step("remove a folder", remove, ("engine:LocalEngine.remove_folders",)),
     Step("scrub", index, ("ingest.catalog:Catalog.scrub",), lambda kills: kills.folder.delete_some(0.1)),
     Step("Chroma update, engine", index, ("ingest.vectors:LiveIndex.update",), lambda kills: kills.rewrite()),
-    Step("Chroma update, helper", index, ("ingest.chroma:write",), lambda kills: kills.rewrite(), helper=True),
-    Step("Chroma swap", index, ("ingest.chroma:_seal", "ingest.chroma:remove_unsealed"), lambda kills: kills.rewrite()),
+    Step(
+        "Chroma update, helper", index, ("ingest.vectors:LiveIndex._write",), lambda kills: kills.rewrite(), helper=True
+    ),
+    Step(
+        "Chroma swap", index, ("ingest.chroma:_seal", "ingest.vectors:remove_unsealed"), lambda kills: kills.rewrite()
+    ),
     Step("rebuild", rebuild, ("engine:LocalEngine.rebuild",)),
     Step("backup", backup, ("ingest.catalog:Catalog.backup",)),
     Step("restore", restore, ("ingest.catalog:Catalog.restore",)),
@@ -378,7 +383,8 @@ class Kills:
             self._wait_anywhere(step, fork, note)
         if step.helper:
             struck = hit and self._kill_helper(fork)
-            return struck, struck and not self._drain(fork, called, note, 60.0)
+            self._drain(fork, called, note, 60.0)
+            return struck, struck
         fork.kill()
         left = self._drain(fork, called, note, 60.0)
         struck = not self._ended_by_itself
@@ -438,9 +444,9 @@ class Kills:
         """The process that writes Chroma's folder; whether there was one."""
         until = time.monotonic() + 1.0
         while time.monotonic() < until:
-            for process in descendants():
+            for process in psutil.Process(fork.pid).children():
                 with suppress(Exception):
-                    if process.ppid() == fork.pid and process.cwd().endswith("index"):
+                    if process.cwd().endswith("index"):
                         os.kill(process.pid, signal.SIGKILL)
                         return True
             time.sleep(0.002)
