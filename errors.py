@@ -21,6 +21,7 @@
     │   └── ModelDiedError        the model's process ended before its answer did
     └── EngineError           the process that owns a home
         ├── EngineUnreachableError  it holds the lock but does not answer
+        ├── EngineClosedError     it was closed in the midst of what it was asked
         └── PortInUseError          another program listens there
 
 A message says what was wrong and the value; `hint` says what to do next.
@@ -120,6 +121,10 @@ class EngineError(CitaError):
 
 
 class EngineUnreachableError(EngineError):
+    pass
+
+
+class EngineClosedError(EngineError):
     pass
 
 

@@ -33,7 +33,7 @@ from typing import IO, Any
 from uuid import uuid4
 
 import errors
-from errors import CitaError, ParseError, ParserDiedError, StorageFullError
+from errors import CitaError, EngineClosedError, ParseError, ParserDiedError, StorageFullError
 from ingest import confine
 from ingest.confine import LAYERS, Isolation
 from ingest.parse import is_heavy
@@ -165,7 +165,7 @@ class Isolator:
             answer.close()  # a child that still writes ends by it
             ended = _read(verdict, late, 1000).decode()
         if not ended and zygote.stopped:
-            raise ParserDiedError("Parsing was stopped.", hint="Index again to read the file.")
+            raise EngineClosedError("Reading was stopped.", hint="The next index run reads the file.")
         if not ended:
             raise _ZygoteDiedError(zygote.close())
         return read, ended

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from errors import CatalogError, CitaError, EmbedderError, FolderError, ParseError
+from errors import CatalogError, CitaError, EmbedderError, EngineClosedError, FolderError, ParseError, StorageFullError
 from ingest import chunk
 from ingest.catalog import Catalog, NewPassage, now
 from ingest.discover import Found, as_found, discover, stat_of, without_nested
@@ -53,7 +53,7 @@ def index_folders(
     `parse` runs in `settings.parse.workers` threads. Each source is stored in one transaction, so stopping at any
     moment loses at most the source at hand. A file that cannot be read is noted with its reason. `confirm`: also
     remove what a folder that suddenly lacks most of its files has lost; `read_data`: compare all files' bytes. Raises
-    CatalogError or EmbedderError, which no other file would escape.
+    CatalogError, EmbedderError or EngineClosedError, which no other file would escape.
     """
     run = _Run(catalog, embedder, settings, progress)
     run.start_over_if_embedder_changed()
@@ -434,6 +434,8 @@ def _parsed(path: Path, parse: Parse) -> Document | ParseError:
         return parse(path)
     except ParseError as error:
         return error
+    except (EngineClosedError, StorageFullError):  # not the document's doing
+        raise
     except CitaError as error:
         return ParseError(error.message, hint=error.hint)
 

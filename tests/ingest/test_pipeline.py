@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from errors import EncryptedError, ParserDiedError
+from errors import CitaError, EncryptedError, EngineClosedError, ParserDiedError, StorageFullError
 from ingest import chunk, pipeline
 from ingest import discover as discover_module
 from ingest.catalog import Catalog, NewPassage
@@ -531,3 +531,18 @@ def test_a_document_that_no_rule_foresaw_stops_no_other(library: Library, monkey
     monkeypatch.setattr(chunk, "chunk", chunk_or_fail)
     report = library.index()
     assert (report.added, [entry.path for entry in report.failed]) == (1, ["a.md"])
+
+
+@pytest.mark.parametrize("error", [EngineClosedError("Closed."), StorageFullError("Full.")])
+def test_what_is_not_a_document_s_doing_ends_the_run_and_blames_no_document(library: Library, error: CitaError) -> None:
+    library.write("a.md", NOTE)
+
+    def parse(path: Path) -> Document:
+        raise error
+
+    library.parse = parse
+    with pytest.raises(type(error)):
+        library.index()
+    assert library.catalog.sources() == []
+    library.parse = parse_file
+    assert library.index().added == 1
