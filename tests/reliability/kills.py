@@ -153,6 +153,7 @@ def kept(settings: Settings) -> Path:
     return settings.home / "kept.cita"
 
 
+SWAP = ("ingest.chroma:_seal", "ingest.vectors:remove_unsealed")
 STEPS = (
     Step("look", index, ("ingest.pipeline:look_at_folders",)),
     Step("plan", index, ("ingest.pipeline:make_plan",)),
@@ -164,13 +165,9 @@ STEPS = (
     Step("delete", index, ("ingest.catalog:Catalog.settle",), lambda kills: kills.folder.delete_some(0.1)),
     Step("remove a folder", remove, ("engine:LocalEngine.remove_folders",)),
     Step("scrub", index, ("ingest.catalog:Catalog.scrub",), lambda kills: kills.folder.delete_some(0.1)),
-    Step("Chroma update, engine", index, ("ingest.vectors:LiveIndex.update",), lambda kills: kills.rewrite()),
-    Step(
-        "Chroma update, helper", index, ("ingest.vectors:LiveIndex._write",), lambda kills: kills.rewrite(), helper=True
-    ),
-    Step(
-        "Chroma swap", index, ("ingest.chroma:_seal", "ingest.vectors:remove_unsealed"), lambda kills: kills.rewrite()
-    ),
+    Step("Chroma update", index, ("ingest.vectors:LiveIndex.update",), lambda kills: kills.rewrite()),
+    Step("Chroma helper", index, ("ingest.vectors:LiveIndex._write",), lambda kills: kills.rewrite(), helper=True),
+    Step("Chroma swap", index, SWAP, lambda kills: kills.rewrite()),
     Step("rebuild", rebuild, ("engine:LocalEngine.rebuild",)),
     Step("backup", backup, ("ingest.catalog:Catalog.backup",)),
     Step("restore", restore, ("ingest.catalog:Catalog.restore",)),
