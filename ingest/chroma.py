@@ -138,7 +138,8 @@ def remove_unsealed(index: Path) -> None:
         break_seal(index)
     for path in index.glob("chroma*"):
         if seal is None or path.name not in (_SEAL, seal.folder):
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+            with suppress(OSError):  # the next update tries again
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def write(
