@@ -39,6 +39,7 @@ MEDIA_TYPES = {
 
 # What a block may be after parsing, so that whoever chunks and embeds it needs little time and memory for it.
 MAX_BLOCK = 50_000  # characters; a longer one is cut into several
+MAX_TABLE = 2_000_000  # characters of a block that is a table, whose later parts lack its header row
 MAX_LABEL = 500  # characters of a title, of a heading above a block, of a value of the metadata
 MAX_DEPTH = 20  # headings above a block
 # No letter or digit, so nothing to find; and thousands of marks on one letter take quadratic time to be put in order.
@@ -125,21 +126,22 @@ def _bounded_blocks(blocks: Iterable[Block]) -> Iterator[Block]:
         if len(block.headings) > MAX_DEPTH or any(len(heading) > MAX_LABEL for heading in block.headings):
             headings = tuple(heading[:MAX_LABEL] for heading in block.headings[:MAX_DEPTH])
             block = replace(block, headings=headings)
+        limit = MAX_TABLE if block.kind == "table" else MAX_BLOCK
         runs = [match.span() for match in _WORDLESS.finditer(block.text)]
-        if not runs and len(block.text) <= MAX_BLOCK:
+        if not runs and len(block.text) <= limit:
             yield block
         else:
             words = pairwise([0, *(place for run in runs for place in run), len(block.text)])
             for start, end in islice(words, 0, None, 2):
-                yield from (_part(block, *cut) for cut in _cuts(block.text, start, end))
+                yield from (_part(block, *cut) for cut in _cuts(block.text, start, end, limit))
 
 
-def _cuts(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Ranges of at most MAX_BLOCK characters that end at a line's end or between words, where there is one nearby."""
+def _cuts(text: str, start: int, end: int, limit: int) -> Iterator[tuple[int, int]]:
+    """Ranges of at most `limit` characters that end at a line's end or between words, where there is one nearby."""
     while start < end:
-        stop = min(start + MAX_BLOCK, end)
+        stop = min(start + limit, end)
         if stop < end:
-            breaks = (text.rfind(separator, start + MAX_BLOCK // 2, stop) for separator in ("\n", " "))
+            breaks = (text.rfind(separator, start + limit // 2, stop) for separator in ("\n", " "))
             stop = next((found + 1 for found in breaks if found >= 0), stop)
         yield start, stop
         start = stop

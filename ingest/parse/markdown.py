@@ -32,7 +32,7 @@ _KINDS: dict[str, BlockKind] = {
 
 @cache
 def parser_version() -> str:
-    return f"markdown/1 markdown-it-py {version('markdown-it-py')}"
+    return f"markdown/2 markdown-it-py {version('markdown-it-py')}"
 
 
 def warm() -> None:

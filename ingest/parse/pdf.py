@@ -56,7 +56,7 @@ _METADATA = {
 
 @cache
 def parser_version() -> str:
-    return f"pdf/2 pypdfium2 {version('pypdfium2')} pypdf {version('pypdf')}"
+    return f"pdf/3 pypdfium2 {version('pypdfium2')} pypdf {version('pypdf')}"
 
 
 def warm() -> None:

@@ -35,7 +35,7 @@ _UNDERLINED = re.compile(
 
 @cache
 def parser_version() -> str:
-    return f"text/1 charset-normalizer {version('charset-normalizer')}"
+    return f"text/2 charset-normalizer {version('charset-normalizer')}"
 
 
 def warm() -> None:

@@ -33,7 +33,7 @@ _LEFT_OUT = frozenset(("Header", "Footer", "PageBreak", "PageNumber", "Image"))
 
 
 def parser_version(name: str) -> str:
-    return f"{name}/1 unstructured {version('unstructured')}"
+    return f"{name}/2 unstructured {version('unstructured')}"
 
 
 def html_blocks(page: str) -> list[Block]:

@@ -8,6 +8,7 @@ python -m tests.reliability.test_hostile HOME FOLDER      the engine's side: ind
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -61,6 +62,11 @@ class Account:
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with hostile and good files, and what is no file."""
     folder = tmp_path_factory.mktemp("corpus")
+    fill(folder)
+    return folder
+
+
+def fill(folder: Path) -> None:
     files = hostile_files()
     write(folder, files if LONG else sample(files, 60))
     list(make_special(folder, folder.parent / "outside"))
@@ -68,7 +74,6 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / "pdf" / name).write_text(text)
     write_docx(folder / "html" / "laundry.docx")
     write_pdf(folder / "docx" / "notice.pdf", [[Item("p", "The notice period is thirty days.")]])
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -90,13 +95,18 @@ def _run(base: Path, *command: str) -> str:
     """What the command printed. Fails if it leaves a process or a temporary file."""
     temporary = base / "temporary"
     temporary.mkdir(exist_ok=True)
-    paths = os.pathsep.join([str(ROOT), os.environ["PYTHONPATH"]])
-    limits = {"CITA_PARSE__SECONDS": str(SECONDS), "TMPDIR": str(temporary), "PYTHONPATH": paths}
-    done = subprocess.run(command, env=os.environ | limits, cwd=base, capture_output=True, text=True, check=False)
+    environment = os.environ | _limits(temporary)
+    done = subprocess.run(command, env=environment, cwd=base, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert _processes_in(temporary) == []
     assert list(temporary.iterdir()) == []
     return done.stdout
+
+
+def _limits(temporary: Path) -> dict[str, str]:
+    """The environment of a process under test."""
+    paths = os.pathsep.join([str(ROOT), os.environ["PYTHONPATH"]])
+    return {"CITA_PARSE__SECONDS": str(SECONDS), "TMPDIR": str(temporary), "PYTHONPATH": paths}
 
 
 def _processes_in(temporary: Path) -> list[str]:
@@ -200,6 +210,48 @@ def test_the_command_line_gives_the_same_account(
     assert set(files) == set(scanned.files)
     assert [path for path, account in files.items() if not _same(account, scanned.files[path])] == []
     assert cita("search", "zwieback")["passages"][0]["source"] == "pdf/zwieback.html"
+
+
+def test_files_that_come_while_it_watches_get_the_same_account(
+    scanned: Account, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    base = tmp_path_factory.mktemp("watch")
+    folder = base / "corpus"
+    folder.mkdir()
+    home = str(base / "home")
+    _run(base, sys.executable, "-c", CITA, "--home", home, "add", str(folder))
+    command = [sys.executable, "-c", CITA, "--home", home, "watch", "--json"]
+    environment = os.environ | _limits(base / "temporary")
+    files: dict[str, tuple[str, str]] = {}
+    with subprocess.Popen(command, env=environment, cwd=base, stdout=subprocess.PIPE, text=True) as watcher:
+        deadline = threading.Timer(500, watcher.kill)
+        deadline.start()
+        assert watcher.stdout is not None
+        assert json.loads(watcher.stdout.readline())["kind"] == "watching"
+        fill(folder)
+        for line in watcher.stdout:
+            event = json.loads(line)
+            assert event["kind"] == "indexed", event
+            files |= {entry["path"]: ("skipped", entry["reason"]) for entry in event["report"]["skipped"]}
+            listed = json.loads(_run_beside(base, "list", "--json"))["sources"]
+            files |= {source["path"]: (source["status"], source["reason"]) for source in listed}
+            if set(files) >= set(scanned.files):
+                break
+        watcher.send_signal(signal.SIGINT)
+        assert watcher.wait(60) == 0
+        deadline.cancel()
+    assert set(files) == set(scanned.files)
+    assert [path for path, account in files.items() if not _same(account, scanned.files[path])] == []
+    assert _processes_in(base / "temporary") == []
+    assert list((base / "temporary").iterdir()) == []
+
+
+def _run_beside(base: Path, *words: str) -> str:
+    """A command while another door owns the home."""
+    command = [sys.executable, "-c", CITA, "--home", str(base / "home"), *words]
+    return subprocess.run(
+        command, env=os.environ | _limits(base / "temporary"), cwd=base, capture_output=True, text=True, check=True
+    ).stdout
 
 
 # The engine's side

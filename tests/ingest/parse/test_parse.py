@@ -135,6 +135,12 @@ def test_a_long_run_without_words_is_left_out_and_what_stands_around_it_keeps_it
     assert [block.span for block in blocks] == [Span(None, 0, 6), Span(None, len(text) - 5, len(text))]
 
 
+def test_a_long_table_stays_whole_with_its_header_row(tmp_path: Path) -> None:
+    table = "| name | price |\n|---|---|\n" + "".join(f"| thing {n} | {n} |\n" for n in range(10_000))
+    (tmp_path / "a.md").write_text(table)
+    assert [block.text for block in parse(tmp_path / "a.md").blocks] == [table.rstrip()]
+
+
 def test_a_long_heading_is_not_repeated_whole_above_every_paragraph(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text("# " + "head " * 20_000 + "\n\n" + "Text.\n\n" * 50)
     document = parse(tmp_path / "a.md")
