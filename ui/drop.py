@@ -48,9 +48,9 @@ def store(library: Path, name: str, content: bytes, max_mb: int) -> Stored:
 
     Raises TooLargeError, StorageFullError, or FolderError where the library cannot be written.
     """
-    if len(content) > max_mb * 1024 * 1024:
+    if len(content) > max_mb * 1_000_000:  # as the parsers count
         raise TooLargeError(
-            f"{name!r} has {len(content) / 1024 / 1024:.0f} MB; the limit is {max_mb} MB.",
+            f"{name!r} has {len(content) / 1_000_000:.1f} MB; the limit is {max_mb} MB.",
             hint="Raise it under Settings, or split the file.",
         )
     try:

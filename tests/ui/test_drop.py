@@ -68,7 +68,7 @@ def test_a_link_in_the_library_is_not_written_through(tmp_path: Path) -> None:
 
 def test_a_file_over_the_limit_is_refused_with_the_limit(tmp_path: Path) -> None:
     with pytest.raises(TooLargeError, match="limit is 1 MB"):
-        store(tmp_path, "a.txt", b"x" * (1024 * 1024 + 1), 1)
+        store(tmp_path, "a.txt", b"x" * 1_000_001, 1)
     assert list(tmp_path.iterdir()) == []
 
 
