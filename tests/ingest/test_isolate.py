@@ -188,7 +188,7 @@ def _hang(isolator: Isolator, file: Path, report: Path, found: list[BaseExceptio
     def run() -> None:
         try:
             isolator.run("hang", file, report=str(report))
-        except ParserDiedError as error:
+        except CitaError as error:
             found.append(error)
 
     os.mkfifo(report)
