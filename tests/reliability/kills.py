@@ -279,12 +279,12 @@ def holding(folder: Path, words: Sequence[str]) -> list[str]:
 class Kills:
     """A home over changing folders, killed again and again. What goes wrong is in the rows' `failures`."""
 
-    def __init__(self, base: Path, files: int, seed: int, *, real: bool) -> None:
+    def __init__(self, base: Path, files: int, seed: int, *, real: bool, rows: list[Row]) -> None:
         self.base = base
         self.folder: Changed = Changed(base, files, seed, real=real)
         self.random = random.Random(seed + 1)
         self.settings = quick_settings(base / "home")
-        self.rows: list[Row] = []
+        self.rows = rows
         self.known: dict[str, str] = {}  # what was seen of files that are as they were indexed
         self._limit = 1.0  # seconds: about how long an index run takes now
         self._lengths: dict[str, float] = {}  # of the steps, in seconds
@@ -576,7 +576,7 @@ class Kills:
 
     # --- all of it
 
-    def at_random(self, kills: int) -> Row:
+    def at_random(self, kills: int) -> None:
         """Half of the rounds begin with no index at all."""
         row = Row("any moment of index")
         self.rows.append(row)
@@ -585,15 +585,13 @@ class Kills:
             if row.kills % (2 * PEACE) == 0:
                 shutil.rmtree(self.settings.index, ignore_errors=True)
                 self._begin()
-            for _ in range(4 * PEACE):
+            goal = min(kills, row.kills + PEACE)
+            while row.kills < goal and len(row.failures) < 50:
                 self.kill(step, row)
-                if row.kills % PEACE == 0 or row.kills >= kills:
-                    break
             self.peace(row)
             progress(row)
-        return row
 
-    def in_step(self, step: Step, kills: int) -> Row:
+    def in_step(self, step: Step, kills: int) -> None:
         row = Row(step.name)
         self.rows.append(row)
         self.peace(Row(""), compare=False)
@@ -605,7 +603,6 @@ class Kills:
                 self.peace(row, compare=False)
         self.peace(row)
         progress(row)
-        return row
 
     def _begin(self) -> None:
         """A home that has the folders and no index."""
@@ -653,9 +650,10 @@ def prepare_driver() -> None:
 # --- processes of their own
 
 
-def real_processes(base: Path, kills: int, seed: int) -> Row:
+def real_processes(base: Path, kills: int, seed: int, rows: list[Row]) -> None:
     """`cita index` killed, then `cita search`: with imports and the embedder that is installed."""
     row = Row("`cita index`, any moment")
+    rows.append(row)
     chance = random.Random(seed)
     folder = Changed(base, 15, seed, real=False)
     environment = {**os.environ, "CITA_HOME": str(base / "home"), "PYTHONPATH": str(CODE)}
@@ -711,7 +709,6 @@ def real_processes(base: Path, kills: int, seed: int) -> Row:
         row.unsound += len(paths)
         row.failures.append(f"{row.name}: differs from a fresh index in {paths[:5]}")
     progress(row)
-    return row
 
 
 def _cita(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
@@ -792,18 +789,20 @@ def main() -> int:
         os.execve(sys.executable, [sys.executable, "-m", __spec__.name, *sys.argv[1:]], {**os.environ, **one_thread})
     print(f"Seed {given.seed}.", file=sys.stderr, flush=True)
     rows: list[Row] = []
-    with _working_folder(given.keep) as base:
+    with suppress(KeyboardInterrupt), _working_folder(given.keep) as base:  # Ctrl-C: the table of what there is by then
         if given.kills or given.steps:
             prepare_driver()
         if given.kills:
-            kills = Kills(base / "random", given.files, given.seed, real=not given.made)
-            rows.append(kills.at_random(given.kills))
+            kills = Kills(base / "random", given.files, given.seed, real=not given.made, rows=rows)
+            kills.at_random(given.kills)
         if given.steps:
-            few = Kills(base / "steps", given.few, given.seed, real=not given.made)
+            few = Kills(base / "steps", given.few, given.seed, real=not given.made, rows=rows)
             few._begin()
-            rows += [few.in_step(step, given.steps) for step in STEPS if not given.only or step.name in given.only]
+            for step in STEPS:
+                if not given.only or step.name in given.only:
+                    few.in_step(step, given.steps)
         if given.processes:
-            rows.append(real_processes(base / "processes", given.processes, given.seed))
+            real_processes(base / "processes", given.processes, given.seed, rows)
     print(table(rows, given.seed))
     failures = [failure for row in rows for failure in row.failures]
     print("\n".join(failures), file=sys.stderr)
