@@ -22,7 +22,7 @@ log = logging.getLogger("cita.vectors")
 
 Neighbours = list[tuple[str, float]]  # keys and cosines, best first
 
-SMALL = 20_000  # vectors; up to here search is exact, and there is no Chroma folder
+SMALL = 1_000  # vectors; up to here search is exact, and there is no Chroma folder
 _PORTION = 10_000  # vectors read at once
 _BEHIND = 256  # vectors that a derived index may lack, or have too many, however few there are
 

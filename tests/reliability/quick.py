@@ -9,6 +9,7 @@ from typing import Any
 
 import engine
 import ingest.embed
+import ingest.vectors
 from engine import LocalEngine, open_engine
 from ingest.isolate import Isolator
 from ingest.parse import parse
@@ -22,7 +23,9 @@ def make_engines_quick(*, chroma: bool = False) -> None:
     """For good, in this process: words for embeddings, documents parsed in it, no Chroma but where asked for."""
     ingest.embed.open_embedder = lambda settings: WordEmbedder()
     Isolator.parse = lambda self, path: parse(path)  # type: ignore[method-assign]
-    if not chroma:
+    if chroma:
+        ingest.vectors.SMALL = 0
+    else:
         LocalEngine._update_chroma = lambda self: None  # type: ignore[method-assign]
 
 
