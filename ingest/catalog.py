@@ -19,7 +19,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -97,6 +97,9 @@ class Catalog:
                 remove_files(folder / DRAFT)  # left by a rebuild that was killed
             if is_new:
                 self.set_folders(_mirrored(folder))
+            elif not self._folders_fit():
+                self.close()
+                raise damaged(self.path, "its list of folders is not what was written")
 
     # --- folders and facts
 
@@ -109,12 +112,17 @@ class Catalog:
         with self.transaction() as write:
             write.execute("DELETE FROM folders")
             write.executemany("INSERT INTO folders VALUES (?)", [(path,) for path in paths])
+            schema.note_folders(write)
         if self.path.name == FILE:
             with translated(self.folder / _MIRROR):
                 draft = self.folder / f"{_MIRROR}.new"
                 draft.write_text(json.dumps(paths), encoding="utf-8")
                 draft.chmod(0o600)
                 draft.replace(self.folder / _MIRROR)
+
+    def _folders_fit(self) -> bool:
+        paths = [path for (path,) in self._db.read("SELECT path FROM folders ORDER BY path")]
+        return self.fact(schema.FOLDERS) in ("", schema.folders_checksum(paths))
 
     def fact(self, key: str) -> str:
         """A fact about the index (the embedder's fingerprint, ...), '' if it was never set."""
@@ -232,14 +240,6 @@ class Catalog:
                 write.execute(f"DELETE FROM {table}")
             schema.note_deletion(write)
             self._next_generation(write)
-
-    def doubt(self) -> None:
-        """Makes the next index run read every file anew, and embed again what does not fit its checksum."""
-        with self.transaction() as write:
-            write.execute("UPDATE sources SET parser = '', checksum = ''")
-            bad = [(key,) for key, value, checksum in write.execute("SELECT key, value, checksum FROM vectors")
-                   if schema.vector_checksum(key, value) != checksum]  # fmt: skip
-            write.executemany("DELETE FROM vectors WHERE key = ?", bad)
 
     # --- passages
 
@@ -450,17 +450,8 @@ class Catalog:
                 remove_files(draft)
 
     def draft(self) -> "Catalog":
-        """A copy to be indexed anew beside this catalogue: all of it, or all that is sound if it is damaged."""
-        path = self.folder / DRAFT
-        with translated(path):
-            remove_files(path)
-        try:
-            self._db.copy_to(path)
-        except CatalogDamagedError:
-            return _salvaged(self.folder)
-        draft = Catalog(self.folder, DRAFT)
-        draft.doubt()
-        return draft
+        """A new catalogue beside this one with all that is sound of it; the next index run reads every file anew."""
+        return _salvaged(self.folder, doubt=True)
 
     def take_over(self, draft: Path) -> None:
         """Puts the content of that (closed) catalogue in place of this one's, under a new name."""
@@ -618,50 +609,76 @@ def salvage(folder: Path) -> None:
         rename_over(draft.path, folder / FILE)
 
 
-def _salvaged(folder: Path) -> Catalog:
+def _salvaged(folder: Path, *, doubt: bool = False) -> Catalog:
+    """A new catalogue with what is sound of one that is damaged. `doubt`: every file is to be read anew."""
     path = folder / DRAFT
     with translated(path):
         remove_files(path)
     draft = Catalog(folder, DRAFT)
-    draft.set_folders(_mirrored(folder))
-    with suppress(sqlite3.Error), closing(open_read_only(folder / FILE)) as old:
-        if old.execute("PRAGMA user_version").fetchone()[0] == schema.VERSION:
-            _copy_sound(old, draft)
+    try:
+        with translated(folder / FILE), closing(open_read_only(folder / FILE)) as old:
+            _copy_sound(old, draft, doubt=doubt)
+    except BaseException:
+        draft.close()
+        raise
     return draft
 
 
-def _copy_sound(old: sqlite3.Connection, draft: Catalog) -> None:
-    with suppress(sqlite3.Error):
-        draft.set_folders(Path(to_name(path)) for (path,) in old.execute("SELECT path FROM folders"))
-    with suppress(sqlite3.Error):
-        for key, value in old.execute("SELECT key, value FROM meta WHERE key IN ('embedder', 'devices')").fetchall():
+def _copy_sound(old: sqlite3.Connection, draft: Catalog, *, doubt: bool) -> None:
+    _readable(old, "BEGIN")
+    draft.set_folders(_sound_folders(old, draft.folder))
+    if _readable(old, "PRAGMA user_version") == [(schema.VERSION,)]:
+        for key, value in _readable(old, "SELECT key, value FROM meta WHERE key IN ('embedder', 'devices')"):
             draft.set_fact(key, value)
-    vectors = dict(_sound_vectors(old))
-    with draft.transaction() as write:
-        draft._insert_vectors(write, {key: np.frombuffer(value, np.float32) for key, value in vectors.items()})
-    ids: list[int] = []
-    with suppress(sqlite3.Error):
-        ids += [id for (id,) in old.execute("SELECT id FROM sources ORDER BY id")]
-    for id in ids:
-        with suppress(sqlite3.Error, ValueError, TypeError):
+        _copy_vectors(old, draft)
+        _copy_sources(old, draft, doubt=doubt)
+
+
+def _readable(old: sqlite3.Connection, query: str, values: Sequence[Any] = ()) -> list[Any]:
+    """Nothing where the file is damaged."""
+    try:
+        return old.execute(query, values).fetchall()
+    except sqlite3.Error:
+        return []
+
+
+def _sound_folders(old: sqlite3.Connection, folder: Path) -> list[Path]:
+    paths = [path for (path,) in _readable(old, "SELECT path FROM folders ORDER BY path")]
+    known = dict(_readable(old, "SELECT key, value FROM meta WHERE key = ?", (schema.FOLDERS,)))
+    fits = paths and known.get(schema.FOLDERS, "") in ("", schema.folders_checksum(paths))
+    return [Path(to_name(path)) for path in paths] if fits else _mirrored(folder)
+
+
+def _copy_vectors(old: sqlite3.Connection, draft: Catalog) -> None:
+    """In portions by the first letters of their keys: an unreadable page costs its portion only."""
+    for first in range(0x1000):
+        query = "SELECT key, value, checksum FROM vectors WHERE key >= ? AND key < ?"
+        rows = _readable(old, query, (f"{first:03x}", f"{first:03x}g"))
+        sound = {
+            key: np.frombuffer(value, np.float32)
+            for key, value, checksum in rows
+            if isinstance(value, bytes) and schema.vector_checksum(key, value) == checksum
+        }
+        if sound:
+            with draft.transaction() as write:
+                draft._insert_vectors(write, sound)
+
+
+def _copy_sources(old: sqlite3.Connection, draft: Catalog, *, doubt: bool) -> None:
+    vectors = draft.vector_keys()
+    for (id,) in _readable(old, "SELECT id FROM sources ORDER BY id"):
+        try:
             row = old.execute(f"SELECT {_SOURCE}, checksum FROM sources WHERE id = ?", (id,)).fetchone()
             if row is None or schema.source_checksum(old, id) != row[-1]:
                 continue
-            passages = old.execute(f"{_PASSAGES_WITH_VECTOR} WHERE p.source = ? ORDER BY p.position", (id,)).fetchall()
-            if all(key in vectors for *_, key in passages):
-                with draft.transaction() as write:
-                    draft._insert(write, _source(row[:-1]), [(_passage(rest), key) for *rest, key in passages])
-
-
-def _sound_vectors(old: sqlite3.Connection) -> Iterator[tuple[str, bytes]]:
-    """In portions by the first letters of their keys: an unreadable page costs its portion only."""
-    for first in range(0x1000):
-        with suppress(sqlite3.Error, TypeError, AttributeError):
-            rows = old.execute(
-                "SELECT key, value, checksum FROM vectors WHERE key >= ? AND key < ?",
-                (f"{first:03x}", f"{first:03x}g"),
-            ).fetchall()
-            yield from ((key, value) for key, value, sum_ in rows if schema.vector_checksum(key, value) == sum_)
+            query = f"{_PASSAGES_WITH_VECTOR} WHERE p.source = ? ORDER BY p.position"
+            passages = [(_passage(rest), key) for *rest, key in old.execute(query, (id,))]
+        except (sqlite3.Error, ValueError, TypeError):
+            continue
+        source = replace(_source(row[:-1]), parser="") if doubt else _source(row[:-1])
+        if all(key in vectors for _, key in passages):
+            with draft.transaction() as write:
+                draft._insert(write, source, passages)
 
 
 def _mirrored(folder: Path) -> list[Path]:

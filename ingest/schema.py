@@ -13,6 +13,7 @@ from ingest.types import Source
 
 VERSION = 2
 APPLICATION_ID = 0x43697461  # "Cita": by this a backup is known
+FOLDERS = "folders"  # the fact that is the checksum of the list of folders
 UNSCRUBBED = "unscrubbed"  # the fact that something was deleted since the last scrub()
 
 _TABLES = """
@@ -83,6 +84,7 @@ def _make(connection: sqlite3.Connection) -> None:
     for statement in _statements(_TABLES):
         connection.execute(statement)
     secure_full_text(connection, "terms")
+    note_folders(connection)
     renew(connection)
 
 
@@ -90,6 +92,16 @@ def renew(connection: sqlite3.Connection) -> None:
     """Gives the catalogue a new name: nothing that was derived from it before is taken for its own."""
     for key in ("lineage", "generation"):
         connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, secrets.token_hex(8)))
+
+
+def note_folders(connection: sqlite3.Connection) -> None:
+    """The list of folders has changed: without it an index run would take their documents for unwanted."""
+    paths = [path for (path,) in connection.execute("SELECT path FROM folders ORDER BY path")]
+    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (FOLDERS, folders_checksum(paths)))
+
+
+def folders_checksum(paths: Sequence[str]) -> str:
+    return _checksum([paths])
 
 
 def note_deletion(connection: sqlite3.Connection) -> None:
@@ -113,6 +125,7 @@ def _from_1(connection: sqlite3.Connection) -> None:
     for (id,) in connection.execute("SELECT id FROM sources").fetchall():
         connection.execute("UPDATE sources SET checksum = ? WHERE id = ?", (source_checksum(connection, id), id))
     secure_full_text(connection, "terms")
+    note_folders(connection)
     note_deletion(connection)  # version 1 forgot it when it was killed
     renew(connection)
 
