@@ -10,6 +10,7 @@ import streamlit as st
 
 from engine import Engine
 from errors import CitaError
+from ingest.names import printable
 from ingest.types import Source
 from rag.types import Answer, Citation, Completed, Hit, Retrieved, Token
 from ui import library, reader, render
@@ -85,6 +86,7 @@ def _options(sources: Sequence[Source], texts: Texts) -> None:
         st.multiselect(
             texts.ask_within,
             _places(sources),
+            format_func=printable,
             key="within",
             placeholder=texts.ask_within_all,
             help=texts.ask_within_help,

@@ -8,6 +8,7 @@ import streamlit as st
 
 from engine import Engine
 from errors import CitaError
+from ingest.names import printable
 from ingest.types import IndexProgress, IndexReport, Source
 from settings import Settings
 from ui import render
@@ -229,7 +230,7 @@ def _failed_first(source: Source) -> tuple[bool, bool, str]:
 def _row(source: Source, texts: Texts) -> dict[str, Any]:
     return {
         texts.library_column_status: [texts.status(source.status)],
-        texts.library_column_file: source.path,
+        texts.library_column_file: printable(source.path),
         texts.library_column_reason: source.reason,
         texts.library_column_pages: source.pages,
         texts.library_column_passages: source.passages or None,

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from html import escape
 
+from ingest.names import printable
 from rag.types import Answer
 
 CITATION = re.compile(r"\[(\d+)\]")
@@ -57,7 +58,7 @@ def marked(text: str, start: int, end: int) -> str:
 
 def label(text: str) -> str:
     """Text for a widget that reads Markdown (a button, a notice), so that it shows as written and loads nothing."""
-    inert = _PUNCTUATION.sub(r"\\\1", _LATE_MARKDOWN.sub(lambda found: found[0] + _WORD_JOINER, text))
+    inert = _PUNCTUATION.sub(r"\\\1", _LATE_MARKDOWN.sub(lambda found: found[0] + _WORD_JOINER, printable(text)))
     return " ".join(inert.split())
 
 
@@ -82,6 +83,7 @@ def _unsupported(value: Answer) -> Iterable[tuple[int, int]]:
 
 def source_card(number: str, path: str, page: str, section: str, quote: str, warning: str = "") -> str:
     """Where a claim comes from: number, file, page, section, quote, and a warning where the quote does not carry it."""
+    path = printable(path)
     folder, _, name = path.rpartition("/")
     head = [f'<span class="cita-n">{escape(number)}</span>' if number else "", span("file", name, path)]
     where = " · ".join(part for part in (page, section, folder) if part)

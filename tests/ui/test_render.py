@@ -1,3 +1,4 @@
+import os
 from html.parser import HTMLParser
 
 import pytest
@@ -5,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from ingest.names import to_text
 from rag.types import Answer, AnswerSentence, Timings
 from ui import render
 
@@ -122,3 +124,9 @@ def test_a_sentence_that_no_passage_carries_is_marked_and_kept() -> None:
     assert "True." in before
     assert "False." not in before
     assert after.startswith("False.")
+
+
+def test_a_name_with_bytes_that_are_no_characters_is_shown_by_their_numbers() -> None:
+    path = to_text(os.fsdecode(b"a/caf\xe9.md"))
+    assert "caf\\xe9.md" in render.source_card("1", path, "", "", "")
+    assert render.label(path) == "a\\/caf\\\\xe9\\.md"
