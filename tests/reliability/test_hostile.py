@@ -30,7 +30,7 @@ from ui.drop import store
 
 LONG = "CITA_LONG" in os.environ
 SECONDS = 60 if LONG else 20  # for one document, and one more for each of its megabytes
-MEMORY = 1.5  # times what the engine takes when its embedder is loaded
+MEMORY = 1.5  # times what the engine takes when its embedder and its language identifier are loaded
 NEIGHBOURS = {
     "plover.md": "# Birds\n\nThe plover nests on open ground.\n",
     "quartz.txt": "Quartz is a hard mineral.\n",
@@ -260,12 +260,14 @@ def _run_beside(base: Path, *words: str) -> str:
 def main(home: str, folder: str) -> None:
     import ingest.embed
     from engine import open_engine
+    from ingest.analyse import detect_language
     from settings import Settings
     from tests.fakes import WordEmbedder
 
     settings = Settings.load(home)
     loaded = ingest.embed.open_embedder(settings)  # its memory counts; its time would be another test's
     loaded.embed_passages(["What an engine at work has in memory. " * 20] * settings.embed.batch)
+    detect_language("lorem ipsum dolor sit amet consectetur")  # loads its model
     ingest.embed.open_embedder = lambda settings: WordEmbedder()
     engine = open_engine(settings)
     if Path(folder) != Path(home, "library"):
