@@ -1,0 +1,22 @@
+"""A damaged index never crashes, is detected or as before, and is rebuilt (damage.py). CITA_LONG=1: 2,000 damages."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from settings import CODE
+
+NUMBER = 2_000 if os.environ.get("CITA_LONG") else 200
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(6 * NUMBER)
+@pytest.mark.skipif(sys.platform != "linux", reason="NOT LINUX: damaged indexes are not tested here")
+def test_a_damaged_index_never_crashes_is_detected_or_as_before_and_is_rebuilt() -> None:
+    command = [sys.executable, "-m", "tests.reliability.damage", "--number", str(NUMBER)]
+    done = subprocess.run(command, cwd=CODE, capture_output=True, text=True)
+    print(done.stdout)
+    assert done.returncode == 0, done.stderr
+    assert f"{NUMBER} damages, 0 failures." in done.stdout
