@@ -335,6 +335,8 @@ class LocalEngine:
         with self._indexing:
             draft = self._catalog.draft()
             try:
+                if draft.folders() != self._catalog.folders():  # the copy beside it knew better
+                    self._catalog.set_folders(draft.folders())
                 report = self._index(draft, progress)
                 if problems := draft.problems(read_data=True):
                     raise CatalogError(f"The new index is not sound: {problems[0]}.", hint="Check the disk.")
