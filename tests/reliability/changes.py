@@ -3,7 +3,6 @@
 import hashlib
 import os
 import random
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -97,7 +96,7 @@ class Changed:
     def copy(self) -> None:
         path = self.random.choice(self.files())
         copied = self._free(path.with_stem(f"copy-{path.stem[:40]}"))
-        shutil.copy2(path, copied)
+        put(copied, path.read_bytes())
         if path in self._marks:
             self._marks[copied] = self._marks[path]
         self.touched.add(copied)
@@ -117,7 +116,7 @@ class Changed:
         folder = root / self.random.choice(("", "deep", "deep/er", "other"))
         folder.mkdir(parents=True, exist_ok=True)
         path = self._free(folder / source.name)
-        shutil.copyfile(source, path)
+        put(path, source.read_bytes())
         if path.suffix in TEXTS:
             self._write_word(path)
         self.touched.add(path)
@@ -146,9 +145,16 @@ class Changed:
         text = path.read_text(encoding="utf-8", errors="replace")
         old = self._marks.get(path)
         text = text.replace(old, word) if old else f"{text}\n\nThis was written later and says {word}.\n"
-        path.write_text(text, encoding="utf-8")
+        put(path, text.encode())
         self._marks[path] = word
         self._made.append(word)
+
+
+def put(path: Path, data: bytes) -> None:
+    """Writes a file at once, so that nobody sees it half."""
+    draft = path.with_name(f".{path.name[:100]}.new")
+    draft.write_bytes(data)
+    draft.replace(path)
 
 
 def _documents(chance: random.Random) -> list[Path]:
