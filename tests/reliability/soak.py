@@ -134,9 +134,12 @@ class Soak:
     def commands(self, seed: int, *, adds: bool) -> None:
         chance = random.Random(seed)
         added = False
+        kinds: list[str] = []
         while not self.ended.is_set():
-            kind = chance.choice(("search", "search", "ask", "list", "status", "index", "verify", *["add"] * adds))
-            match kind:
+            if not kinds:
+                kinds = ["search", "search", "ask", "list", "status", "index", "verify", *["add"] * adds]
+                chance.shuffle(kinds)
+            match kinds.pop():
                 case "search":
                     self.run("search", "What was written later in the note?")
                 case "ask":
@@ -289,6 +292,7 @@ class Soak:
         threads = [threading.Thread(target=self._guarded, args=(one,)) for one in work]
         for thread in threads:
             thread.start()
+        self._wait_for_doors()
         until = time.monotonic() + seconds
         number = 0
         while (left := until - time.monotonic()) > every:
@@ -302,6 +306,14 @@ class Soak:
                 door.terminate()
             time.sleep(0.5)
         self._compare()
+
+    def _wait_for_doors(self) -> None:
+        until = time.monotonic() + STARTING
+        while not (self.tally.counts["pages of the app"] and self.tally.counts["watch: watching"]):
+            if time.monotonic() > until:
+                self.tally.error(f"after {STARTING:.0f} s: {dict(self.tally.counts)}")
+                return
+            time.sleep(0.1)
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:

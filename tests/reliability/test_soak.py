@@ -9,7 +9,7 @@ import pytest
 
 from settings import CODE
 
-MINUTES, EVERY = ("3", "20") if os.environ.get("CITA_LONG") else ("0.5", "7")
+MINUTES, EVERY = ("3", "20") if os.environ.get("CITA_LONG") else ("0.4", "8")
 
 
 @pytest.mark.slow
