@@ -18,7 +18,7 @@ import secrets
 import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -135,8 +135,9 @@ class Catalog:
 
     def devices(self) -> dict[str, int]:
         """The file system that each library folder was on when it was last looked at."""
-        known = json.loads(self.fact("devices") or "{}")
-        return {str(folder): int(device) for folder, device in known.items()}
+        with self._as_written():
+            known = json.loads(self.fact("devices") or "{}")
+            return {str(folder): int(device) for folder, device in known.items()}
 
     def set_devices(self, devices: Mapping[str, int]) -> None:
         if self.devices() != devices:
@@ -144,7 +145,8 @@ class Catalog:
 
     def held(self) -> dict[str, str]:
         """Folders that suddenly lacked most of their files at the last run, and what was said of it."""
-        return {str(folder): str(reason) for folder, reason in json.loads(self.fact("held") or "{}").items()}
+        with self._as_written():
+            return {str(folder): str(reason) for folder, reason in json.loads(self.fact("held") or "{}").items()}
 
     def note_run(self, held: Mapping[str, str]) -> None:
         """An index run has ended. Vectors that salvage() kept for it and that it had no use for are dropped."""
@@ -176,7 +178,8 @@ class Catalog:
     # --- sources
 
     def sources(self) -> list[Source]:
-        return [_source(row) for row in self._db.read(f"SELECT {_SOURCE} FROM sources ORDER BY folder, path")]
+        with self._as_written():
+            return [_source(row) for row in self._db.read(f"SELECT {_SOURCE} FROM sources ORDER BY folder, path")]
 
     def source_folders(self) -> set[str]:
         """The library folders that have any source."""
@@ -248,18 +251,17 @@ class Catalog:
         rows = self._db.read(f"{_PASSAGES} WHERE p.id = ?", (id,))
         if not rows:
             raise UsageError(f"There is no passage {id!r}.", hint="The document may have changed: ask again.")
-        return _passage(rows[0])
+        with self._as_written():
+            return _passage(rows[0])
 
     def passages(self, rows: Sequence[int]) -> dict[int, Passage]:
-        return {row[0]: _passage(row) for row in self._db.read_many(f"{_PASSAGES} WHERE p.row IN", rows)}
+        with self._as_written():
+            return {row[0]: _passage(row) for row in self._db.read_many(f"{_PASSAGES} WHERE p.row IN", rows)}
 
     def passages_of(self, folder: str, path: str) -> list[Passage]:
-        return [
-            _passage(row)
-            for row in self._db.read(
-                f"{_PASSAGES} WHERE s.folder = ? AND s.path = ? ORDER BY p.position", (folder, path)
-            )
-        ]
+        query = f"{_PASSAGES} WHERE s.folder = ? AND s.path = ? ORDER BY p.position"
+        with self._as_written():
+            return [_passage(row) for row in self._db.read(query, (folder, path))]
 
     def titles(self, rows: Sequence[int]) -> dict[int, str]:
         """The titles of the sources that passages are from, by row."""
@@ -298,7 +300,9 @@ class Catalog:
 
     def vectors(self, keys: Sequence[str]) -> Iterator[tuple[str, NDArray[np.float32]]]:
         for key, value in self._db.read_many("SELECT key, value FROM vectors WHERE key IN", keys):
-            yield key, np.frombuffer(value, np.float32)
+            with self._as_written():
+                vector = np.frombuffer(value, np.float32)
+            yield key, vector
 
     def vectors_after(self, number: int, limit: int = -1) -> tuple[list[str], NDArray[np.float32], int]:
         """Keys of the vectors that came after that number, their matrix (n, dimensions), the last one's number.
@@ -309,7 +313,8 @@ class Catalog:
         rows = self._db.read(query, (number, limit))
         if not rows:
             return [], np.empty((0, 0), np.float32), number
-        matrix = np.frombuffer(b"".join(value for _, value, _ in rows), np.float32).reshape(len(rows), -1)
+        with self._as_written():
+            matrix = np.frombuffer(b"".join(value for _, value, _ in rows), np.float32).reshape(len(rows), -1)
         return [key for key, _, _ in rows], matrix, int(rows[-1][2])
 
     def count_vectors(self, up_to: int | None = None) -> int:
@@ -326,7 +331,8 @@ class Catalog:
 
     def vectors_of_rows(self, rows: Sequence[int]) -> dict[int, NDArray[np.float32]]:
         query = "SELECT p.row, v.value FROM passages p JOIN vectors v ON v.key = p.vector WHERE p.row IN"
-        return {row: np.frombuffer(value, np.float32) for row, value in self._db.read_many(query, rows)}
+        with self._as_written():
+            return {row: np.frombuffer(value, np.float32) for row, value in self._db.read_many(query, rows)}
 
     # --- full text
 
@@ -473,6 +479,14 @@ class Catalog:
 
     # --- how it is done
 
+    @contextmanager
+    def _as_written(self) -> Iterator[None]:
+        """Where rows become values: one that cannot is not what was written."""
+        try:
+            yield
+        except (ValueError, TypeError, AttributeError) as error:
+            raise damaged(self.path, f"a row is not what was written ({error})") from error
+
     @staticmethod
     def _row(write: sqlite3.Connection, source: Source) -> int:
         query = "SELECT id FROM sources WHERE folder = ? AND path = ?"
@@ -587,7 +601,7 @@ def _bad_checksums(connection: sqlite3.Connection) -> list[str]:
         if schema.source_checksum(connection, id) != checksum
     ]
     vectors = connection.execute("SELECT key, value, checksum FROM vectors")
-    bad = sum(schema.vector_checksum(key, value) != checksum for key, value, checksum in vectors)
+    bad = sum(not schema.vector_fits(*row) for row in vectors)
     return [*found, f"{bad} vectors do not fit their checksums"] if bad else found
 
 
@@ -630,6 +644,10 @@ def _copy_sound(old: sqlite3.Connection, draft: Catalog, *, doubt: bool) -> None
     if _readable(old, "PRAGMA user_version") == [(schema.VERSION,)]:
         for key, value in _readable(old, "SELECT key, value FROM meta WHERE key IN ('embedder', 'devices')"):
             draft.set_fact(key, value)
+        try:
+            draft.devices()
+        except CatalogDamagedError:
+            draft.set_fact("devices", "{}")
         _copy_vectors(old, draft)
         _copy_sources(old, draft, doubt=doubt)
 
@@ -657,7 +675,7 @@ def _copy_vectors(old: sqlite3.Connection, draft: Catalog) -> None:
         sound = {
             key: np.frombuffer(value, np.float32)
             for key, value, checksum in rows
-            if isinstance(value, bytes) and schema.vector_checksum(key, value) == checksum
+            if schema.vector_fits(key, value, checksum)
         }
         if sound:
             with draft.transaction() as write:

@@ -213,7 +213,10 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
-_DAMAGED = ("malformed", "not a database", "corrupt", "unsupported file format", "file is encrypted", "decode to UTF-8")
+_DAMAGED = (
+    "malformed", "not a database", "corrupt", "unsupported file format", "file is encrypted", "decode to UTF-8",
+    "invalid fts5 file format",
+)  # fmt: skip
 
 
 @contextmanager

@@ -137,6 +137,11 @@ def vector_checksum(key: str, value: bytes) -> str:
     return hashlib.blake2b(key.encode() + value, digest_size=8).hexdigest()
 
 
+def vector_fits(key: Any, value: Any, checksum: Any) -> bool:
+    """Whether a row of vectors is what was written."""
+    return isinstance(key, str) and isinstance(value, bytes) and vector_checksum(key, value) == checksum
+
+
 def source_checksum(connection: sqlite3.Connection, id: int) -> str:
     """Over a source and all its passages, as they stand in the tables."""
     columns = ", ".join(column for column in SOURCE_COLUMNS if column not in _UNCHECKED)

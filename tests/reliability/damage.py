@@ -2,9 +2,10 @@
 ends in what a fresh index holds.
 
 One damage at a time to any file of the index folder: a bit flipped, the end cut off, zeroes in the midst, emptied,
-removed. Then, in a process of its own, the home is opened, searched, verified, indexed, and rebuilt. A damage is
-`detected` when opening, searching or `verify --read-data` says so; `without effect` when every source, passage, vector
-and search result is as before (free pages, times, what can be had from elsewhere). Any other is a failure.
+removed, a cell of the catalogue that holds something else. Then, in a process of its own, the home is opened, searched,
+verified, indexed, and rebuilt. A damage is `detected` when opening, searching or `verify --read-data` says so; `without
+effect` when every source, passage, vector and search result is as before (free pages, times, what can be had from
+elsewhere). Any other is a failure.
 
     python -m tests.reliability.damage --number 2000
 
@@ -20,6 +21,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing, suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -82,6 +84,25 @@ def remove(file: Path, chance: random.Random) -> str:
     return "removed"
 
 
+def spoil_cell(file: Path, chance: random.Random) -> str:
+    """What no flipped bit brings about soon: a value that is no JSON, no number, no text, of another length."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.text_factory = bytes
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE sql LIKE 'CREATE TABLE%'").fetchall()
+        table = chance.choice(tables)[0].decode()
+        columns = connection.execute(f"PRAGMA table_info ({table})").fetchall()
+        column = chance.choice(columns)[1].decode()
+        (rows,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+        keys = ", ".join(str(name, "ascii") for _, name, _, _, _, key in columns if key) or "rowid"
+        value = chance.choice(["", "x", "[", "{}", -1, 1 << 62, 0.5, b"", b"\xff\xfe", bytes(7)])
+        with suppress(sqlite3.IntegrityError):
+            connection.execute(
+                f"UPDATE {table} SET {column} = ? WHERE ({keys}) = (SELECT {keys} FROM {table} LIMIT 1 OFFSET ?)",
+                (value, chance.randrange(max(rows, 1))),
+            )
+        return f"{value!r} in {table}.{column}"
+
+
 Damage = Callable[[Path, random.Random], str]
 DAMAGES: list[Damage] = [flip] * 12 + [overwrite] * 3 + [truncate] * 3 + [empty, remove]
 
@@ -91,7 +112,8 @@ def damage(index: Path, chance: random.Random) -> str:
     files = sorted(path for path in index.rglob("*") if path.is_file())
     catalogue = [path for path in files if path.name.startswith("catalog.db") and not path.name.endswith("-shm")]
     file = chance.choice(chance.choice([catalogue, files]))
-    what = chance.choice(DAMAGES)(file, chance)
+    choice = spoil_cell if file.name == "catalog.db" and chance.random() < 0.4 else chance.choice(DAMAGES)
+    what = choice(file, chance)
     return f"{file.relative_to(index)}: {what}"
 
 
