@@ -127,6 +127,19 @@ def test_a_long_block_is_cut_between_words_and_nothing_of_it_is_lost(tmp_path: P
     assert all(block.span and text[block.span.start : block.span.end] == block.text for block in blocks)
 
 
+def test_an_edit_of_a_long_block_moves_no_cut_elsewhere(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    words = [f"word{n * 7919 % 60_000}" for n in range(60_000)]
+
+    def parts(words: list[str]) -> set[str]:
+        path.write_text(" ".join(words))
+        return {block.text for block in parse(path).blocks}
+
+    before = parts(words)
+    assert len(before) > 10
+    assert len(parts([*words[:100], "inserted", *words[100:]]) - before) <= 2
+
+
 def test_a_long_run_without_words_is_left_out_and_what_stands_around_it_keeps_its_place(tmp_path: Path) -> None:
     text = "before " + "\u0301" * 5_000 + "after"
     (tmp_path / "a.txt").write_text(text, encoding="utf-8")
