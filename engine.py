@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -413,9 +413,11 @@ class LocalEngine:
 
         with self._indexing:
             problems = self._catalog.problems(read_data=read_data)
-            with suppress(CatalogDamagedError):  # said already
+            try:
                 problems += differences(self.folders(), self._catalog, self._settings, read_data=read_data)
                 problems += self._vectors.problems(read_data=read_data)
+            except CatalogDamagedError as error:
+                problems = problems or [str(error)]
         return VerifyReport(not problems, tuple(problems))
 
     # --- ask
