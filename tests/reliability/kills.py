@@ -14,7 +14,6 @@ so that vectors can be compared exactly), and the time that imports take; both a
 """
 
 import argparse
-import hashlib
 import os
 import random
 import shutil
@@ -28,29 +27,27 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial, wraps
+from functools import partial
 from importlib import import_module
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
 
-from engine import LocalEngine
 from ingest.names import to_text
-from ingest.types import Document, IndexProgress
 from settings import CODE, Chunk, Settings
 from tests.fakes import WordEmbedder
+from tests.reliability import steps
 from tests.reliability.changes import Changed
 from tests.reliability.forks import Fork, Report, adopt_orphans, descendants
 from tests.reliability.quick import Image, image, opened
+from tests.reliability.steps import STEPS, Step, digests
 
 IMPORTS = (
     "chromadb", "remote", "rag.chain", "rag.retrieve", "rag.rerank", "models.registry", "ingest.pipeline",
     "ingest.vectors", "ingest.chroma", "ingest.isolate", "ingest.watch", "ingest.parse.tasks", "watchdog.observers",
 )  # fmt: skip
-QUESTION = "What was written later in the note of the number?"
 SERVED = 5.0  # seconds from the start to the passages
 GONE = 10.0  # seconds in which all processes of a killed engine are to end
 PEACE = 25  # kills between two comparisons with a fresh index
@@ -78,188 +75,36 @@ class Row:
         print(self.failures[-1], file=sys.stderr, flush=True)
 
 
-@dataclass(frozen=True)
-class Step:
-    """What the process does that is killed, and where.
+@dataclass
+class Victim:
+    """What a process told before it was killed. `alive`: until then; `call`: that of the step that it was in.
 
-    `targets`: functions ("module:Class.name"); the kill falls within one of them. `prepare` runs before. `work` is
-    given the settings and a way to report. `helper`: only the newest helper process is killed, and the work must end.
+    `stored`: paths that are in the index for good; `before`: states one of which the index must be in.
     """
 
-    name: str
-    work: Callable[[Settings, Report], None]
-    targets: tuple[str, ...] = ()
-    prepare: Callable[["Kills"], None] = lambda kills: kills.folder.change(kills.folder.random.randint(3, 8))
-    helper: bool = False
+    alive: bool = False
+    call: str = ""
+    removed: str = ""
+    stored: list[str] = field(default_factory=list)
+    before: list[dict[str, list[str]]] = field(default_factory=list)
+    left: set[str] = field(default_factory=set)
+
+    def hear(self, report: dict[str, Any]) -> None:
+        match report:
+            case {"kind": "stored", "path": path}:
+                self.stored.append(path)
+            case {"kind": "before", "sources": sources}:
+                self.before.append(sources)
+            case {"kind": "removed", "folder": folder}:
+                self.removed = folder
+            case {"kind": "left", "call": call}:
+                self.left.add(call)
+
+    def is_within(self) -> bool:
+        return bool(self.call) and self.call not in self.left
 
 
-# --- what is done in the processes that are killed
-
-
-def index(settings: Settings, report: Report) -> None:
-    def stored(progress: IndexProgress) -> None:
-        report("stored", path=progress.path)
-
-    with opened(settings) as engine:
-        engine.index(stored, confirm=True)
-
-
-def watch(settings: Settings, report: Report) -> None:
-    with opened(settings) as engine:
-        for event in engine.watch():
-            report(event.kind)
-
-
-def rebuild(settings: Settings, report: Report) -> None:
-    with opened(settings) as engine:
-        engine.index(confirm=True)
-        report("before", sources=digests(settings))
-        engine.rebuild()
-
-
-def backup(settings: Settings, report: Report) -> None:
-    with opened(settings) as engine:
-        engine.index(confirm=True)
-        report("before", sources=digests(settings))
-        engine.backup(kept(settings))
-
-
-def restore(settings: Settings, report: Report) -> None:
-    with opened(settings) as engine:
-        engine.backup(kept(settings))
-        report("before", sources=digests(settings))
-        engine.index(confirm=True)
-        report("before", sources=digests(settings))
-        engine.restore(kept(settings))
-
-
-def remove(settings: Settings, report: Report) -> None:
-    """Takes a folder out of the library; the peace that follows puts it in again."""
-    with opened(settings) as engine:
-        engine.index(confirm=True)
-        folder = engine.folders()[1]
-        report("removed", folder=str(folder))
-        engine.remove_folders([folder])
-
-
-def salvage(settings: Settings, report: Report) -> None:
-    from ingest.catalog import salvage
-
-    salvage(settings.index)
-
-
-def open_only(settings: Settings, report: Report) -> None:
-    with opened(settings):
-        pass
-
-
-def kept(settings: Settings) -> Path:
-    return settings.home / "kept.cita"
-
-
-SWAP = ("ingest.chroma:_seal", "ingest.vectors:remove_unsealed")
-STEPS = (
-    Step("look", index, ("ingest.pipeline:look_at_folders",)),
-    Step("plan", index, ("ingest.pipeline:make_plan",)),
-    Step("parse", index, ("ingest.pipeline:_read_file",)),
-    Step("chunk", index, ("ingest.pipeline:_Run._chunk",)),
-    Step("embed", index, ("ingest.pipeline:_Run._embed_new",)),
-    Step("store", index, ("ingest.catalog:Catalog.store",)),
-    Step("settle", index, ("ingest.catalog:Catalog.settle",), lambda kills: kills.rearrange()),
-    Step("delete", index, ("ingest.catalog:Catalog.settle",), lambda kills: kills.folder.delete_some(0.1)),
-    Step("remove a folder", remove, ("engine:LocalEngine.remove_folders",)),
-    Step("scrub", index, ("ingest.catalog:Catalog.scrub",), lambda kills: kills.folder.delete_some(0.1)),
-    Step("Chroma update", index, ("ingest.vectors:LiveIndex.update",), lambda kills: kills.rewrite()),
-    Step("Chroma helper", index, ("ingest.vectors:LiveIndex._write",), lambda kills: kills.rewrite(), helper=True),
-    Step("Chroma swap", index, SWAP, lambda kills: kills.rewrite()),
-    Step("rebuild", rebuild, ("engine:LocalEngine.rebuild",)),
-    Step("backup", backup, ("ingest.catalog:Catalog.backup",)),
-    Step("restore", restore, ("ingest.catalog:Catalog.restore",)),
-    Step("watch", watch),
-    Step("salvage", salvage, ("ingest.catalog:salvage",), lambda kills: kills.damage()),
-    Step("migrate from 1", open_only, ("ingest.schema:prepare",), lambda kills: kills.make_old()),
-)
-
-
-def told(target: str, report: Report) -> None:
-    """Makes a function tell when it is entered and left."""
-    module, _, names = target.partition(":")
-    *owners, name = names.split(".")
-    owner: Any = import_module(module)
-    for inner in owners:
-        owner = getattr(owner, inner)
-    found = vars(owner)[name]
-    function = found.__func__ if isinstance(found, staticmethod) else found
-    numbers = count()
-
-    @wraps(function)
-    def telling(*args: Any, **kwargs: Any) -> Any:
-        number = next(numbers)
-        report("entered", call=f"{names} {number}")
-        try:
-            return function(*args, **kwargs)
-        finally:
-            report("left", call=f"{names} {number}")
-
-    setattr(owner, name, staticmethod(telling) if isinstance(found, staticmethod) else telling)
-
-
-# --- what is looked at afterwards
-
-
-def digests(settings: Settings) -> dict[str, list[str]]:
-    """By path, the file's SHA-256 as it was indexed and a digest of all that is stored of it."""
-    return {
-        path: [str(stored[1]), hashlib.blake2b(repr(stored).encode(), digest_size=8).hexdigest()]
-        for path, stored in image(settings.index).items()
-    }
-
-
-def serve(settings: Settings, report: Report) -> None:
-    """What the next start must be able to do at once; then, what it finds."""
-    with opened(settings, mend=True) as engine:
-        hits = engine.search(QUESTION).hits
-        report("served", hits=[hit.passage.id for hit in hits])
-        assert isinstance(engine, LocalEngine)
-        report(
-            "seen",
-            problems=engine._catalog.problems(read_data=True),
-            sources=digests(settings),
-            listed=len(engine.sources()),
-            passages=engine.status().passages,
-            left=[path.name for path in (settings.index / "tmp").glob("*")],
-        )
-
-
-def finish(settings: Settings, folders: Sequence[Path], report: Report) -> None:
-    with opened(settings) as engine:
-        engine.add_folders(folders)
-        engine.index(confirm=True)
-        verified = engine.verify()
-        report("finished", problems=list(verified.problems))
-
-
-def index_afresh(settings: Settings, folders: Sequence[Path], cache: Path, report: Report) -> None:
-    """The same folders in another home. What a file's bytes are parsed to is remembered from one time to the next."""
-    with opened(settings) as engine:
-        assert isinstance(engine, LocalEngine)
-        engine._isolator.parse = partial(_parsed, engine._isolator.parse, cache)  # type: ignore[method-assign]
-        engine.add_folders(folders)
-        engine.index()
-
-
-def _parsed(parse: Callable[[Path], Document], cache: Path, path: Path) -> Document:
-    from ingest.parse.tasks import document_adapter
-
-    key = hashlib.sha256(path.name.encode(errors="surrogateescape") + b"\0" + path.read_bytes()).hexdigest()
-    known = cache / key
-    if known.exists():
-        return document_adapter().validate_json(known.read_bytes())
-    document = parse(path)
-    draft = known.with_suffix(".new")
-    draft.write_bytes(document_adapter().dump_json(document))
-    draft.replace(known)
-    return document
+# --- what is compared
 
 
 def differing(one: Image, other: Image) -> list[str]:
@@ -339,149 +184,87 @@ class Kills:
 
     def kill(self, step: Step, row: Row) -> None:
         step.prepare(self)
-        fork = self._fork(partial(self._work, step))
-        before: list[dict[str, list[str]]] = []
-        stored: list[str] = []
-        struck, inside = self._strike(step, fork, before, stored)
+        fork = self._fork(partial(_work, step))
+        victim = Victim()
+        if step.targets:
+            self._wait_for_step(step, fork, victim)
+        else:
+            self._wait_anywhere(step, fork, victim)
+        if step.helper:
+            victim.alive &= _kill_helper(fork)
+        else:
+            fork.kill()
+        for report in fork.reports(60.0):
+            victim.hear(report)
         code = fork.bury()
-        if struck and not step.helper:
-            row.kills += 1
-            row.inside += inside
-        elif code:
+        if code and (step.helper or not victim.alive):
             row.fail(f"the process ended with {code} {self._last_words()}")
-        elif step.helper and struck:
-            row.kills += 1
-            row.inside += inside
-        if step.name == "salvage":
+        row.kills += victim.alive
+        row.inside += victim.alive and (not step.targets or step.helper or victim.is_within())
+        if step.work is steps.salvage:
             self._compare_salvaged(row)
-        self._look(row, step, before, stored)
+        if seen := self._look(row):
+            self._judge(row, step, seen, victim)
         self._wait_until_alone(row)
-
-    @staticmethod
-    def _work(step: Step, settings: Settings, report: Report) -> None:
-        for target in step.targets:
-            told(target, report)
-        step.work(settings, report)
 
     def _fork(self, work: Callable[[Settings, Report], None]) -> Fork:
         return Fork(partial(work, self.settings), self.base / "log")
 
-    def _strike(self, step: Step, fork: Fork, before: list[Any], stored: list[str]) -> tuple[bool, bool]:
-        """Kills it; whether it was alive, and within the step."""
-
-        def note(report: dict[str, Any]) -> None:
-            if report["kind"] == "before":
-                before.append(report["sources"])
-            elif report["kind"] == "removed":
-                self.folder.touched |= {path for path in self.folder.files() if path.is_relative_to(report["folder"])}
-            elif report["kind"] == "stored":
-                stored.append(report["path"])
-
-        if step.targets:
-            called, hit = self._wait_for_step(step, fork, note)
-        else:
-            called, hit = ("", True) if step.work is watch else ("", False)
-            self._wait_anywhere(step, fork, note)
-        if step.helper:
-            struck = hit and self._kill_helper(fork)
-            self._drain(fork, called, note, 60.0)
-            return struck, struck
-        fork.kill()
-        left = self._drain(fork, called, note, 60.0)
-        struck = not self._ended_by_itself
-        if not step.targets and step.work is index:
-            self._limit = min(6.0, max(0.15, self._limit * (1.1 if struck else 0.6)))
-        return struck and (hit or not step.targets), hit and not left
-
-    _ended_by_itself = False
-
-    def _wait_anywhere(self, step: Step, fork: Fork, note: Callable[[dict[str, Any]], None]) -> None:
-        until = time.monotonic() + self.random.uniform(0, self._limit)
-        if step.work is watch:
-            for report in fork.reports(30.0):
-                if report["kind"] == "watching":
-                    break
-            until = time.monotonic() + self.random.uniform(0, 2.5)
+    def _wait_anywhere(self, step: Step, fork: Fork, victim: "Victim") -> None:
+        limit = self._limit
+        if step.work is steps.watch:
+            limit = 2.5
+            next((report for report in fork.reports(30.0) if report["kind"] == "watching"), None)
+        until = time.monotonic() + self.random.uniform(0, limit)
         while not fork.ended and (seconds := until - time.monotonic()) > 0:
             for report in fork.reports(min(seconds, 0.2)):
-                note(report)
-            if step.work is watch and self.random.random() < 0.5:
+                victim.hear(report)
+            if step.work is steps.watch and self.random.random() < 0.5:
                 self.folder.change(1)
-        self._ended_by_itself = fork.ended
+        victim.alive = not fork.ended
+        if step.work is steps.index:
+            self._limit = min(6.0, max(0.15, self._limit * (1.1 if victim.alive else 0.6)))
 
-    def _wait_for_step(self, step: Step, fork: Fork, note: Callable[[dict[str, Any]], None]) -> tuple[str, bool]:
-        """Until it is somewhere within the step: the call, and whether there was one."""
+    def _wait_for_step(self, step: Step, fork: Fork, victim: "Victim") -> None:
+        """Until it is somewhere within the step."""
         calls = self._calls.setdefault(step.name, 6)
         chosen = self.random.randint(1, calls)
         entered: dict[str, float] = {}
-        self._ended_by_itself = False
         for report in fork.reports(120.0):
+            victim.hear(report)
             if report["kind"] == "entered":
                 entered[report["call"]] = time.monotonic()
                 if len(entered) == chosen:
                     self._calls[step.name] = min(60, calls + 1)
+                    victim.alive, victim.call = True, report["call"]
                     time.sleep(self.random.uniform(0, self._lengths.get(step.name, 0.004)))
-                    return report["call"], True
+                    return
             elif report["kind"] == "left":
                 length = time.monotonic() - entered[report["call"]]
                 self._lengths[step.name] = 0.8 * self._lengths.get(step.name, length) + 0.2 * length
-            else:
-                note(report)
-        self._ended_by_itself = True
         self._calls[step.name] = max(1, len(entered))
-        return "", False
-
-    def _drain(self, fork: Fork, called: str, note: Callable[[dict[str, Any]], None], seconds: float) -> bool:
-        """Whether the call had been left."""
-        left = False
-        for report in fork.reports(seconds):
-            left |= report["kind"] == "left" and report["call"] == called
-            if report["kind"] not in ("entered", "left"):
-                note(report)
-        return left
-
-    @staticmethod
-    def _kill_helper(fork: Fork) -> bool:
-        """The process that writes Chroma's folder; whether there was one."""
-        until = time.monotonic() + 1.0
-        while time.monotonic() < until:
-            for process in psutil.Process(fork.pid).children():
-                with suppress(Exception):
-                    if process.cwd().endswith("index"):
-                        os.kill(process.pid, signal.SIGKILL)
-                        return True
-            time.sleep(0.002)
-        return False
 
     # --- what the next start finds
 
-    def _look(self, row: Row, step: Step, before: list[dict[str, list[str]]], stored: list[str]) -> None:
-        fork = self._fork(serve)
+    def _look(self, row: Row) -> dict[str, Any]:
+        """What the next start served and saw; nothing if it failed, which is noted."""
+        fork = self._fork(steps.serve)
         seen: dict[str, Any] = {}
-        hits: list[str] = []
         for report in fork.reports(60.0):
             if report["kind"] == "served":
                 row.seconds.append(time.monotonic() - fork.started)
-                hits = report["hits"]
-            elif report["kind"] == "seen":
-                seen = report
+            seen |= report
         code = fork.bury()
-        if code or not seen:
+        if code or "sources" not in seen:
             row.unsound += 1
             row.fail(f"the next start ended with {code} {self._last_words()}")
             self.known = {}
-            return
-        self._judge(row, step, seen, hits, before, stored)
+            return {}
+        return seen
 
-    def _judge(
-        self,
-        row: Row,
-        step: Step,
-        seen: dict[str, Any],
-        hits: list[str],
-        before: list[dict[str, list[str]]],
-        stored: list[str],
-    ) -> None:
+    def _judge(self, row: Row, step: Step, seen: dict[str, Any], victim: "Victim") -> None:
+        if victim.removed:
+            self.folder.touched |= {path for path in self.folder.files() if path.is_relative_to(victim.removed)}
         sources: dict[str, list[str]] = seen["sources"]
         touched = {to_text(str(path)) for path in self.folder.touched}
         lost = [
@@ -490,13 +273,14 @@ class Kills:
             if path not in touched and (path not in sources or sources[path][1] != digest)
         ]
         roots = [to_text(str(root)) for root in self.folder.roots]
-        lost += [path for path in stored if not any(f"{root}/{path}" in sources for root in roots)]
-        if step.work in (rebuild, backup, restore) and before and sources not in before:
+        lost += [path for path in victim.stored if not any(f"{root}/{path}" in sources for root in roots)]
+        if victim.before and sources not in victim.before:
             lost.append(f"what {step.name} began with")
         self._note(row, "lost", len(lost), f"lost {lost[:5]}")
+        hits = seen["hits"]
         doubles = seen["listed"] - len(sources) + len(hits) - len(set(hits))
         self._note(row, "twice", doubles, "something is there twice")
-        problems = [one for one in seen["problems"] if step.work is not salvage or "vectors without" not in one]
+        problems = [one for one in seen["problems"] if step.work is not steps.salvage or "vectors without" not in one]
         self._note(row, "unsound", len(problems), f"problems {problems[:5]}")
         if seen["passages"] and not hits:
             self._note(row, "unsound", 1, "nothing was found")
@@ -514,7 +298,7 @@ class Kills:
         undisturbed.home.mkdir()
         (self.base / "undisturbed").rename(undisturbed.index)
         for settings in (undisturbed, self.settings):
-            Fork(partial(salvage, settings), self.base / "log").bury()
+            Fork(partial(steps.salvage, settings), self.base / "log").bury()
         wanted, there = digests(undisturbed), digests(self.settings)
         lost = [path for path, digest in wanted.items() if there.get(path) != digest]
         self._note(row, "lost", len(lost), f"salvage lost {lost[:5]}")
@@ -544,7 +328,7 @@ class Kills:
 
     def peace(self, row: Row, *, compare: bool = True) -> None:
         """An index run that ends; then the index must be what a fresh one of the same folders is."""
-        fork = self._fork(lambda settings, report: finish(settings, self.folder.roots, report))
+        fork = self._fork(lambda settings, report: steps.finish(settings, self.folder.roots, report))
         problems = [problem for report in fork.reports(600.0) for problem in report["problems"]]
         if code := fork.bury():
             problems.append(f"it ended with {code} {self._last_words()}")
@@ -560,7 +344,7 @@ class Kills:
         fresh = quick_settings(self.base / "fresh")
         shutil.rmtree(fresh.home, ignore_errors=True)
         fork = Fork(
-            lambda report: index_afresh(fresh, self.folder.roots, self.base / "cache", report), self.base / "log"
+            lambda report: steps.index_afresh(fresh, self.folder.roots, self.base / "cache", report), self.base / "log"
         )
         if code := fork.bury(600.0):
             row.fail(f"the fresh index ended with {code} {self._last_words()}")
@@ -583,7 +367,7 @@ class Kills:
         """Half of the rounds begin with no index at all."""
         row = Row("any moment of index")
         self.rows.append(row)
-        step = Step(row.name, index)
+        step = Step(row.name, steps.index)
         while row.kills < kills and len(row.failures) < 50:
             if row.kills % (2 * PEACE) == 0:
                 shutil.rmtree(self.settings.index, ignore_errors=True)
@@ -609,10 +393,28 @@ class Kills:
 
     def _begin(self) -> None:
         """A home that has the folders and no index."""
-        fork = self._fork(lambda settings, report: _add(settings, self.folder.roots))
-        fork.bury()
+        self._fork(lambda settings, report: _add(settings, self.folder.roots)).bury()
         self.known = {}
         self._limit = 2.0
+
+
+def _work(step: Step, settings: Settings, report: Report) -> None:
+    for target in step.targets:
+        steps.told(target, report)
+    step.work(settings, report)
+
+
+def _kill_helper(fork: Fork) -> bool:
+    """Kills the process that writes Chroma's folder, at once; whether there was one."""
+    until = time.monotonic() + 1.0
+    while time.monotonic() < until:
+        for process in psutil.Process(fork.pid).children():
+            with suppress(psutil.Error, ProcessLookupError):
+                if process.cwd().endswith("index"):
+                    os.kill(process.pid, signal.SIGKILL)
+                    return True
+        time.sleep(0.002)
+    return False
 
 
 def _add(settings: Settings, folders: Sequence[Path]) -> None:
@@ -682,7 +484,7 @@ def real_processes(base: Path, kills: int, seed: int, rows: list[Row]) -> None:
             row.kills += 1
             limit = min(8.0, limit * 1.1)
         started = time.monotonic()
-        done = cita("search", "--json", QUESTION)
+        done = cita("search", "--json", steps.QUESTION)
         row.seconds.append(time.monotonic() - started)
         there = digests(Settings.load(base / "home"))
         touched = {to_text(str(path)) for path in folder.touched}

@@ -16,8 +16,9 @@ import pytest
 from ingest import catalog
 from ingest.catalog import Catalog
 from settings import CODE, Settings
-from tests.reliability.kills import STEPS, differing, digests, holding, nearly_differing
+from tests.reliability.kills import differing, holding, nearly_differing
 from tests.reliability.quick import image, make_engines_quick, opened
+from tests.reliability.steps import STEPS, digests
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="KILLS NEED LINUX: prctl makes orphans countable")
 
