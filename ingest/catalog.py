@@ -732,13 +732,13 @@ def _passage(row: Sequence[Any]) -> Passage:
     return Passage(
         id=id,
         path=path,
-        position=position,
+        position=int(position),
         text=text,
         headings=tuple(json.loads(headings)),
         kind=kind,
         page=page,
         page_to=page_to,
         spans=tuple(Span(*span) for span in json.loads(spans)),
-        tokens=tokens,
+        tokens=int(tokens),
         language=language,
     )
