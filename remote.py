@@ -325,7 +325,8 @@ class _Handler(socketserver.StreamRequestHandler):
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise EngineError("The request is not one that Cita makes.") from error
         if not hmac.compare_digest(token.encode(errors="replace"), self.server.token.encode()):
-            raise EngineError("The request does not carry this home's token.", hint="Try again.")
+            # Unreachable: what the client read of where the owner listens was an earlier owner's, who was killed.
+            raise EngineUnreachableError("The request does not carry this home's token.", hint="Try again.")
         if version != VERSION:
             raise EngineError(
                 f"This home is open in Cita {VERSION}; this is Cita {version}.",

@@ -260,10 +260,24 @@ def test_a_client_that_goes_away_stops_its_index_run(settings: Settings, server:
 # Who gets in
 
 
+def test_a_door_that_read_where_a_killed_owner_listened_finds_its_successor(
+    settings: Settings, server: object, engine: FakeEngine
+) -> None:
+    file = settings.index / "engine.json"
+    current = file.read_text()
+    file.write_text(json.dumps({**json.loads(current), "token": "of one who was killed"}))
+    with FileLock(settings.index / "engine.lock"):  # the successor has it, and is just starting
+        written = threading.Timer(0.3, file.write_text, [current])
+        written.start()
+        with closing(open_engine(settings)) as door:
+            assert door.folders() == engine.folders()
+        written.join()
+
+
 @pytest.mark.parametrize("token", ["", "x", "ñ\ud800", None, 0])
 def test_a_wrong_token_is_refused(token: object, settings: Settings, server: object) -> None:
     error = answer_to(settings, request(settings, token=token, method="sources"))["error"]
-    assert (error["type"], "token" in error["message"]) == ("EngineError", True)
+    assert (error["type"], "token" in error["message"]) == ("EngineUnreachableError", True)
 
 
 def test_a_client_of_another_version_is_told_so(settings: Settings, server: object) -> None:
