@@ -1,6 +1,6 @@
 """How many passages an edit of one paragraph, row or line embeds anew, and how full passages are.
 
-    python -m benchmarks.edits [--data ../shared/data/collections/rust-book/src] [--edits 100] [--seed 0]
+    python -m benchmarks.edits [--data ../shared/data/collections/rust-book/src] [--edits 30] [--seed 0]
 
 Each document is written as a file, chunked, edited in one place (a unit replaced, inserted or deleted, in turn) and
 chunked again; counted are the embedded texts that it did not have before. Beside Cita's passages stand those filled
@@ -58,7 +58,7 @@ class Text:
 def texts(book: Path) -> Iterator[Text]:
     chapters = [file.read_text(encoding="utf-8") for file in sorted(book.glob("ch*.md"))]
     for chapter in sorted(chapters, key=len)[-2:]:
-        yield Text(f"Rust book, {chapter.partition(chr(10))[0].strip('# ')}", ".md", _paragraphs(chapter))
+        yield Text(f"Rust book, {_title(chapter)}", ".md", _paragraphs(chapter))
     prose = [p for chapter in chapters for p in chapter.split("\n\n") if p[:1].isalpha() and len(p) > 40]
     yield Text("all the book's paragraphs, no headings", ".txt", tuple(prose[:1500]))
     yield Text("one paragraph of 1,500 sentences", ".txt", tuple(_sentences(prose)[:1500]), joint=" ")
@@ -77,6 +77,10 @@ def texts(book: Path) -> Iterator[Text]:
     yield Text("500 paragraphs of 45 words each", ".txt", equal)
     yield Text("500 times the same paragraph", ".txt", equal[:1] * 500)
     yield Text("100 times the same 5 paragraphs", ".txt", equal[:5] * 100)
+
+
+def _title(chapter: str) -> str:
+    return next(line for line in chapter.splitlines() if line.startswith("#")).strip("# ")
 
 
 def _paragraphs(chapter: str) -> tuple[str, ...]:
@@ -125,7 +129,7 @@ def measure(text: Text, embedder: Embedder, settings: Settings, edits: int, seed
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=CODE.parent / "shared/data/collections/rust-book/src")
-    parser.add_argument("--edits", type=int, default=100, help="of each document")
+    parser.add_argument("--edits", type=int, default=30, help="of each document")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     if not options.data.is_dir():
