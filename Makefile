@@ -46,11 +46,12 @@ test: install-dev  ## all tests (ARGS="tests/test_samples.py -k lease" for some)
 	@$(BIN)/python -m pytest $(ARGS)
 
 test-long: install-dev  ## the tests of reliability with many more examples (about half an hour)
-	@CITA_LONG=1 $(BIN)/python -m pytest tests/ingest/test_plan.py tests/reliability $(ARGS)
+	@CITA_LONG=1 $(BIN)/python -m pytest -o timeout=7200 tests/ingest/test_plan.py tests/reliability $(ARGS)
 
 prove: install-dev  ## what docs/reliability.md states, measured anew (hours)
-	@CITA_LONG=2 $(BIN)/python -m pytest tests/ingest/test_plan.py tests/reliability
+	@CITA_LONG=2 $(BIN)/python -m pytest -o timeout=14400 tests/ingest/test_plan.py tests/reliability
 	$(BIN)/python -m tests.reliability.kills --kills 500 --steps 20
+	$(BIN)/python -m tests.reliability.damage --number 2000
 	$(BIN)/python -m tests.reliability.soak --minutes 10
 
 lint: install-dev  ## style, format and types
