@@ -29,7 +29,23 @@ import psutil
 _PR_SET_CHILD_SUBREAPER = 36
 _HIGH = 400  # descriptors from here on are in nobody's way
 
-Report = Callable[..., None]
+
+class Report:
+    """A forked process's line to its driver."""
+
+    def __init__(self, writer: int, reader: int) -> None:
+        self._writer, self._reader = writer, reader
+        self._lock = threading.Lock()
+
+    def __call__(self, kind: str, **values: Any) -> None:
+        line = json.dumps({"kind": kind, **values}).encode() + b"\n"
+        with self._lock:
+            while line:
+                line = line[os.write(self._writer, line) :]
+
+    def wait(self) -> None:
+        """Until the driver says go."""
+        os.read(self._reader, 1)
 
 
 def adopt_orphans() -> None:
@@ -50,14 +66,17 @@ class Fork:
 
     def __init__(self, work: Callable[[Report], None], log: Path) -> None:
         reader, writer = os.pipe()
+        told, self._tell = os.pipe()
         sys.stdout.flush()
         sys.stderr.flush()
         self.started = time.monotonic()
         self.pid = os.fork()
         if self.pid == 0:
             os.close(reader)
-            _live(work, writer, log)
+            os.close(self._tell)
+            _live(work, Report(writer, told), log)
         os.close(writer)
+        os.close(told)
         self._pipe, self._read = reader, b""
         self.ended = False
 
@@ -75,6 +94,11 @@ class Fork:
             self._read += piece
             self.ended = not piece
 
+    def go(self) -> None:
+        """It waits no longer."""
+        with suppress(BrokenPipeError):
+            os.write(self._tell, b".")
+
     def kill(self) -> None:
         """With its group, at once."""
         with suppress(ProcessLookupError):
@@ -87,13 +111,14 @@ class Fork:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
                 os.close(self._pipe)
+                os.close(self._tell)
                 return os.waitstatus_to_exitcode(status)
             time.sleep(0.002)
         self.kill()
         raise TimeoutError(f"Process {self.pid} had not ended after {seconds:.0f} s.")
 
 
-def _live(work: Callable[[Report], None], writer: int, log: Path) -> None:
+def _live(work: Callable[[Report], None], report: Report, log: Path) -> None:
     """The forked process's whole life."""
     code = 1
     try:
@@ -103,14 +128,6 @@ def _live(work: Callable[[Report], None], writer: int, log: Path) -> None:
         os.dup2(errors, 2)
         adopt_orphans()
         _start_helpers_warm()
-        lock = threading.Lock()
-
-        def report(kind: str, **values: Any) -> None:
-            line = json.dumps({"kind": kind, **values}).encode() + b"\n"
-            with lock:
-                while line:
-                    line = line[os.write(writer, line) :]
-
         work(report)
         code = 0
     except BaseException:  # noqa: BLE001 - a fork must never run on into its driver's code

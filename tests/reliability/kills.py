@@ -77,17 +77,19 @@ class Row:
 
 @dataclass
 class Victim:
-    """What a process told before it was killed. `alive`: until then; `call`: that of the step that it was in.
+    """What a process told before it was killed.
 
-    `stored`: paths that are in the index for good; `before`: states one of which the index must be in.
+    `chosen`: the call of its step's functions within which it was to be killed; `alive`: until it was killed; `left`:
+    the calls that had ended, and after how many seconds; `stored`: paths that are in the index for good; `before`:
+    states one of which the index must be in.
     """
 
+    chosen: int
     alive: bool = False
-    call: str = ""
     removed: str = ""
     stored: list[str] = field(default_factory=list)
     before: list[dict[str, list[str]]] = field(default_factory=list)
-    left: set[str] = field(default_factory=set)
+    left: dict[int, float] = field(default_factory=dict)
 
     def hear(self, report: dict[str, Any]) -> None:
         match report:
@@ -97,11 +99,11 @@ class Victim:
                 self.before.append(sources)
             case {"kind": "removed", "folder": folder}:
                 self.removed = folder
-            case {"kind": "left", "call": call}:
-                self.left.add(call)
+            case {"kind": "left", "call": call, "seconds": seconds}:
+                self.left[call] = seconds
 
     def is_within(self) -> bool:
-        return bool(self.call) and self.call not in self.left
+        return self.chosen not in self.left
 
 
 # --- what is compared
@@ -184,8 +186,8 @@ class Kills:
 
     def kill(self, step: Step, row: Row) -> None:
         step.prepare(self)
-        fork = self._fork(partial(_work, step))
-        victim = Victim()
+        victim = Victim(self.random.randint(1, self._calls.setdefault(step.name, 3)))
+        fork = self._fork(partial(_work, step, victim.chosen))
         if step.targets:
             self._wait_for_step(step, fork, victim)
         else:
@@ -226,23 +228,18 @@ class Kills:
             self._limit = min(6.0, max(0.15, self._limit * (1.1 if victim.alive else 0.6)))
 
     def _wait_for_step(self, step: Step, fork: Fork, victim: "Victim") -> None:
-        """Until it is somewhere within the step."""
-        calls = self._calls.setdefault(step.name, 6)
-        chosen = self.random.randint(1, calls)
-        entered: dict[str, float] = {}
+        """Until it is somewhere within the chosen call."""
         for report in fork.reports(120.0):
             victim.hear(report)
             if report["kind"] == "entered":
-                entered[report["call"]] = time.monotonic()
-                if len(entered) == chosen:
-                    self._calls[step.name] = min(60, calls + 1)
-                    victim.alive, victim.call = True, report["call"]
-                    time.sleep(self.random.uniform(0, self._lengths.get(step.name, 0.004)))
-                    return
-            elif report["kind"] == "left":
-                length = time.monotonic() - entered[report["call"]]
-                self._lengths[step.name] = 0.8 * self._lengths.get(step.name, length) + 0.2 * length
-        self._calls[step.name] = max(1, len(entered))
+                victim.alive = True
+                self._calls[step.name] = min(60, victim.chosen + 1)
+                fork.go()
+                time.sleep(self.random.uniform(0, self._lengths.get(step.name, 0.005)))
+                return
+        self._calls[step.name] = max(1, len(victim.left))
+        if victim.left:
+            self._lengths[step.name] = statistics.median(victim.left.values())
 
     # --- what the next start finds
 
@@ -398,9 +395,8 @@ class Kills:
         self._limit = 2.0
 
 
-def _work(step: Step, settings: Settings, report: Report) -> None:
-    for target in step.targets:
-        steps.told(target, report)
+def _work(step: Step, chosen: int, settings: Settings, report: Report) -> None:
+    steps.told(step.targets, chosen, report)
     step.work(settings, report)
 
 

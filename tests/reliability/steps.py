@@ -1,7 +1,8 @@
 """What the processes do that kills.py forks: those that are killed, and within what; those that look afterwards."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial, wraps
 from importlib import import_module
@@ -124,27 +125,35 @@ STEPS = (
 )
 
 
-def told(target: str, report: Report) -> None:
-    """Makes a function tell when it is entered and left."""
-    module, _, names = target.partition(":")
-    *owners, name = names.split(".")
-    owner: Any = import_module(module)
-    for inner in owners:
-        owner = getattr(owner, inner)
-    found = vars(owner)[name]
-    function = found.__func__ if isinstance(found, staticmethod) else found
-    numbers = count()
+def told(targets: Sequence[str], chosen: int, report: Report) -> None:
+    """Makes functions tell when they are left, and one call, by its number, wait for the driver before it begins."""
+    numbers = count(1)
+    for target in targets:
+        module, _, names = target.partition(":")
+        *owners, name = names.split(".")
+        owner: Any = import_module(module)
+        for inner in owners:
+            owner = getattr(owner, inner)
+        found = vars(owner)[name]
+        is_static = isinstance(found, staticmethod)
+        telling = _telling(found.__func__ if is_static else found, numbers, chosen, report)
+        setattr(owner, name, staticmethod(telling) if is_static else telling)
 
+
+def _telling(function: Callable[..., Any], numbers: Iterator[int], chosen: int, report: Report) -> Callable[..., Any]:
     @wraps(function)
     def telling(*args: Any, **kwargs: Any) -> Any:
         number = next(numbers)
-        report("entered", call=f"{names} {number}")
+        if number == chosen:
+            report("entered")
+            report.wait()
+        began = time.monotonic()
         try:
             return function(*args, **kwargs)
         finally:
-            report("left", call=f"{names} {number}")
+            report("left", call=number, seconds=time.monotonic() - began)
 
-    setattr(owner, name, staticmethod(telling) if isinstance(found, staticmethod) else telling)
+    return telling
 
 
 # --- what is looked at afterwards
