@@ -116,7 +116,7 @@ def measure(text: Text, embedder: Embedder, settings: Settings, edits: int, seed
 
         def passages(content: str) -> list[NewPassage]:
             file.write_text(content, encoding="utf-8")
-            return chunk.chunk(parse(file), folder, file.name, True, embedder, settings.chunk)
+            return chunk.chunk(parse(file), folder, file.name, embedder, settings.chunk)
 
         before = passages(text.written(text.units))
         known = {new.embedded_text for new in before}

@@ -264,9 +264,9 @@ class Catalog:
             return [_passage(row) for row in self._db.read(query, (folder, path))]
 
     def titles(self, rows: Sequence[int]) -> dict[int, str]:
-        """The titles of the sources that passages are from, by row."""
-        query = "SELECT p.row, s.title FROM passages p JOIN sources s ON s.id = p.source WHERE p.row IN"
-        return dict(self._db.read_many(query, rows))
+        """What the sources that passages are from are called, by row: their titles, else their files' names."""
+        query = "SELECT p.row, s.title, s.path FROM passages p JOIN sources s ON s.id = p.source WHERE p.row IN"
+        return {row: title or PurePosixPath(path).stem for row, title, path in self._db.read_many(query, rows)}
 
     def languages(self, rows: Sequence[int]) -> dict[int, str]:
         return dict(self._db.read_many("SELECT row, language FROM passages WHERE row IN", rows))

@@ -41,18 +41,15 @@ class _Piece:
     span: Span | None
 
 
-def chunk(
-    document: Document, folder: str, path: str, named_by_file: bool, embedder: Embedder, settings: Chunk
-) -> list[NewPassage]:
-    """`path` is the source's, relative to its library `folder` (absolute); `named_by_file` says that the title is just
-    the file's name (then it is not embedded: a renamed file keeps its vectors)."""
-    title = "" if named_by_file else document.title
+def chunk(document: Document, folder: str, path: str, embedder: Embedder, settings: Chunk) -> list[NewPassage]:
+    """`path` is the source's, relative to its library `folder` (absolute). A title is embedded with every passage, a
+    file's name never: a renamed file keeps its vectors."""
     language = detect_language(" ".join(block.text for block in document.blocks[:200]))
     offsets = _bounded(embedder.offsets)
     found: list[NewPassage] = []
     ids = _Ids(folder, path)
     for headings, blocks in _sections(document):
-        context = _context(title, headings, offsets, settings.heading_tokens)
+        context = _context(document.title, headings, offsets, settings.heading_tokens)
         limit = min(settings.tokens, embedder.window - SPECIAL_TOKENS - len(offsets(context)))
         for group in _pack(list(_pieces(blocks, limit, offsets)), limit):
             found.append(_passage(ids, len(found), headings, group, context, offsets, language))

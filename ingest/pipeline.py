@@ -254,8 +254,7 @@ class _Run:
 
     def _moved(self, old: Source, file: Found) -> tuple[Source, Source, list[str]]:
         folder, path = file.key
-        title = PurePosixPath(path).stem if old.title == PurePosixPath(old.path).stem else old.title
-        new = replace(_touched(old, file), folder=folder, path=path, title=title)
+        new = replace(_touched(old, file), folder=folder, path=path)
         return old, new, chunk.renamed_ids(folder, path, self.catalog.passages_of(old.folder, old.path))
 
     def store(self, outcome: _Outcome) -> None:
@@ -290,8 +289,7 @@ class _Run:
 
     def _chunk(self, file: Found, document: Document) -> list[NewPassage]:
         folder, path = file.key
-        named_by_file = document.title == PurePosixPath(path).stem
-        return chunk.chunk(document, folder, path, named_by_file, self.embedder, self.settings.chunk)
+        return chunk.chunk(document, folder, path, self.embedder, self.settings.chunk)
 
     def _unreadable(self, file: Found, error: OSError) -> None:
         """A file that may not be read is not in the index; where the disk or the network fails, what there is stays."""
@@ -334,7 +332,7 @@ class _Run:
 
     def _note(self, file: Found, sha256: str, status: str, reason: str) -> None:
         """A source without passages, and why."""
-        source = self._source(file, sha256, status, reason=to_text(reason), title=PurePosixPath(file.path).stem)
+        source = self._source(file, sha256, status, reason=to_text(reason))
         if not _says_the_same(self.known.get(file.key), source):
             self.catalog.store(source, [], {})
         self._account(source)

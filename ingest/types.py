@@ -35,7 +35,8 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What parsing one file gives. `pages` is None where the format has no pages; page numbers are 1-based."""
+    """What parsing one file gives. `title` is '' where the document has none: then it is called by its file's name.
+    `pages` is None where the format has no pages; page numbers are 1-based."""
 
     title: str
     media_type: str
@@ -78,7 +79,8 @@ class Source:
     """One file in a library folder, as the catalogue knows it. Times are ISO 8601 in UTC.
 
     `changed_ns` is the inode's change time (POSIX ctime), which no program can set back; 0 says that the file was so
-    young when it was read that its times could not tell a later change: the next run compares its bytes.
+    young when it was read that its times could not tell a later change: the next run compares its bytes. `title` is ''
+    where the document has none.
     """
 
     folder: str

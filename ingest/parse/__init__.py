@@ -12,7 +12,6 @@ from pathlib import Path
 from types import ModuleType
 
 from errors import ParseError, UnsupportedError
-from ingest.names import to_text
 from ingest.types import Block, Document, Span
 
 SUFFIXES = {
@@ -110,9 +109,9 @@ def parse(path: Path) -> Document:
     """
     name = identify(path)
     if not path.stat().st_size:
-        return Document(to_text(path.stem), MEDIA_TYPES[name], PARSER_VERSIONS[name], ())
+        return Document("", MEDIA_TYPES[name], PARSER_VERSIONS[name], ())
     document: Document = _module(name).parse(path)
-    return bounded(replace(document, title=to_text(document.title)))  # which may be the file's name, and that no text
+    return bounded(document)
 
 
 def bounded(document: Document) -> Document:

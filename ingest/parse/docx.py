@@ -54,7 +54,7 @@ def parse(path: Path) -> Document:
     blocks = unstructured_reader.docx_blocks(data, kinds)
     metadata = _metadata(word)
     return Document(
-        title=metadata.get("title") or title or path.stem,
+        title=metadata.get("title") or title,
         media_type=MEDIA_TYPE,
         parser=parser_version(),
         blocks=tuple(blocks),

@@ -40,7 +40,7 @@ def parse(path: Path) -> Document:
     blocks = unstructured_reader.html_blocks(page.content) if page.content else []
     first_heading = next((block.text for block in blocks if block.kind == "heading"), "")
     return Document(
-        title=page.title or first_heading or path.stem,
+        title=page.title or first_heading,
         media_type=MEDIA_TYPE,
         parser=parser_version(),
         blocks=tuple(blocks),

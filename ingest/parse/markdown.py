@@ -56,7 +56,7 @@ def parse(path: Path) -> Document:
     tokens = _tokens(lines, body)
     blocks = [*_note(lines, body), *_blocks(lines, tokens)]
     return Document(
-        title=metadata.get("title") or _first_heading(tokens) or path.stem,
+        title=metadata.get("title") or _first_heading(tokens),
         media_type=MEDIA_TYPE,
         parser=parser_version(),
         blocks=tuple(blocks),

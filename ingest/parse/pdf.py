@@ -91,7 +91,7 @@ def parse(path: Path) -> Document:
                 hint="Run it through text recognition (OCR) and add the result.",
             )
     return Document(
-        title=_title(metadata, found, path),
+        title=_title(metadata, found),
         media_type=MEDIA_TYPE,
         parser=parser_version(),
         blocks=tuple(found),
@@ -363,10 +363,10 @@ def _outline(reader: "PdfReader", entries: Sequence[Any], level: int) -> Iterato
                 yield OutlineEntry(level, clean(str(entry.title)), number + 1)
 
 
-def _title(metadata: dict[str, str], found: Sequence[Block], path: Path) -> str:
-    """The file's own title unless it is a program's filler, else the title on page 1, else the file's name."""
+def _title(metadata: dict[str, str], found: Sequence[Block]) -> str:
+    """The file's own title unless it is a program's filler, else the title on page 1, else ''."""
     title = metadata.get("title", "")
     if title and not _JUNK_TITLE.fullmatch(title):
         return title
     titles = (block.text for block in found if block.kind == "title")
-    return next((text for text in titles if not _LETTERHEAD.fullmatch(text)), path.stem)
+    return next((text for text in titles if not _LETTERHEAD.fullmatch(text)), "")

@@ -50,7 +50,7 @@ def parse(path: Path) -> Document:
     """
     text, encoding = decode(path.read_bytes())
     return Document(
-        title=path.stem,
+        title="",
         media_type=MEDIA_TYPE,
         parser=parser_version(),
         blocks=tuple(_blocks(text)),

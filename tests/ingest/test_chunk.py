@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+from dataclasses import replace
 from itertools import accumulate
 
 import pytest
@@ -24,8 +25,8 @@ def block(text: str, *headings: str, kind: BlockKind = "paragraph", page: int | 
     return Block(kind, text, page, headings, Span(page, 0, len(text)))
 
 
-def passages(doc: Document, settings: Chunk = SMALL, window: int = 32, named_by_file: bool = False) -> list[Passage]:
-    return [new.passage for new in chunk(doc, "/library", "a/lease.txt", named_by_file, WordEmbedder(window), settings)]
+def passages(doc: Document, settings: Chunk = SMALL, window: int = 32) -> list[Passage]:
+    return [new.passage for new in chunk(doc, "/library", "a/lease.txt", WordEmbedder(window), settings)]
 
 
 def test_a_passage_never_crosses_a_heading() -> None:
@@ -40,9 +41,7 @@ def test_short_neighbours_of_a_section_share_a_passage() -> None:
 
 
 def test_a_heading_is_embedded_with_its_text_but_not_quoted() -> None:
-    (new,) = chunk(
-        document(block("No pets.", "Rules"), title="Lease"), "/library", "x.txt", False, WordEmbedder(), SMALL
-    )
+    (new,) = chunk(document(block("No pets.", "Rules"), title="Lease"), "/library", "x.txt", WordEmbedder(), SMALL)
     assert new.passage.text == "No pets."
     assert new.embedded_text == "Lease\nRules\nNo pets."
 
@@ -58,7 +57,7 @@ def test_a_heading_above_text_is_not_repeated_as_text() -> None:
 
 
 def test_a_file_name_is_not_embedded_so_that_a_rename_embeds_nothing() -> None:
-    (new,) = chunk(document(block("No pets."), title="lease"), "/library", "lease.txt", True, WordEmbedder(), SMALL)
+    (new,) = chunk(document(block("No pets."), title=""), "/library", "lease.txt", WordEmbedder(), SMALL)
     assert new.embedded_text == "No pets."
 
 
@@ -89,7 +88,7 @@ def test_ids_do_not_depend_on_the_position() -> None:
 
 def test_equal_files_of_two_folders_have_different_ids() -> None:
     doc = document(block("Same.", "A"))
-    (one,), (other,) = (chunk(doc, folder, "a.txt", False, WordEmbedder(), SMALL) for folder in ("/one", "/other"))
+    (one,), (other,) = (chunk(doc, folder, "a.txt", WordEmbedder(), SMALL) for folder in ("/one", "/other"))
     assert one.passage.id != other.passage.id
     assert one.vector_key == other.vector_key
     assert renamed_ids("/other", "a.txt", [one.passage]) == [other.passage.id]
@@ -98,7 +97,7 @@ def test_equal_files_of_two_folders_have_different_ids() -> None:
 def test_renamed_ids_are_those_of_a_fresh_index_under_the_new_name() -> None:
     doc = document(block("Same.", "A"), block("Other.", "B"), block("Same.", "A"))
     old = passages(doc)
-    fresh = [new.passage.id for new in chunk(doc, "/library", "b.txt", False, WordEmbedder(32), SMALL)]
+    fresh = [new.passage.id for new in chunk(doc, "/library", "b.txt", WordEmbedder(32), SMALL)]
     assert renamed_ids("/library", "b.txt", old) == fresh
 
 
@@ -167,7 +166,8 @@ def as_list(units: list[str]) -> Document:
 def test_an_edit_embeds_only_passages_around_it(units: list[str], make, edit: str) -> None:  # type: ignore[no-untyped-def]
     def texts(units: list[str]) -> set[str]:
         settings = Chunk(tokens=48, heading_tokens=6)
-        return {new.embedded_text for new in chunk(make(units), "/library", "x.txt", True, WordEmbedder(), settings)}
+        untitled = replace(make(units), title="")
+        return {new.embedded_text for new in chunk(untitled, "/library", "x.txt", WordEmbedder(), settings)}
 
     before = texts(units)
     new = sorted(len(texts(edited) - before) for edited in edits(units, edit))
@@ -231,7 +231,7 @@ TEXTS = st.text(alphabet=st.sampled_from("ab c.D\n é1,"), min_size=1, max_size=
 def test_no_passage_exceeds_the_window_and_no_word_is_lost(parts: list[tuple[str, BlockKind]]) -> None:
     embedder = WordEmbedder(window=24)
     doc = document(*(block(text, "Heading", kind=kind) for text, kind in parts))
-    found = chunk(doc, "/library", "x.txt", False, embedder, SMALL)
+    found = chunk(doc, "/library", "x.txt", embedder, SMALL)
     assert all(len(embedder.offsets(new.embedded_text)) + 2 <= embedder.window for new in found)
     assert all(new.passage.tokens <= embedder.window for new in found)
     joined = "".join("".join(new.passage.text.split()) for new in found)
@@ -244,6 +244,6 @@ def test_no_passage_exceeds_the_window_and_no_word_is_lost(parts: list[tuple[str
 
 @given(TEXTS)
 def test_a_passage_of_plain_text_is_where_its_span_says(text: str) -> None:
-    for new in chunk(document(block(text)), "/library", "x.txt", False, WordEmbedder(64), SMALL):
+    for new in chunk(document(block(text)), "/library", "x.txt", WordEmbedder(64), SMALL):
         pieces = [text[span.start : span.end] for span in new.passage.spans]
         assert "".join("".join(pieces).split()) == "".join(new.passage.text.split())

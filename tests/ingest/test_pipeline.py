@@ -378,6 +378,19 @@ def test_a_change_that_no_time_tells_is_found_by_reading_the_data(
     library.assert_equals_fresh_index(tmp_path)
 
 
+def test_a_title_that_happens_to_be_the_file_s_name_stays_when_the_file_is_renamed(
+    library: Library, tmp_path: Path
+) -> None:
+    titled = library.write("lease.md", "---\ntitle: lease\n---\n\nThe rent is 900 euros.\n")
+    untitled = library.write("note.md", "The rent is 950 euros.\n")
+    library.index()
+    titled.rename(library.folder / "contract.md")
+    untitled.rename(library.folder / "memo.md")
+    assert library.index().renamed == 2
+    assert [source.title for source in library.catalog.sources()] == ["lease", ""]
+    library.assert_equals_fresh_index(tmp_path)
+
+
 def test_swapped_and_chained_renames_read_and_embed_nothing(library: Library, tmp_path: Path) -> None:
     names = ("a.md", "b.md", "c.md")
     for name in names:

@@ -58,8 +58,8 @@ def test_front_matter_is_metadata_in_strings(document: Document) -> None:
 
 def test_the_title_falls_back_on_the_first_heading_then_on_the_name(tmp_path: Path) -> None:
     assert parse(tmp_path, "Intro\n\n# Main `code`\n").title == "Main `code`"
-    assert parse(tmp_path, "## Second level\n").title == "a"
-    assert parse(tmp_path, "Only text.").title == "a"
+    assert parse(tmp_path, "## Second level\n").title == ""
+    assert parse(tmp_path, "Only text.").title == ""
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_the_title_falls_back_on_the_first_heading_then_on_the_name(tmp_path: Pa
 )
 def test_front_matter_that_is_no_mapping_harms_nothing(tmp_path: Path, front: str) -> None:
     document = parse(tmp_path, f"---\n{front}\n---\nText.")
-    assert document.title == "a"
+    assert document.title == ""
     assert document.blocks[-1].text == "Text."
 
 

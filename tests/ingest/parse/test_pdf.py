@@ -201,11 +201,9 @@ def test_the_title_is_the_file_s_own_unless_a_program_left_it_there(tmp_path: Pa
     assert document.title == "The lease"
     pages = [[Item("h1", "Real title"), Item("p", LONG)]]
     assert pdf.parse(write_pdf(tmp_path / "a.pdf", pages, title="Microsoft Word - a.doc")).title == "Real title"
-    assert pdf.parse(write_pdf(tmp_path / "notes.pdf", [[Item("p", LONG)]], title="untitled")).title == "notes"
+    assert pdf.parse(write_pdf(tmp_path / "notes.pdf", [[Item("p", LONG)]], title="untitled")).title == ""
     filed = [[Item("h1", "UNITED STATES SECURITIES AND EXCHANGE COMMISSION"), Item("p", LONG)]]
-    assert pdf.parse(write_pdf(tmp_path / "ACME_2022_10K.pdf", filed, title="0001018724-18-000005")).title == (
-        "ACME_2022_10K"
-    )
+    assert pdf.parse(write_pdf(tmp_path / "ACME_2022_10K.pdf", filed, title="0001018724-18-000005")).title == ""
 
 
 def test_an_outline_makes_headings_of_plain_lines_and_gives_their_levels(tmp_path: Path) -> None:
