@@ -222,15 +222,22 @@ class _Zygote:
         self._control, theirs = socket.socketpair()
         words = tempfile.TemporaryFile()  # noqa: SIM115 - closed by _end_zygote()
         with theirs:
-            self._process = subprocess.Popen(
-                _command(tasks, layers, str(theirs.fileno())),
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=words,
-                env=_environment(),
-                start_new_session=True,
-            )
+            try:
+                self._process = subprocess.Popen(
+                    _command(tasks, layers, str(theirs.fileno())),
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=words,
+                    env=_environment(),
+                    start_new_session=True,
+                )
+            except OSError as error:  # the interpreter is gone, say: by no means is the document
+                self._control.close()
+                words.close()
+                raise EngineClosedError(
+                    f"The parsers' helper process cannot be started: {error.strerror}.", hint="Start Cita anew."
+                ) from error
         self._end = weakref.finalize(self, _end_zygote, self._process, self._control, words)
         self.stopped = False
 

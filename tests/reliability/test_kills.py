@@ -13,9 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import ingest.embed
+from errors import EngineClosedError
 from ingest import catalog
 from ingest.catalog import Catalog
 from settings import CODE, Settings
+from tests.fakes import WordEmbedder
 from tests.reliability.kills import differing, holding, nearly_differing
 from tests.reliability.quick import image, make_engines_quick, opened
 from tests.reliability.steps import STEPS, digests
@@ -123,6 +126,21 @@ def test_vectors_saved_for_files_that_have_changed_since_are_dropped_by_the_next
     assert forked(lambda: index(quick)) == 0
     with closing(Catalog(quick.index)) as after:
         assert after.problems(read_data=True) == []
+
+
+def test_documents_stay_when_their_readers_cannot_be_started(quick: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when Cita is installed anew while it runs: the interpreter's file is gone, which says nothing of theirs."""
+    monkeypatch.setattr(ingest.embed, "open_embedder", lambda settings: WordEmbedder())
+    with opened(quick) as engine:
+        engine.index()
+    before = image(quick.index)
+    for path in quick.library.iterdir():
+        path.write_text("Changed.")
+    with opened(quick) as engine, monkeypatch.context() as patch:
+        patch.setattr(sys, "executable", "/nowhere/python")
+        with pytest.raises(EngineClosedError, match="cannot be started"):
+            engine.index()
+    assert image(quick.index) == before
 
 
 # --- that the counts can be believed
