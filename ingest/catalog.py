@@ -219,6 +219,7 @@ class Catalog:
             rows = [self._row(write, old) for old, _, _ in moves]  # 0: removed meanwhile, with its folder
             for row in rows:  # out of each other's way first
                 write.execute("UPDATE sources SET path = char(0) || id WHERE id = ?", (row,))
+                write.execute("UPDATE passages SET id = char(0) || row WHERE source = ?", (row,))
             left = [(source.folder, source.path) for source in (*removals, *(new for _, new, _ in moves))]
             dropped = self._remove(write, left)
             for row, (_, new, ids) in zip(rows, moves, strict=True):

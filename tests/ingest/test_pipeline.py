@@ -408,6 +408,18 @@ def test_swapped_and_chained_renames_read_and_embed_nothing(library: Library, tm
     library.assert_equals_fresh_index(tmp_path)
 
 
+def test_files_that_share_passages_may_swap_names(library: Library, tmp_path: Path) -> None:
+    shared = "# Pets\n\nNo pets are allowed.\n\n# Rent\n\n"
+    one, other = library.write("a.md", f"{shared}900 euros."), library.write("b.md", f"{shared}950 euros.")
+    library.index()
+    aside = tmp_path / "aside"
+    one.rename(aside)
+    other.rename(one)
+    aside.rename(other)
+    assert library.index().renamed == 2
+    library.assert_equals_fresh_index(tmp_path)
+
+
 def test_a_renamed_folder_is_neither_read_nor_embedded_again(library: Library, tmp_path: Path) -> None:
     for n in range(30):
         library.write(f"old/{n % 3}/{n}.md", f"# {n}\n\nText number {n}.\n")
