@@ -49,6 +49,7 @@ class Database:
                 writer.execute("PRAGMA synchronous = NORMAL")
                 writer.execute("PRAGMA secure_delete = ON")
                 self._prepare(writer)
+                _empty_log(writer)  # a process that was killed left in it what was never stored
             except BaseException:
                 writer.close()
                 raise
@@ -65,6 +66,8 @@ class Database:
             except BaseException:
                 if self._writer.in_transaction:
                     self._writer.rollback()
+                with suppress(sqlite3.Error):
+                    _empty_log(self._writer)
                 raise
 
     @contextmanager
@@ -104,8 +107,7 @@ class Database:
         with self._lock, translated(self.path):
             if sqlite3.sqlite_version_info < (3, 42):  # later ones delete securely at once (see secure_full_text)
                 self._writer.execute(f"INSERT INTO {full_text} ({full_text}) VALUES ('optimize')")
-            (busy, *_) = self._writer.execute("PRAGMA wal_checkpoint (TRUNCATE)").fetchone()
-            return not busy
+            return _empty_log(self._writer)
 
     def problems(self, full_text: str, *, thorough: bool) -> list[str]:
         """What SQLite finds wrong with the file; `thorough` also holds every index against its table."""
@@ -135,7 +137,7 @@ class Database:
                 source.backup(self._writer)
             finally:
                 source.close()
-            self._writer.execute("PRAGMA wal_checkpoint (TRUNCATE)")
+            _empty_log(self._writer)
 
     def replace_by(self, file: Path) -> None:
         """take_over() where this file is too damaged to be written: `file` (closed) takes its place and its name."""
@@ -171,6 +173,12 @@ class Database:
                 self._idle.append(connection)
             else:
                 connection.close()
+
+
+def _empty_log(writer: sqlite3.Connection) -> bool:
+    """Puts what the write-ahead log holds into the file and empties it; False where a reader is in the way."""
+    (busy, *_) = writer.execute("PRAGMA wal_checkpoint (TRUNCATE)").fetchone()
+    return not busy
 
 
 def secure_full_text(connection: sqlite3.Connection, table: str) -> None:

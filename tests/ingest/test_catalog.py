@@ -1,8 +1,11 @@
 """The catalogue: all of a source or nothing of it, vectors shared by content, found by its terms."""
 
+import os
+import signal
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -183,3 +186,19 @@ def test_a_question_of_unknown_words_asks_the_full_text_nothing(catalog: Catalog
     unknown = catalog.question_terms("xylophone zeppelin")
     assert [term.frequency for term in unknown] == [0, 0]
     assert catalog.search_terms(unknown, 10) == {}
+
+
+def test_what_a_killed_process_had_not_stored_yet_leaves_no_text_behind(tmp_path: Path) -> None:
+    child = os.fork()
+    if child == 0:
+        catalog = Catalog(tmp_path)
+        with catalog.transaction() as write:
+            write.execute("PRAGMA cache_spill = 1")
+            write.execute("PRAGMA cache_size = 1")
+            for n in range(500):
+                write.execute("INSERT INTO meta VALUES (?, ?)", (str(n), "zebrafish " * 100))
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert any(b"zebrafish" in file.read_bytes() for file in tmp_path.iterdir())
+    with closing(Catalog(tmp_path)):
+        assert not any(b"zebrafish" in file.read_bytes() for file in tmp_path.iterdir())
