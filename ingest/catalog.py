@@ -74,6 +74,7 @@ def vector_key(embedded_text: str) -> str:
 
 
 FILE = "catalog.db"
+LARGE, VERY_LARGE = 32_000_000, 512_000_000  # bytes; written anew in some 0.3 and 5 seconds
 DRAFT = "rebuild.db"
 _MIRROR = "folders.json"
 _UNCHANGED = "Take another; nothing was changed."
@@ -222,6 +223,8 @@ class Catalog:
                 write.execute("UPDATE passages SET id = char(0) || row WHERE source = ?", (row,))
             left = [(source.folder, source.path) for source in (*removals, *(new for _, new, _ in moves))]
             dropped = self._remove(write, left)
+            if removals:
+                schema.note_deletion(write, schema.REMOVED)
             for row, (_, new, ids) in zip(rows, moves, strict=True):
                 if row:
                     self._move(write, row, new, ids)
@@ -242,7 +245,7 @@ class Catalog:
         with self.transaction() as write:
             for table in ("passages", "terms", "sources", "vectors"):
                 write.execute(f"DELETE FROM {table}")
-            schema.note_deletion(write)
+            schema.note_deletion(write, schema.REMOVED)
             self._next_generation(write)
 
     # --- passages
@@ -374,9 +377,12 @@ class Catalog:
     def scrub(self) -> None:
         """Takes what was deleted since the last time out of the bytes on disk as well.
 
-        Where somebody reads an earlier moment all the while, or the process is killed, the next time does it.
+        Where somebody reads an earlier moment all the while, or the process is killed, the next time does it. To
+        write a large file anew after each edit would take too long: there, copies of edited passages may stay in gaps
+        between others until a document is removed, and in a very large one until the index is rebuilt.
         """
-        if self.fact(schema.UNSCRUBBED) and self._db.scrub("terms"):
+        dropped = self.fact(schema.UNSCRUBBED)
+        if dropped and self._db.scrub("terms", limit=LARGE if dropped == schema.EDITED else VERY_LARGE):
             with self.transaction() as write:
                 write.execute("DELETE FROM meta WHERE key = ?", (schema.UNSCRUBBED,))
 

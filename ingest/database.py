@@ -99,14 +99,18 @@ class Database:
             portion = values[start : start + 10_000]
             yield from self.read(f"{query} ({', '.join('?' * len(portion))})", (*before, *portion))
 
-    def scrub(self, full_text: str) -> bool:
-        """Takes what was deleted out of the file's bytes: out of the full-text table and the write-ahead log.
+    def scrub(self, full_text: str, *, limit: int) -> bool:
+        """Takes what was deleted out of the file's bytes: out of the full-text table and the write-ahead log, and, in
+        a file of up to `limit` bytes, out of the gaps within pages, where `secure_delete` leaves copies of rows that
+        SQLite moved (the file is written anew for it).
 
         False where a reader was in the way, so that the log still has its bytes.
         """
         with self._lock, translated(self.path):
             if sqlite3.sqlite_version_info < (3, 42):  # later ones delete securely at once (see secure_full_text)
                 self._writer.execute(f"INSERT INTO {full_text} ({full_text}) VALUES ('optimize')")
+            if self.path.stat().st_size <= limit:
+                self._writer.execute("VACUUM")
             return _empty_log(self._writer)
 
     def problems(self, full_text: str, *, thorough: bool) -> list[str]:

@@ -14,7 +14,8 @@ from ingest.types import Source
 VERSION = 2
 APPLICATION_ID = 0x43697461  # "Cita": by this a backup is known
 FOLDERS = "folders"  # the fact that is the checksum of the list of folders
-UNSCRUBBED = "unscrubbed"  # the fact that something was deleted since the last scrub()
+UNSCRUBBED = "unscrubbed"  # the fact that something was deleted since the last scrub(), and what
+EDITED, REMOVED = "edited", "removed"
 
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -104,9 +105,10 @@ def folders_checksum(paths: Sequence[str]) -> str:
     return _checksum([paths])
 
 
-def note_deletion(connection: sqlite3.Connection) -> None:
-    """Some text was deleted that may still be in the bytes of the file and of its log."""
-    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, '1')", (UNSCRUBBED,))
+def note_deletion(connection: sqlite3.Connection, kind: str = EDITED) -> None:
+    """Some text was deleted that may still be in the bytes of the file and of its log: `kind` is EDITED or REMOVED."""
+    verb = "INSERT OR REPLACE" if kind == REMOVED else "INSERT OR IGNORE"
+    connection.execute(f"{verb} INTO meta VALUES (?, ?)", (UNSCRUBBED, kind))
 
 
 def _from_1(connection: sqlite3.Connection) -> None:

@@ -118,31 +118,11 @@ def holding(folder: Path, words: Sequence[str]) -> list[str]:
     """Those of the words of which something stands in the bytes of any file of the folder.
 
     Of each the middle is looked for: full text keeps words shortened at the end, and at the start where the one before
-    begins alike. Not looked at: the unused middle of a database's pages, where SQLite leaves a copy of rows that it
-    moved to another page, secure_delete or not; that is no matter of kills.
+    begins alike.
     """
     files = [path for path in folder.rglob("*") if path.is_file()]
-    data = [_without_gaps(path.read_bytes()).lower() for path in files]
+    data = [path.read_bytes().lower() for path in files]
     return [word for word in words if any(word[3:-3].encode() in bytes_ for bytes_ in data)]
-
-
-_TREE_PAGES = (2, 5, 10, 13)  # https://sqlite.org/fileformat2.html#b_tree_pages
-
-
-def _without_gaps(data: bytes) -> bytes:
-    """A database's bytes without those between the list of a page's cells and the first of them."""
-    if not data.startswith(b"SQLite format 3\0"):
-        return data
-    size = int.from_bytes(data[16:18], "big")
-    pages = []
-    for start in range(0, len(data), size):
-        page, head = data[start : start + size], 100 if start == 0 else 0
-        if page[head] in _TREE_PAGES:
-            cells, first = (int.from_bytes(page[head + at : head + at + 2], "big") for at in (3, 5))
-            end = head + (12 if page[head] in (2, 5) else 8) + 2 * cells
-            page = page[:end] + page[first:]
-        pages.append(page)
-    return b"".join(pages)
 
 
 # --- the driver
