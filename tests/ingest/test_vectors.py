@@ -538,6 +538,9 @@ def kill_while_updating(index: Path, seed: int, whom: str) -> None:
     psutil.wait_procs(descendants(index), 60)  # one that is just importing ends when it would read
 
 
+KILLS = 40 if os.environ.get("CITA_LONG") else 6
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a helper ends when its input does")
@@ -546,7 +549,7 @@ def test_killed_at_any_moment_search_is_right_and_the_next_update_mends_it(
 ) -> None:
     monkeypatch.setattr(vectors, "SMALL", 0)
     served = []
-    for kill in range(40):
+    for kill in range(KILLS):
         kill_while_updating(index, kill, ("engine", "helper")[kill % 2])
         assert descendants(index) == []
         catalog = Catalog(index)
@@ -554,7 +557,7 @@ def test_killed_at_any_moment_search_is_right_and_the_next_update_mends_it(
         served.append(live.name)
         assert live.problems(read_data=True) == []
         assert found(live, unit(kill), 10) == nearest(catalog, unit(kill), 10)
-        if kill % 10 == 9:
+        if kill % 5 == 4:
             live.update()
             assert {path.name for path in index.glob("chroma*")} == {"chroma.seal", folder_of(index).name}
             assert found(live, unit(kill), 10) == nearest(catalog, unit(kill), 10)

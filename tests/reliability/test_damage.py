@@ -8,7 +8,7 @@ import pytest
 
 from settings import CODE
 
-NUMBER = 2_000 if os.environ.get("CITA_LONG") else 200
+NUMBER = 2_000 if os.environ.get("CITA_LONG") else 40
 
 
 @pytest.mark.slow
