@@ -21,7 +21,7 @@ _THOUSANDS = re.compile(r"[.,](?=\d{3}(?:\D|$))")
 
 def fold(text: str) -> str:
     """Lower case without accents or compatibility forms: 'Póliza' -> 'poliza'. Length may change."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text.casefold()).casefold())
     return "".join(c for c in decomposed if not unicodedata.combining(c))
 
 

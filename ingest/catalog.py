@@ -396,7 +396,7 @@ class Catalog:
                     if number := self._db.read(query)[0][0]:
                         found.append(f"{number} {what}")
                 if read_data:
-                    with self._db.connection() as connection:
+                    with translated(self.path), self._db.connection() as connection:
                         found += _bad_checksums(connection)
         except CatalogDamagedError as error:
             return [str(error)]

@@ -12,7 +12,7 @@ import pytest
 
 import remote
 from engine import Engine, LocalEngine, open_engine
-from errors import EngineError, FolderError, ModelNotFoundError, UsageError
+from errors import FolderError, ModelNotFoundError, UsageError
 from ingest.parse import pdf
 from ingest.types import IndexProgress
 from rag.types import ABSTENTION, Answer, Completed
@@ -181,7 +181,7 @@ def test_a_page_s_picture_marks_the_quote_in_its_passage_not_in_the_running_head
     assert image != pdf.render_page(path, 3, [quote], (), 1.0)
 
 
-def test_two_index_runs_at_once_are_refused(engine: Engine, ready_settings: Settings) -> None:
+def test_a_second_index_run_waits_for_its_turn_and_reading_goes_on(engine: Engine, ready_settings: Settings) -> None:
     started, go_on = threading.Event(), threading.Event()
 
     def wait(_: IndexProgress) -> None:
@@ -191,11 +191,16 @@ def test_two_index_runs_at_once_are_refused(engine: Engine, ready_settings: Sett
     run = threading.Thread(target=engine.index, args=(wait,))
     run.start()
     assert started.wait(20)
-    with pytest.raises(EngineError, match="already"):
-        engine.index()
-    assert engine.search("notice").question == "notice"  # reading goes on
+    second = threading.Thread(target=engine.index)
+    second.start()
+    assert engine.search("notice").question == "notice"
+    second.join(0.2)
+    assert second.is_alive()
     go_on.set()
-    run.join()
+    run.join(60)
+    second.join(60)
+    assert not run.is_alive()
+    assert not second.is_alive()
 
 
 def test_a_second_door_talks_to_the_engine_that_owns_the_home(engine: Engine, ready_settings: Settings) -> None:
