@@ -408,7 +408,8 @@ class LocalEngine:
         )
 
     def verify(self, read_data: bool = False) -> VerifyReport:
-        """Checks the catalogue against itself, the folders against it, and Chroma against it. Changes nothing."""
+        """Checks the catalogue against itself, the folders against it, and Chroma against it. Changes
+        nothing, but for Chroma's seal where it is not true: the next index run writes that folder anew."""
         from ingest.pipeline import differences
 
         with self._indexing:

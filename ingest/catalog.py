@@ -152,7 +152,7 @@ class Catalog:
     def note_run(self, held: Mapping[str, str]) -> None:
         """An index run has ended. Vectors that salvage() kept for it and that it had no use for are dropped."""
         with self.transaction() as write:
-            unused = "DELETE FROM vectors WHERE key NOT IN (SELECT vector FROM passages)"
+            unused = "DELETE FROM vectors WHERE NOT EXISTS (SELECT 1 FROM passages WHERE vector = vectors.key)"
             if write.execute(unused).rowcount:
                 self._next_generation(write)
             facts = [("held", json.dumps(dict(held))), ("indexed_at", now())]
@@ -448,14 +448,9 @@ class Catalog:
                 shutil.copyfile(file, draft)
             with closing(Catalog(self.folder, DRAFT)) as backup:
                 if problems := backup.problems(read_data=True):
-                    raise UsageError(
-                        f"The backup {str(file)!r} is damaged: {problems[0]}.",
-                        hint="Take another; nothing was changed.",
-                    )
+                    raise UsageError(f"The backup {str(file)!r} is damaged: {problems[0]}.", hint=_UNCHANGED)
         except CatalogDamagedError as error:
-            raise UsageError(
-                f"The backup {str(file)!r} is damaged: {error.message}", hint="Take another; nothing was changed."
-            ) from error
+            raise UsageError(f"The backup {str(file)!r} is damaged: {error.message}", hint=_UNCHANGED) from error
         else:
             self.take_over(draft)
         finally:

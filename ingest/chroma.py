@@ -14,7 +14,6 @@ Not covered: files that are changed while they are open.
 
 import hashlib
 import json
-import os
 import re
 import secrets
 import shutil
@@ -35,7 +34,6 @@ from errors import CitaError, VectorIndexError
 from ingest import confine
 from ingest.database import sync
 from ingest.embed import Vectors
-from settings import CODE
 
 _COLLECTION = "passages"
 _SEAL = "chroma.seal"
@@ -43,7 +41,6 @@ _PAGE = 10_000  # keys that Chroma gives at once; of all at once it says that th
 _BATCH = 1_000  # vectors that it takes at once
 _SAMPLES = 100
 _PATIENCE = 300.0  # seconds for the helper to take a portion of vectors, or to end
-_KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "LD_LIBRARY_PATH", "SYSTEMROOT", "TEMP")
 _QUIET = {"ANONYMIZED_TELEMETRY": "False", "OTEL_SDK_DISABLED": "true"}
 
 
@@ -207,17 +204,13 @@ class _Helper:
     """A process that writes what it is sent into the folder; when this is left it has, and has tried it out."""
 
     def __init__(self, folder: Path) -> None:
-        # -P: a module that lies in the current folder, which may be anybody's, is not imported for ours
-        command = [sys.executable, "-P", "-m", "ingest.chroma", str(folder)]
-        paths = [str(CODE), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-        kept = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
         self._words = tempfile.TemporaryFile()  # noqa: SIM115 - closed when this is left
         self._process = subprocess.Popen(
-            command,
+            confine.command("ingest.chroma", str(folder)),
             stdin=subprocess.PIPE,
             stdout=self._words,
             stderr=self._words,
-            env=kept | _QUIET | {"PYTHONPATH": os.pathsep.join(paths)},
+            env=confine.environment() | _QUIET,
             cwd=folder.parent,
             umask=0o077,
         )

@@ -41,6 +41,7 @@ MAX_TEMPORARY_FILE = 500_000_000  # bytes
 SPARE_SECONDS = 5  # of processor time over the limit by the clock, which is to strike first
 
 _MB = 1_000_000
+_KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SYSTEMROOT", "TEMP")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +164,19 @@ def _prctl(option: int, value: int, other: int = 0) -> int:
 def _syscall(number: int, *arguments: int | bytes | None) -> int:
     words = (ctypes.c_long(value) if isinstance(value, int) else value for value in arguments)
     return int(_libc().syscall(ctypes.c_long(number), *words))
+
+
+def command(module: str, *arguments: str) -> list[str]:
+    """How a module of ours is run as a helper process; environment() goes with it."""
+    # -P: a module that lies in the current folder, which may be anybody's, is not imported for ours
+    return [sys.executable, "-P", "-m", module, *arguments]
+
+
+def environment() -> dict[str, str]:
+    """What a helper sees of the user's environment, and where our code lies."""
+    kept = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
+    paths = [str(CODE), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    return kept | {"PYTHONPATH": os.pathsep.join(paths)}
 
 
 def end_with_parent() -> None:

@@ -39,7 +39,7 @@ from ingest.confine import LAYERS, Isolation
 from ingest.parse import is_heavy
 from ingest.parse.tasks import document_adapter
 from ingest.types import Document, Span
-from settings import CODE, Parse
+from settings import Parse
 
 MAX_ANSWER = 256_000_000  # bytes
 MAX_SECONDS = 600.0  # for one document of whatever size
@@ -47,7 +47,6 @@ GRACE = 60.0  # seconds that the helper may be late: it may have to import libra
 
 _MB = 1_000_000
 _FOLDER = "cita-"  # how a document's temporary folder is called, and something random
-_KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SYSTEMROOT", "TEMP")
 _ANSWER, _ERROR, _NO_MEMORY = b"A", b"E", b"M"  # the first byte of what a child sends
 _ALL_DESCRIPTORS = 4096  # more than a helper has; the system's limit may be a billion, and each would be tried
 _OUT_OF_TIME = f"signal {getattr(signal, 'SIGXCPU', 0):d}"
@@ -269,16 +268,13 @@ def _end_zygote(process: subprocess.Popen[bytes], control: socket.socket, words:
 
 
 def _command(tasks: str, layers: str, how: str) -> list[str]:
-    # -P: a module that lies in the current folder, which may be anybody's, is not imported for ours
-    return [sys.executable, "-P", "-m", "ingest.isolate", tasks, layers, how]
+    return confine.command("ingest.isolate", tasks, layers, how)
 
 
 def _environment() -> dict[str, str]:
-    kept = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
-    paths = [str(CODE), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     # One thread: a process with more cannot be forked safely, and documents already share the cores.
     one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    return kept | one_thread | {"PYTHONPATH": os.pathsep.join(paths)}
+    return confine.environment() | one_thread
 
 
 def _spawn_once(tasks: str, layers: str, request: _Request) -> tuple[bytes, str]:

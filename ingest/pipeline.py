@@ -127,6 +127,8 @@ def differences(folders: Sequence[Path], catalog: Catalog, settings: Settings, *
                 problems.append(f"{printable(file.path)} is in the index as {printable(source.path)}.")
             case Remove(source):
                 problems.append(f"{printable(source.path)} is in the index but no longer there.")
+            case Touch(source, file) if source.size != file.size:  # the same bytes
+                problems.append(f"{printable(file.path)} has {file.size} bytes; the index says {source.size}.")
     return problems
 
 
@@ -311,6 +313,7 @@ class _Run:
             file,
             sha256,
             "indexed",
+            _reader(document.parser, self.settings),
             title=document.title,
             media_type=document.media_type,
             language=languages.most_common(1)[0][0],
@@ -332,12 +335,14 @@ class _Run:
 
     def _note(self, file: Found, sha256: str, status: str, reason: str) -> None:
         """A source without passages, and why."""
-        source = self._source(file, sha256, status, reason=to_text(reason))
+        reader = reader_version(file.absolute, self.settings)
+        source = self._source(file, sha256, status, reader, reason=to_text(reason))
         if not _says_the_same(self.known.get(file.key), source):
             self.catalog.store(source, [], {})
         self._account(source)
 
-    def _source(self, file: Found, sha256: str, status: str, **more: Any) -> Source:
+    @staticmethod
+    def _source(file: Found, sha256: str, status: str, reader: str, **more: Any) -> Source:
         folder, path = file.key
         return Source(
             folder=folder,
@@ -347,7 +352,7 @@ class _Run:
             changed_ns=file.changed_ns,
             sha256=sha256,
             status=status,  # type: ignore[arg-type]  # the errors' statuses are SourceStatus
-            parser=reader_version(file.absolute, self.settings),
+            parser=reader,
             indexed_at=now(),
             **more,
         )

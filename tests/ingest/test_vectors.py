@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from errors import VectorIndexError
-from ingest import chroma, vectors
+from ingest import chroma, confine, vectors
 from ingest.catalog import Catalog, NewPassage
 from ingest.chroma import ChromaIndex, read_seal
 from ingest.embed import Vectors
@@ -447,7 +447,7 @@ def test_a_helper_that_fails_is_a_message_and_search_goes_on(
     (code / "ingest").mkdir(parents=True)
     (code / "ingest" / "__init__.py").touch()
     (code / "ingest" / "chroma.py").write_text(does)
-    monkeypatch.setattr(chroma, "CODE", code)
+    monkeypatch.setattr(confine, "CODE", code)
     monkeypatch.setattr(chroma, "_PATIENCE", 2.0)
     with pytest.raises(VectorIndexError, match=said):
         live.update()
