@@ -17,9 +17,11 @@ import math
 import secrets
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import zlib
+from collections import defaultdict
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -32,7 +34,7 @@ from ingest import schema
 from ingest.analyse import LANGUAGES, content_words, stem, terms, words
 from ingest.database import Database, damaged, open_read_only, remove_files, rename_over, sync, translated
 from ingest.names import printable, to_name, to_text
-from ingest.types import Passage, Source, Span
+from ingest.types import Passage, RecognisedPage, Source, Span
 
 FIELD_WEIGHTS = (2.0, 1.5, 1.0)  # title, headings, body in BM25
 K1 = 1.2  # FTS5's own, for the bound on its scores
@@ -61,6 +63,15 @@ class Term:
     idf: float
     frequency: int
     bound: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class NewSource:
+    """A source about to be stored."""
+
+    source: Source
+    passages: Sequence[NewPassage] = ()
+    recognised: Sequence[RecognisedPage] = ()
 
 
 def known_by(title: str, path: str) -> str:
@@ -192,17 +203,36 @@ class Catalog:
         return [_source(row) for row in rows]
 
     def store(self, source: Source, passages: Sequence[NewPassage], vectors: Mapping[str, Any]) -> None:
-        """Puts a source and all its passages in place of what was known of it, in one transaction.
+        """Puts a source and all its passages in place of what was known of it, in one transaction: store_all()."""
+        self.store_all([NewSource(source, passages)], vectors)
+
+    def store_all(self, new: Sequence["NewSource"], vectors: Mapping[str, Any]) -> None:
+        """Puts a source, and those inside it after it, in place of all that was known of it, in one transaction.
 
         `vectors` holds the new vectors by key; the keys of all other passages must be in the catalogue.
         """
         with self.transaction() as write:
-            replaced = self._remove(write, [(source.folder, source.path)])
+            replaced = self._remove(write, [(new[0].source.folder, new[0].source.path)])
             self._insert_vectors(write, vectors)
-            self._insert(write, source, [(new.passage, new.vector_key) for new in passages])
+            rows = []
+            for one in new:
+                passages = [(each.passage, each.vector_key) for each in one.passages]
+                recognised = [(page.number, _packed(page)) for page in one.recognised]
+                rows.append(self._insert(write, one.source, passages, recognised))
+            schema.note_sources(write, rows)
             self._collect_vectors(write, replaced)
-            if replaced or passages:
+            if replaced or any(one.passages for one in new):
                 self._next_generation(write)
+
+    def recognised_page(self, folder: str, path: str, page: int) -> RecognisedPage | None:
+        """The text that was recognised on a page, with its words' boxes; None where none was."""
+        rows = self._db.read(
+            "SELECT r.value FROM recognised r JOIN sources s ON s.id = r.source"
+            " WHERE s.folder = ? AND s.path = ? AND r.page = ?",
+            (folder, path, page),
+        )
+        with self._as_written():
+            return _unpacked(rows[0][0]) if rows else None
 
     def settle(
         self,
@@ -212,14 +242,15 @@ class Catalog:
     ) -> None:
         """What needs no reading, in one transaction.
 
-        A move is a source, the source that it becomes (same content) and the new ids of its passages, by position.
-        Moves may swap places, or take the place of a source that is left behind, which then is gone. Touched sources
-        get the times that are given. Of a removed source nothing is left.
+        A move is a source, the source that it becomes (same content) and the new ids of its passages, by position; so
+        is each of those inside it. Moves may swap places, or take the place of a source that is left behind, which then
+        is gone. Touched sources, and those inside them, get the times that are given. Of a removed source, and of those
+        inside it, nothing is left.
         """
         with self.transaction() as write:
             rows = [self._row(write, old) for old, _, _ in moves]  # 0: removed meanwhile, with its folder
             for row in rows:  # out of each other's way first
-                write.execute("UPDATE sources SET path = char(0) || id WHERE id = ?", (row,))
+                write.execute("UPDATE sources SET path = char(0) || id, container = '' WHERE id = ?", (row,))
                 write.execute("UPDATE passages SET id = char(0) || row WHERE source = ?", (row,))
             left = [(source.folder, source.path) for source in (*removals, *(new for _, new, _ in moves))]
             dropped = self._remove(write, left)
@@ -228,8 +259,10 @@ class Catalog:
             for row, (_, new, ids) in zip(rows, moves, strict=True):
                 if row:
                     self._move(write, row, new, ids)
+            schema.note_sources(write, filter(None, rows))
             write.executemany(
-                "UPDATE sources SET size = ?, mtime_ns = ?, changed_ns = ? WHERE folder = ? AND path = ?",
+                "UPDATE sources SET size = ?1, mtime_ns = ?2, changed_ns = ?3"
+                " WHERE folder = ?4 AND (path = ?5 OR container = ?5)",
                 [(source.size, source.mtime_ns, source.changed_ns, source.folder, source.path) for source in touches],
             )
             self._collect_vectors(write, dropped)
@@ -243,7 +276,7 @@ class Catalog:
     def forget_vectors(self) -> None:
         """Removes all sources, passages and vectors: another embedder makes all of them anew."""
         with self.transaction() as write:
-            for table in ("passages", "terms", "sources", "vectors"):
+            for table in ("passages", "terms", "recognised", "sources", "vectors"):
                 write.execute(f"DELETE FROM {table}")
             schema.note_deletion(write, schema.REMOVED)
             self._next_generation(write)
@@ -275,10 +308,28 @@ class Catalog:
     def languages(self, rows: Sequence[int]) -> dict[int, str]:
         return dict(self._db.read_many("SELECT row, language FROM passages WHERE row IN", rows))
 
-    def rows_within(self, within: Sequence[str]) -> set[int] | None:
-        """Rows of the passages in these sources or folders of sources; None if `within` is empty (all of them)."""
-        if not within:
+    def rows_within(self, within: Sequence[str], tags: Sequence[str] = ()) -> set[int] | None:
+        """Rows of the passages in these sources or folders of sources that have all the tags (or tags below them, as
+        'work/atlas' is below 'work'); None if both are empty (all of them)."""
+        if not within and not tags:
             return None
+        rows: set[int] | None = self._rows_in(within) if within else None
+        for tag in tags:
+            found = self._rows_tagged(tag.removeprefix("#").casefold())
+            rows = found if rows is None else rows & found
+        return rows
+
+    def _rows_tagged(self, tag: str) -> set[int]:
+        """SQLite folds the case of ASCII only."""
+        with self._as_written():
+            wanted = [
+                id
+                for id, tags in self._db.read("SELECT id, tags FROM sources WHERE tags != '[]'")
+                if any(own == tag or own.startswith(f"{tag}/") for own in map(str.casefold, json.loads(tags)))
+            ]
+        return {row for (row,) in self._db.read_many("SELECT row FROM passages WHERE source IN", wanted)}
+
+    def _rows_in(self, within: Sequence[str]) -> set[int]:
         rows: set[int] = set()
         for path in within:
             clean = to_text(path).strip("/")
@@ -498,8 +549,9 @@ class Catalog:
     @staticmethod
     def _move(write: sqlite3.Connection, row: int, new: Source, ids: Sequence[str]) -> None:
         write.execute(
-            "UPDATE sources SET folder = ?, path = ?, mtime_ns = ?, changed_ns = ?, title = ? WHERE id = ?",
-            (new.folder, new.path, new.mtime_ns, new.changed_ns, new.title, row),
+            "UPDATE sources SET folder = ?, path = ?, container = ?, mtime_ns = ?, changed_ns = ?, title = ?"
+            " WHERE id = ?",
+            (new.folder, new.path, new.container, new.mtime_ns, new.changed_ns, new.title, row),
         )
         named = known_by(new.title, new.path)
         titles = {language: " ".join(terms(named, language)) for language in LANGUAGES}
@@ -510,7 +562,6 @@ class Catalog:
             ).fetchone()
             title = titles[language] if language in titles else " ".join(terms(named, language))
             write.execute("UPDATE terms SET title = ? WHERE rowid = ?", (title, passage))
-        write.execute("UPDATE sources SET checksum = ? WHERE id = ?", (schema.source_checksum(write, row), row))
         schema.note_deletion(write)  # of the old name
 
     @staticmethod
@@ -528,8 +579,14 @@ class Catalog:
         write.execute("INSERT OR REPLACE INTO meta VALUES ('numbered', ?)", (str(numbered + len(vectors)),))
 
     @staticmethod
-    def _insert(write: sqlite3.Connection, source: Source, passages: Sequence[tuple[Passage, str]]) -> None:
-        """A source with its passages, each with the key of its vector."""
+    def _insert(
+        write: sqlite3.Connection,
+        source: Source,
+        passages: Sequence[tuple[Passage, str]],
+        recognised: Iterable[tuple[int, bytes]] = (),
+    ) -> int:
+        """A source with its passages, each with the key of its vector, and its recognised pages, packed. Its id, for
+        schema.note_sources() when those inside it are there as well."""
         holes = ", ".join("?" * len(schema.SOURCE_COLUMNS))
         cursor = write.execute(f"INSERT INTO sources ({_SOURCE}) VALUES ({holes})", _source_row(source))
         id = int(cursor.lastrowid or 0)
@@ -539,10 +596,10 @@ class Catalog:
             headings = json.dumps(passage.headings, ensure_ascii=False)
             cursor = write.execute(
                 f"INSERT INTO passages (source, {', '.join(schema.PASSAGE_COLUMNS)})"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     id, passage.id, passage.position, passage.text, headings, passage.kind, passage.page,
-                    passage.page_to, spans, passage.tokens, passage.language, key,
+                    passage.page_to, spans, passage.tokens, passage.language, key, passage.confidence,
                 ),
             )  # fmt: skip
             fields = (named, " ".join(passage.headings), passage.text)
@@ -550,19 +607,19 @@ class Catalog:
                 "INSERT INTO terms (rowid, title, headings, body) VALUES (?, ?, ?, ?)",
                 (cursor.lastrowid, *(" ".join(terms(field, passage.language)) for field in fields)),
             )
-        write.execute("UPDATE sources SET checksum = ? WHERE id = ?", (schema.source_checksum(write, id), id))
+        write.executemany("INSERT INTO recognised VALUES (?, ?, ?)", [(id, page, value) for page, value in recognised])
+        return id
 
     @staticmethod
     def _remove(write: sqlite3.Connection, keys: Iterable[tuple[str, str]]) -> list[tuple[str]]:
-        """The keys of the vectors that their passages had."""
+        """Removes sources and what is inside them. The keys of the vectors that their passages had."""
         dropped: list[tuple[str]] = []
-        for key in keys:
-            known = write.execute("SELECT id FROM sources WHERE folder = ? AND path = ?", key).fetchone()
-            if known is None:
-                continue
+        query = "SELECT id FROM sources WHERE folder = ?1 AND (path = ?2 OR container = ?2)"
+        for known in [row for folder, path in keys for row in write.execute(query, (folder, path)).fetchall()]:
             dropped += write.execute("SELECT DISTINCT vector FROM passages WHERE source = ?", known).fetchall()
             write.execute("DELETE FROM terms WHERE rowid IN (SELECT row FROM passages WHERE source = ?)", known)
             write.execute("DELETE FROM passages WHERE source = ?", known)
+            write.execute("DELETE FROM recognised WHERE source = ?", known)
             write.execute("DELETE FROM sources WHERE id = ?", known)
             schema.note_deletion(write)
         return dropped
@@ -585,6 +642,11 @@ _CHECKS = {
     "vectors without a passage": "SELECT count(*) FROM vectors WHERE key NOT IN (SELECT vector FROM passages)",
     "passages without full text": "SELECT count(*) FROM passages WHERE row NOT IN (SELECT rowid FROM terms)",
     "full text without a passage": "SELECT count(*) FROM terms WHERE rowid NOT IN (SELECT row FROM passages)",
+    "documents without the file that they are inside": (
+        "SELECT count(*) FROM sources s WHERE container != '' AND NOT EXISTS"
+        " (SELECT 1 FROM sources WHERE folder = s.folder AND path = s.container)"
+    ),
+    "recognised pages without a source": "SELECT count(*) FROM recognised WHERE source NOT IN (SELECT id FROM sources)",
     "sources whose passages do not add up": (
         "SELECT count(*) FROM sources s WHERE passages != (SELECT count(*) FROM passages WHERE source = s.id)"
     ),
@@ -684,21 +746,37 @@ def _copy_vectors(old: sqlite3.Connection, draft: Catalog) -> None:
                 draft._insert_vectors(write, sound)
 
 
+_Rows = tuple[Source, list[tuple[Passage, str]], list[tuple[int, bytes]]]
+
+
 def _copy_sources(old: sqlite3.Connection, draft: Catalog, *, doubt: bool) -> None:
+    """Each sound source with those inside it. One that lost any of these is to be read anew, too."""
     vectors = draft.vector_keys()
-    for (id,) in _readable(old, "SELECT id FROM sources ORDER BY id"):
-        try:
-            row = old.execute(f"SELECT {_SOURCE}, checksum FROM sources WHERE id = ?", (id,)).fetchone()
-            if row is None or schema.source_checksum(old, id) != row[-1]:
-                continue
-            query = f"{_PASSAGES_WITH_VECTOR} WHERE p.source = ? ORDER BY p.position"
-            passages = [(_passage(rest), key) for *rest, key in old.execute(query, (id,))]
-        except (sqlite3.Error, ValueError, TypeError):
-            continue
-        source = replace(_source(row[:-1]), parser="") if doubt else _source(row[:-1])
-        if all(key in vectors for _, key in passages):
+    inside: dict[tuple[str, str], list[_Rows]] = defaultdict(list)
+    for (id,) in _readable(old, "SELECT id FROM sources WHERE container != '' ORDER BY id"):
+        if rows := _sound_rows(old, id, vectors):
+            inside[rows[0].folder, rows[0].container].append(rows)
+    for (id,) in _readable(old, "SELECT id FROM sources WHERE container = '' ORDER BY id"):
+        if rows := _sound_rows(old, id, vectors):
+            source = rows[0]
+            kept = inside[source.folder, source.path]
+            lost = schema.members(old, id) != sorted(member.path for member, _, _ in kept)
             with draft.transaction() as write:
-                draft._insert(write, source, passages)
+                first = (replace(source, parser="") if doubt or lost else source, *rows[1:])
+                schema.note_sources(write, [draft._insert(write, *each) for each in (first, *kept)])
+
+
+def _sound_rows(old: sqlite3.Connection, id: int, vectors: Container[str]) -> _Rows | None:
+    try:
+        row = old.execute(f"SELECT {_SOURCE}, checksum FROM sources WHERE id = ?", (id,)).fetchone()
+        if row is None or schema.source_checksum(old, id) != row[-1]:
+            return None
+        query = f"{_PASSAGES_WITH_VECTOR} WHERE p.source = ? ORDER BY p.position"
+        passages = [(_passage(rest), key) for *rest, key in old.execute(query, (id,))]
+        recognised = old.execute("SELECT page, value FROM recognised WHERE source = ?", (id,)).fetchall()
+        return (_source(row[:-1]), passages, recognised) if all(key in vectors for _, key in passages) else None
+    except (sqlite3.Error, ValueError, TypeError, AttributeError):
+        return None
 
 
 def _mirrored(folder: Path) -> list[Path]:
@@ -715,22 +793,42 @@ def now() -> str:
 
 _SOURCE = ", ".join(schema.SOURCE_COLUMNS)
 _PASSAGE = (
-    "p.row, p.id, s.path, p.position, p.text, p.headings, p.kind, p.page, p.page_to, p.spans, p.tokens, p.language"
+    "p.row, p.id, s.path, p.position, p.text, p.headings, p.kind, p.page, p.page_to, p.spans, p.tokens, p.language,"
+    " p.confidence"
 )
 _PASSAGES = f"SELECT {_PASSAGE} FROM passages p JOIN sources s ON s.id = p.source"
 _PASSAGES_WITH_VECTOR = f"SELECT {_PASSAGE}, p.vector FROM passages p JOIN sources s ON s.id = p.source"
 
 
+_JSON_COLUMNS = ("metadata", "tags", "links")
+
+
 def _source(row: Sequence[Any]) -> Source:
-    return Source(*row)
+    values = dict(zip(schema.SOURCE_COLUMNS, row, strict=True))
+    metadata = {str(key): str(value) for key, value in json.loads(values["metadata"]).items()}
+    tags, links = (tuple(map(str, json.loads(values[name]))) for name in ("tags", "links"))
+    return Source(**values | {"metadata": metadata, "tags": tags, "links": links})
 
 
 def _source_row(source: Source) -> tuple[Any, ...]:
-    return tuple(getattr(source, name) for name in schema.SOURCE_COLUMNS)
+    values = ((name, getattr(source, name)) for name in schema.SOURCE_COLUMNS)
+    return tuple(json.dumps(value, ensure_ascii=False) if name in _JSON_COLUMNS else value for name, value in values)
+
+
+def _packed(page: RecognisedPage) -> bytes:
+    return zlib.compress(json.dumps(astuple(page), ensure_ascii=False).encode())
+
+
+def _unpacked(value: bytes) -> RecognisedPage:
+    try:
+        number, width, height, text, words = json.loads(zlib.decompress(value))
+    except zlib.error as error:
+        raise ValueError(str(error)) from error
+    return RecognisedPage(number, width, height, text, tuple((*map(int, word[:2]), *word[2:]) for word in words))
 
 
 def _passage(row: Sequence[Any]) -> Passage:
-    _, id, path, position, text, headings, kind, page, page_to, spans, tokens, language = row
+    _, id, path, position, text, headings, kind, page, page_to, spans, tokens, language, confidence = row
     return Passage(
         id=id,
         path=path,
@@ -743,4 +841,5 @@ def _passage(row: Sequence[Any]) -> Passage:
         spans=tuple(Span(*span) for span in json.loads(spans)),
         tokens=int(tokens),
         language=language,
+        confidence=None if confidence is None else float(confidence),
     )

@@ -269,6 +269,7 @@ def _passage(
 ) -> NewPassage:
     text = group[0].text + "".join(_joint(before, piece) + piece.text for before, piece in pairwise(group))
     pages = [piece.block.page for piece in group if piece.block.page is not None]
+    confidences = [piece.block.confidence for piece in group if piece.block.confidence is not None]
     embedded = f"{context}\n{text}" if context else text
     passage = Passage(
         id=ids.following(headings, text),
@@ -282,5 +283,6 @@ def _passage(
         spans=tuple(piece.span for piece in group if piece.span is not None),
         tokens=len(offsets(embedded)) + SPECIAL_TOKENS,
         language=detect_language(text, language),
+        confidence=min(confidences, default=None),
     )
     return NewPassage(passage, embedded)

@@ -82,22 +82,32 @@ class Isolator:
         self._lock = threading.Lock()
         self._zygotes: dict[bool, _Zygote] = {}
 
-    def parse(self, path: Path) -> Document:
-        """Raises the parser's ParseErrors, TooLargeError over the size limit, ParserDiedError over the others."""
+    def parse(self, path: Path, member: Sequence[str] = ()) -> Document:
+        """`member`: the names that lead to a document inside the file (ingest.parse.opened_member()).
+
+        Raises the parser's ParseErrors, TooLargeError over the size limit, ParserDiedError over the others.
+        """
         from pydantic import ValidationError
 
-        answer = self.run("parse", path)
+        answer = self.run("parse", path, member=list(member))
         try:
             return document_adapter().validate_json(answer)
         except ValidationError as error:
             raise ParserDiedError("The parser's answer is no document.", hint=_RESAVE) from error
 
     def render_page(
-        self, path: Path, page: int, quotes: Sequence[str] = (), spans: Sequence[Span] = (), scale: float = 2.0
+        self,
+        path: Path,
+        page: int,
+        quotes: Sequence[str] = (),
+        spans: Sequence[Span] = (),
+        scale: float = 2.0,
+        *,
+        member: Sequence[str] = (),
     ) -> bytes:
         """ingest.parse.pdf.render_page(), isolated."""
         arguments = {"page": page, "quotes": list(quotes), "spans": [astuple(span) for span in spans], "scale": scale}
-        return self.run("render_page", path, **arguments)
+        return self.run("render_page", path, member=list(member), **arguments)
 
     def prove(self) -> Isolation:
         """What a worker on this system is kept from, tried out in one. Raises CitaError if none can be started."""
@@ -148,7 +158,8 @@ class Isolator:
         self.close()
 
     def _ask(self, request: "_Request") -> tuple[bytes, str]:
-        heavy = is_heavy(Path(request.arguments["path"]))
+        names = (request.arguments["path"], *request.arguments.get("member", ()))
+        heavy = any(is_heavy(Path(name)) for name in names)
         with contextlib.ExitStack() as pipes:
             answer, answer_end = _pipe(pipes)
             verdict, verdict_end = _pipe(pipes)

@@ -19,7 +19,7 @@ from ingest.catalog import Catalog, NewPassage, now
 from ingest.discover import Found, as_found, discover, stat_of, without_nested
 from ingest.embed import Embedder, Vectors
 from ingest.names import printable, to_text
-from ingest.parse import PARSER_VERSIONS, SUFFIXES, parser_for
+from ingest.parse import FORMATS, SUFFIXES, format_of, parser_version
 from ingest.plan import Disk, Key, Known, Move, Plan, Read, Refuse, Remove, Rules, Touch, plan, undecided
 from ingest.types import Document, IndexProgress, IndexReport, PathReason, Source, SourceStatus
 from settings import Settings
@@ -135,10 +135,10 @@ def differences(folders: Sequence[Path], catalog: Catalog, settings: Settings, *
 def reader_version(path: Path, settings: Settings) -> str:
     """What reading this file depends on besides its bytes: when it changes, the file is read again."""
     try:
-        parser = parser_for(path)
+        format = format_of(path)
     except ParseError:  # no right to read it, or gone since it was found: reading it will say so
         return UNREADABLE
-    return _reader(PARSER_VERSIONS[parser] if parser else _no_parser(), settings)
+    return _reader(parser_version(format) if format else _no_parser(), settings)
 
 
 def _reader(parser: str, settings: Settings) -> str:
@@ -148,16 +148,16 @@ def _reader(parser: str, settings: Settings) -> str:
 @cache
 def _no_parser() -> str:
     """Names the formats that are known: when more are, the files that none reads are looked at again."""
-    return f"none/{hashlib.sha256(repr(sorted(SUFFIXES.items())).encode()).hexdigest()[:8]}"
+    return f"none/{hashlib.sha256(repr(sorted(SUFFIXES)).encode()).hexdigest()[:8]}"
 
 
 def _current_readers(settings: Settings) -> frozenset[str]:
-    return frozenset(_reader(parser, settings) for parser in (*PARSER_VERSIONS.values(), _no_parser()))
+    return frozenset(_reader(parser, settings) for parser in (*map(parser_version, FORMATS), _no_parser()))
 
 
 def _family(path: str) -> str:
     suffix = PurePosixPath(path).suffix.lower()
-    return SUFFIXES.get(suffix, suffix)
+    return SUFFIXES[suffix].media_type if suffix in SUFFIXES else suffix
 
 
 @dataclass(frozen=True, slots=True)

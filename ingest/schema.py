@@ -4,14 +4,14 @@ import hashlib
 import json
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from errors import CatalogError
 from ingest.database import secure_full_text
 from ingest.types import Source
 
-VERSION = 2
+VERSION = 3
 APPLICATION_ID = 0x43697461  # "Cita": by this a backup is known
 FOLDERS = "folders"  # the fact that is the checksum of the list of folders
 UNSCRUBBED = "unscrubbed"  # the fact that something was deleted since the last scrub(), and what
@@ -26,17 +26,24 @@ CREATE TABLE sources (
     status TEXT NOT NULL, reason TEXT NOT NULL, media_type TEXT NOT NULL, title TEXT NOT NULL, language TEXT NOT NULL,
     pages INTEGER, passages INTEGER NOT NULL, parser TEXT NOT NULL, indexed_at TEXT NOT NULL,
     changed_ns INTEGER NOT NULL DEFAULT 0, checksum TEXT NOT NULL DEFAULT '',
+    container TEXT NOT NULL DEFAULT '', metadata TEXT NOT NULL DEFAULT '{}', tags TEXT NOT NULL DEFAULT '[]',
+    links TEXT NOT NULL DEFAULT '[]',
     UNIQUE (folder, path)
 );
 CREATE INDEX sources_by_content ON sources (sha256);
+CREATE INDEX sources_by_container ON sources (folder, container);
 CREATE TABLE passages (
     row INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE, source INTEGER NOT NULL REFERENCES sources (id), position INTEGER NOT NULL,
     text TEXT NOT NULL, headings TEXT NOT NULL, kind TEXT NOT NULL, page INTEGER, page_to INTEGER, spans TEXT NOT NULL,
-    tokens INTEGER NOT NULL, language TEXT NOT NULL, vector TEXT NOT NULL REFERENCES vectors (key),
+    tokens INTEGER NOT NULL, language TEXT NOT NULL, vector TEXT NOT NULL REFERENCES vectors (key), confidence REAL,
     UNIQUE (source, position)
 );
 CREATE INDEX passages_by_vector ON passages (vector);
+CREATE TABLE recognised (
+    source INTEGER NOT NULL REFERENCES sources (id), page INTEGER NOT NULL, value BLOB NOT NULL,
+    PRIMARY KEY (source, page)
+) WITHOUT ROWID;
 CREATE TABLE vectors (
     key TEXT PRIMARY KEY, value BLOB NOT NULL, number INTEGER NOT NULL DEFAULT 0, checksum TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
@@ -47,7 +54,8 @@ CREATE VIRTUAL TABLE vocabulary USING fts5vocab ('terms', 'row');
 """
 
 PASSAGE_COLUMNS = (
-    "id", "position", "text", "headings", "kind", "page", "page_to", "spans", "tokens", "language", "vector"
+    "id", "position", "text", "headings", "kind", "page", "page_to", "spans", "tokens", "language", "vector",
+    "confidence",
 )  # fmt: skip
 SOURCE_COLUMNS = tuple(Source.__dataclass_fields__)
 _UNCHECKED = ("size", "mtime_ns", "changed_ns")  # a change of these only makes the file's bytes be compared
@@ -124,15 +132,36 @@ def _from_1(connection: sqlite3.Connection) -> None:
             "UPDATE vectors SET number = ?, checksum = ? WHERE key = ?", (numbered, vector_checksum(key, value), key)
         )
     connection.execute("INSERT OR REPLACE INTO meta VALUES ('numbered', ?)", (str(numbered),))
-    for (id,) in connection.execute("SELECT id FROM sources").fetchall():
-        connection.execute("UPDATE sources SET checksum = ? WHERE id = ?", (source_checksum(connection, id), id))
     secure_full_text(connection, "terms")
     note_folders(connection)
     note_deletion(connection)  # version 1 forgot it when it was killed
     renew(connection)
 
 
-_MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _from_1}
+def _from_2(connection: sqlite3.Connection) -> None:
+    """Version 2 knew no documents inside documents, nothing of what documents say of themselves, no recognised text."""
+    sound = [
+        id
+        for id, checksum in connection.execute("SELECT id, checksum FROM sources").fetchall()
+        if checksum in ("", _checksum(_rows_of(connection, id, _SOURCE_COLUMNS_2, _PASSAGE_COLUMNS_2)))
+    ]
+    for column in ("container TEXT NOT NULL DEFAULT ''", "metadata TEXT NOT NULL DEFAULT '{}'"):
+        connection.execute(f"ALTER TABLE sources ADD COLUMN {column}")
+    for column in ("tags", "links"):
+        connection.execute(f"ALTER TABLE sources ADD COLUMN {column} TEXT NOT NULL DEFAULT '[]'")
+    connection.execute("ALTER TABLE passages ADD COLUMN confidence REAL")
+    for statement in _statements(_TABLES):
+        if "sources_by_container" in statement or "TABLE recognised" in statement:
+            connection.execute(statement)
+    note_sources(connection, sound)  # the others are damaged, and stay so until the file is read again
+
+
+_SOURCE_COLUMNS_2 = (
+    "folder", "path", "sha256", "status", "reason", "media_type", "title", "language", "pages", "passages", "parser",
+    "indexed_at",
+)  # fmt: skip
+_PASSAGE_COLUMNS_2 = PASSAGE_COLUMNS[: PASSAGE_COLUMNS.index("confidence")]
+_MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _from_1, 2: _from_2}
 
 
 def vector_checksum(key: str, value: bytes) -> str:
@@ -145,13 +174,33 @@ def vector_fits(key: Any, value: Any, checksum: Any) -> bool:
 
 
 def source_checksum(connection: sqlite3.Connection, id: int) -> str:
-    """Over a source and all its passages, as they stand in the tables."""
-    columns = ", ".join(column for column in SOURCE_COLUMNS if column not in _UNCHECKED)
-    source = connection.execute(f"SELECT {columns} FROM sources WHERE id = ?", (id,)).fetchone()
-    passages = connection.execute(
-        f"SELECT {', '.join(PASSAGE_COLUMNS)} FROM passages WHERE source = ? ORDER BY position", (id,)
+    """Over a source, its passages, its recognised pages, and the paths of those inside it, as the tables have them."""
+    columns = [column for column in SOURCE_COLUMNS if column not in _UNCHECKED]
+    recognised = connection.execute("SELECT page, hex(value) FROM recognised WHERE source = ? ORDER BY page", (id,))
+    return _checksum([*_rows_of(connection, id, columns, PASSAGE_COLUMNS), *recognised, members(connection, id)])
+
+
+def members(connection: sqlite3.Connection, id: int) -> list[str]:
+    """The paths of the sources inside a source, sorted."""
+    query = (
+        "SELECT m.path FROM sources s JOIN sources m ON m.folder = s.folder AND m.container = s.path"
+        " WHERE s.id = ? AND s.container = '' AND m.container != '' ORDER BY m.path"
     )
-    return _checksum([source, *passages])
+    return sorted(path for (path,) in connection.execute(query, (id,)))
+
+
+def note_sources(connection: sqlite3.Connection, ids: Iterable[int]) -> None:
+    """Sources, and all that belongs to them, are as they are to be: their checksums are made."""
+    for id in ids:
+        connection.execute("UPDATE sources SET checksum = ? WHERE id = ?", (source_checksum(connection, id), id))
+
+
+def _rows_of(
+    connection: sqlite3.Connection, id: int, source_columns: Sequence[str], passage_columns: Sequence[str]
+) -> Iterator[Sequence[Any]]:
+    yield connection.execute(f"SELECT {', '.join(source_columns)} FROM sources WHERE id = ?", (id,)).fetchone()
+    columns = ", ".join(passage_columns)
+    yield from connection.execute(f"SELECT {columns} FROM passages WHERE source = ? ORDER BY position", (id,))
 
 
 def _checksum(rows: Iterable[Sequence[Any]]) -> str:

@@ -24,19 +24,45 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A piece of a document in reading order. `headings` is the path of headings above it, outermost first."""
+    """A piece of a document in reading order. `headings` is the path of headings above it, outermost first.
+
+    `confidence`, 0 to 1, says how sure text recognition (OCR) is of the text; None where it was not recognised.
+    """
 
     kind: BlockKind
     text: str
     page: int | None = None
     headings: tuple[str, ...] = ()
     span: Span | None = None
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecognisedPage:
+    """A page whose text was recognised from its picture, so that a quote can be shown on it.
+
+    `words` are (start, end, left, bottom, right, top): a word's characters in `text`, which the spans of the page's
+    blocks count, and its box in the units of `width` and `height` (points; pixels for a picture), from the lower left
+    corner of the page as it is shown.
+    """
+
+    number: int
+    width: float
+    height: float
+    text: str
+    words: tuple[tuple[int, int, float, float, float, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
     """What parsing one file gives. `title` is '' where the document has none: then it is called by its file's name.
-    `pages` is None where the format has no pages; page numbers are 1-based."""
+    `pages` is None where the format has no pages; page numbers are 1-based (a slide, a sheet counts as one).
+
+    `metadata` has what the document says of itself: author, subject, keywords, description, language, created,
+    modified (ISO 8601), from, to, cc, date (ISO 8601), encoding. `tags` are without '#', `links` the names of the
+    documents it refers to, as written. `members` names the documents inside it (attachments, files of an archive), each
+    once, with '/' between folders: parse.read_member() gives their bytes.
+    """
 
     title: str
     media_type: str
@@ -44,6 +70,10 @@ class Document:
     blocks: tuple[Block, ...]
     pages: int | None = None
     metadata: dict[str, str] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
+    recognised: tuple[RecognisedPage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +83,8 @@ class Passage:
     `text` is exactly the source's own; `headings` are embedded with it but never quoted. `position` counts the
     passages of one source from 0, so the neighbours are position - 1 and + 1. `tokens` counts the embedder's
     tokens of the embedded text, special tokens included (a word too long to be a token counts as several), and never
-    exceeds its window. `path` is relative to the library folder, with '/'.
+    exceeds its window. `path` is relative to the library folder, with '/'. `confidence` (0 to 1) is the least of its
+    recognised blocks'; None where nothing of it was recognised.
     """
 
     id: str
@@ -67,6 +98,7 @@ class Passage:
     spans: tuple[Span, ...]
     tokens: int
     language: str
+    confidence: float | None = None
 
     @property
     def section(self) -> str:
@@ -76,7 +108,10 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One file in a library folder, as the catalogue knows it. Times are ISO 8601 in UTC.
+    """One file in a library folder, or a document inside one, as the catalogue knows it. Times are ISO 8601 in UTC.
+
+    A document inside a file (an attachment, an entry of an archive) has that file's path as its `container`, and its
+    size, times and sha256; its own path goes on from there: 'mail.eml/offer.pdf'.
 
     `changed_ns` is the inode's change time (POSIX ctime), which no program can set back; 0 says that the file was so
     young when it was read that its times could not tell a later change: the next run compares its bytes. `title` is ''
@@ -98,6 +133,10 @@ class Source:
     parser: str = ""
     indexed_at: str = ""
     changed_ns: int = 0
+    container: str = ""
+    metadata: dict[str, str] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

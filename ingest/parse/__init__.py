@@ -4,38 +4,47 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from importlib import import_module
 from itertools import islice, pairwise
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import ModuleType
 
 from errors import ParseError, UnsupportedError
 from ingest.types import Block, Document, Span
 
-SUFFIXES = {
-    ".pdf": "pdf",
-    ".md": "markdown",
-    ".markdown": "markdown",
-    ".mdown": "markdown",
-    ".mkd": "markdown",
-    ".txt": "text",
-    ".text": "text",
-    ".log": "text",
-    ".html": "html",
-    ".htm": "html",
-    ".xhtml": "html",
-    ".docx": "docx",
-}
+# What the first bytes say a file is, whatever its name says.
+_PDF, _ZIP, _OLE = "a PDF", "a ZIP archive", "an Office file of the old kind or with a password"
+_RTF = "an RTF document"
 
-MEDIA_TYPES = {
-    "pdf": "application/pdf",
-    "markdown": "text/markdown",
-    "text": "text/plain",
-    "html": "text/html",
-    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-}
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A kind of file. `parser` is the module that reads it; `begins` what its first bytes may say it is ("" for
+    nothing that is known, as of text); `heavy`: its libraries take seconds to import; `holds_members`: it may hold
+    other documents, which the module's read_member() gives."""
+
+    media_type: str
+    parser: str
+    suffixes: tuple[str, ...]
+    begins: tuple[str, ...] = ("",)
+    heavy: bool = False
+    holds_members: bool = False
+
+
+_WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+FORMATS = (
+    Format("application/pdf", "pdf", (".pdf",), (_PDF,)),
+    Format("text/markdown", "markdown", (".md", ".markdown", ".mdown", ".mkd")),
+    Format("text/plain", "text", (".txt", ".text", ".log")),
+    Format("text/html", "html", (".html", ".htm", ".xhtml"), heavy=True),
+    Format(_WORD, "docx", (".docx",), (_ZIP, _OLE), heavy=True),
+)
+SUFFIXES = {suffix: format for format in FORMATS for suffix in format.suffixes}
+PARSERS = tuple(dict.fromkeys(format.parser for format in FORMATS))
 
 # What a block may be after parsing, so that whoever chunks and embeds it needs little time and memory for it.
 MAX_BLOCK = 50_000  # characters; a longer one is cut into several
@@ -46,10 +55,8 @@ _SEPARATORS = (re.compile("\n"), re.compile(" "))
 # No letter or digit, so nothing to find; and thousands of marks on one letter take quadratic time to be put in order.
 _WORDLESS = re.compile(r"(?<![\W_])[\W_]{1000,}+")
 
-# What the first bytes say a file is, whatever its name says.
-_ZIP, _OLE = "a ZIP archive", "an Office file of the old kind or with a password"
 _SIGNATURES = (
-    (b"%PDF-", "a PDF"),
+    (b"%PDF-", _PDF),
     (b"PK\x03\x04", _ZIP),
     (b"PK\x05\x06", _ZIP),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", _OLE),
@@ -58,7 +65,7 @@ _SIGNATURES = (
     (b"GIF8", "a GIF picture"),
     (b"II*\x00", "a TIFF picture"),
     (b"MM\x00*", "a TIFF picture"),
-    (b"{\\rtf", "an RTF document"),
+    (b"{\\rtf", _RTF),
     (b"\x1f\x8b", "a gzip archive"),
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
     (b"Rar!\x1a\x07", "a RAR archive"),
@@ -69,32 +76,32 @@ _SIGNATURES = (
     (b"ID3", "an MP3 recording"),
     (b"OggS", "an Ogg recording"),
 )
-_READABLE = "Cita reads PDF, Word (.docx), Markdown, HTML and text files."
+_READABLE = "Cita reads PDF, office files, mail, web pages, notes, books, pictures and ZIP archives of these."
 
 
-def identify(path: Path) -> str:
-    """The name of the parser for a file, by its suffix and its first bytes.
+def identify(path: Path) -> Format:
+    """What kind of file it is, by its suffix and its first bytes.
 
-    Raises UnsupportedError with the reason where there is none, ParseError if the file cannot be read.
+    Raises UnsupportedError with the reason where no parser reads it, ParseError if the file cannot be read.
     """
-    family = SUFFIXES.get(path.suffix.lower())
-    if family is None:
-        kind = f"Files of the kind {path.suffix} are" if path.suffix else "Files without a suffix are"
-        raise UnsupportedError(f"{kind} not supported.", hint=_READABLE)
+    named = SUFFIXES.get(path.suffix.lower())
+    if named is None:
+        raise UnsupportedError(_unknown(path.suffix), hint=_READABLE)
     head = _head(path)
     found = next((kind for signature, kind in _SIGNATURES if head.startswith(signature)), "")
-    if found == "a PDF":
-        return "pdf"
-    if family == "docx" and head and found not in (_ZIP, _OLE):
-        raise UnsupportedError(
-            f"Its name ends in {path.suffix}, but it is {found or 'no Word document'}.", hint=_READABLE
-        )
-    if found and family != "docx":
-        raise UnsupportedError(f"Its name ends in {path.suffix}, but it is {found}.", hint=_READABLE)
-    return family
+    if found == _PDF:
+        return SUFFIXES[".pdf"]
+    if head and found not in named.begins:
+        what = found or "none"
+        raise UnsupportedError(f"Its name ends in {path.suffix}, but it is {what}.", hint=_READABLE)
+    return named
 
 
-def parser_for(path: Path) -> str | None:
+def _unknown(suffix: str) -> str:
+    return f"Files of the kind {suffix} are not supported." if suffix else "Files without a suffix are not supported."
+
+
+def format_of(path: Path) -> Format | None:
     """identify(), with None for a file that no parser reads."""
     try:
         return identify(path)
@@ -107,11 +114,52 @@ def parse(path: Path) -> Document:
 
     Raises UnsupportedError with the reason where there is no parser, and the parser's ParseErrors.
     """
-    name = identify(path)
+    format = identify(path)
     if not path.stat().st_size:
-        return Document("", MEDIA_TYPES[name], PARSER_VERSIONS[name], ())
-    document: Document = _module(name).parse(path)
-    return bounded(document)
+        return Document("", format.media_type, parser_version(format), ())
+    document: Document = _module(format.parser).parse(path)
+    return bounded(replace(document, parser=parser_version(format)))
+
+
+def read_member(path: Path, name: str) -> bytes:
+    """The bytes of a document inside the file, by one of the names that its Document.members has.
+
+    Raises ParseError if there is none of that name, TooLargeError over the limits on what may be unpacked.
+    """
+    format = identify(path)
+    if not format.holds_members:
+        raise ParseError(f"{path.name} holds no other documents.")
+    data: bytes = _module(format.parser).read_member(path, name)
+    return data
+
+
+@contextmanager
+def opened_member(path: Path, names: Sequence[str]) -> Iterator[Path]:
+    """A file, gone afterwards, with the bytes of the document inside the file `path` that `names` lead to: the name of
+    a document in it, of one in that, and so on. Of its name the file has only the suffix.
+
+    Raises as read_member() does, and UnsupportedError for what no parser reads: it is not unpacked.
+    """
+    if not names:
+        yield path
+        return
+    suffix = PurePosixPath(names[0]).suffix.lower()
+    if suffix not in SUFFIXES:
+        raise UnsupportedError(_unknown(suffix), hint=_READABLE)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / f"member{suffix}"
+        file.write_bytes(read_member(path, names[0]))
+        with opened_member(file, names[1:]) as inner:
+            yield inner
+
+
+def parser_version(format: Format) -> str:
+    """What reading such a file depends on besides its bytes: of a file that may hold any other, all parsers."""
+    version = PARSER_VERSIONS[format.parser]
+    if not format.holds_members:
+        return version
+    parts = repr([sorted(SUFFIXES), sorted(PARSER_VERSIONS.items())])
+    return f"{version} members {hashlib.sha256(parts.encode()).hexdigest()[:8]}"
 
 
 def bounded(document: Document) -> Document:
@@ -163,14 +211,15 @@ def _part(block: Block, start: int, end: int) -> Block:
 
 def warm(path: Path) -> None:
     """Imports what the parser for such a file needs, going by the name alone: the file is not opened."""
-    if name := SUFFIXES.get(path.suffix.lower()):
-        _module(name).warm()
-        _module(name).parser_version()
+    if format := SUFFIXES.get(path.suffix.lower()):
+        _module(format.parser).warm()
+        _module(format.parser).parser_version()
 
 
 def is_heavy(path: Path) -> bool:
     """Whether the parser for such a file, going by the name alone, has libraries that take seconds to import."""
-    return SUFFIXES.get(path.suffix.lower()) in ("html", "docx")
+    format = SUFFIXES.get(path.suffix.lower())
+    return format is not None and format.heavy
 
 
 def _module(name: str) -> ModuleType:
@@ -195,16 +244,16 @@ class _Versions(Mapping[str, str]):
     """Looked up when asked for, as that reads the installed packages' metadata."""
 
     def __getitem__(self, name: str) -> str:
-        if name not in MEDIA_TYPES:
+        if name not in PARSERS:
             raise KeyError(name)
         version: str = _module(name).parser_version()
         return version
 
     def __iter__(self) -> Iterator[str]:
-        return iter(MEDIA_TYPES)
+        return iter(PARSERS)
 
     def __len__(self) -> int:
-        return len(MEDIA_TYPES)
+        return len(PARSERS)
 
 
 PARSER_VERSIONS: Mapping[str, str] = _Versions()

@@ -1,7 +1,8 @@
 """What a worker process can be asked to do (see ingest/isolate.py). Each task takes its arguments and gives bytes."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,8 @@ _SPLIT = "Split it into smaller files."
 def warm(arguments: dict[str, Any]) -> None:
     """Imports what the task will need. Runs before the fork, once for all documents of a kind."""
     parsers.warm(Path(arguments["path"]))
+    for name in arguments.get("member", ()):
+        parsers.warm(Path(name))
     document_adapter()
 
 
@@ -35,8 +38,10 @@ def document_adapter() -> "TypeAdapter[Document]":
 
 
 def parse(arguments: dict[str, Any]) -> bytes:
-    """The Document as JSON. `path` and `max_mb` are needed. Raises TooLargeError over the limits on text."""
-    document = parsers.parse(_checked(arguments))
+    """The Document as JSON. `path` and `max_mb` are needed; `member` names a document inside it, `password` opens it.
+    Raises TooLargeError over the limits on text."""
+    with _document(arguments) as path:
+        document = parsers.parse(path)
     characters = sum(len(block.text) for block in document.blocks)
     if characters > MAX_CHARACTERS:
         raise TooLargeError(f"The document has {characters:,} characters; {MAX_CHARACTERS:,} are allowed.", hint=_SPLIT)
@@ -51,11 +56,11 @@ def render_page(arguments: dict[str, Any]) -> bytes:
     """The PNG of a PDF's page. `path`, `max_mb`, `page`, `quotes`, `spans` and `scale` are needed."""
     from ingest.parse import pdf
 
-    path = _checked(arguments)
-    if parsers.identify(path) != "pdf":
-        raise UnsupportedError(f"{path.name} has no pages to show.", hint="Only pages of PDFs can be shown.")
     spans = [Span(*span) for span in arguments["spans"]]
-    return pdf.render_page(path, arguments["page"], arguments["quotes"], spans, arguments["scale"])
+    with _document(arguments) as path:
+        if parsers.identify(path).parser != "pdf":
+            raise UnsupportedError(f"{path.name} has no pages to show.", hint="Only pages of PDFs can be shown.")
+        return pdf.render_page(path, arguments["page"], arguments["quotes"], spans, arguments["scale"])
 
 
 def prove(arguments: dict[str, Any]) -> bytes:
@@ -64,8 +69,18 @@ def prove(arguments: dict[str, Any]) -> bytes:
     return json.dumps(asdict(proof)).encode()
 
 
-def _checked(arguments: dict[str, Any]) -> Path:
-    path, max_mb = Path(arguments["path"]), arguments["max_mb"]
+@contextmanager
+def _document(arguments: dict[str, Any]) -> Iterator[Path]:
+    """The file, or the document inside it, when its size is allowed."""
+    max_mb = arguments["max_mb"]
+    path = Path(arguments["path"])
+    _check_size(path, max_mb)
+    with parsers.opened_member(path, arguments.get("member", ())) as member:
+        _check_size(member, max_mb)
+        yield member
+
+
+def _check_size(path: Path, max_mb: int) -> None:
     try:
         size = path.stat().st_size
     except OSError as error:
@@ -74,7 +89,6 @@ def _checked(arguments: dict[str, Any]) -> Path:
         raise TooLargeError(
             f"The file has {size / 1_000_000:,.0f} MB; {max_mb} MB are allowed.", hint="Raise parse.max_file_mb."
         )
-    return path
 
 
 TASKS: dict[str, Callable[[dict[str, Any]], bytes]] = {"parse": parse, "render_page": render_page, "prove": prove}
