@@ -294,9 +294,11 @@ def _serve(indexer: Callable[[Path, Path], Indexer], notes: Path, home: Path, pi
 
 
 def pages(archive: Path) -> list[tuple[str, bytes]]:
-    """Path and content of every page in the collection, in the archive's order."""
+    """Path and content of every page in the collection, in the archive's order; two are of the command `.`, and so
+    called `..md`: hidden files, which are not indexed."""
     with tarfile.open(archive) as tar:
         members = [member for member in tar if member.isfile() and member.name.endswith(".md")]
+        members = [member for member in members if not Path(member.name).name.startswith(".")]
         return [
             (member.name.partition("/")[2], file.read())
             for member in members
