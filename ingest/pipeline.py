@@ -5,21 +5,32 @@ import hashlib
 import logging
 import os
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Protocol
 
-from errors import CatalogError, CitaError, EmbedderError, EngineClosedError, FolderError, ParseError, StorageFullError
+from errors import (
+    CatalogError,
+    CitaError,
+    EmbedderError,
+    EngineClosedError,
+    FolderError,
+    ParseError,
+    StorageFullError,
+    TooLargeError,
+    UnsupportedError,
+)
 from ingest import chunk
-from ingest.catalog import Catalog, NewPassage, now
+from ingest.catalog import Catalog, NewPassage, NewSource, now
 from ingest.discover import Found, as_found, discover, stat_of, without_nested
 from ingest.embed import Embedder, Vectors
 from ingest.names import printable, to_text
-from ingest.parse import FORMATS, SUFFIXES, format_of, parser_version
+from ingest.parse import FORMATS, SUFFIXES, format_of, is_archive, parser_version
+from ingest.parse.tasks import MAX_CHARACTERS
 from ingest.plan import Disk, Key, Known, Move, Plan, Read, Refuse, Remove, Rules, Touch, plan, undecided
 from ingest.types import Document, IndexProgress, IndexReport, PathReason, Source, SourceStatus
 from settings import Settings
@@ -30,11 +41,17 @@ SKIPPED: tuple[SourceStatus, ...] = ("empty", "unsupported", "too-large")
 
 UNREADABLE = "unreadable"
 ENOUGH = 0.02  # of the bytes must be done before the time left is more than a guess
+MAX_INSIDE = 10_000  # documents in one file
 ATTEMPTS = 4  # at a file that changes while it is read
 PAUSE = 0.3  # seconds between them
 
-Parse = Callable[[Path], Document]
 Progress = Callable[[IndexProgress], None]
+
+
+class Parse(Protocol):
+    """Reads a file or, with the names that lead to it, a document inside the file (ingest.parse.opened_member())."""
+
+    def __call__(self, path: Path, member: Sequence[str] = ()) -> Document: ...
 
 
 def index_folders(
@@ -58,8 +75,9 @@ def index_folders(
     run = _Run(catalog, embedder, settings, progress)
     run.start_over_if_embedder_changed()
     look = look_at_folders(folders, settings)
-    known = Known(catalog.sources(), look.folders, catalog.devices())
-    run.settle(look, known, make_plan(look, known, settings, confirm=confirm, read_data=read_data))
+    sources = catalog.sources()
+    known = Known(_files(sources), look.folders, catalog.devices())
+    run.settle(look, known, sources, make_plan(look, known, settings, confirm=confirm, read_data=read_data))
     for outcome in _read(run.to_read, parse, settings.parse.workers):
         run.store(outcome)
     return run.finish()
@@ -112,7 +130,7 @@ def differences(folders: Sequence[Path], catalog: Catalog, settings: Settings, *
     By name, size and time, and by content where those leave a doubt; with `read_data` by content for all files.
     """
     look = look_at_folders(folders, settings)
-    known = Known(catalog.sources(), look.folders, catalog.devices())
+    known = Known(_files(catalog.sources()), look.folders, catalog.devices())
     sources = {(source.folder, source.path): source for source in known.sources}
     problems = [str(error) for error in look.errors.values()]
     for operation in make_plan(look, known, settings, confirm=True, read_data=read_data).operations:
@@ -130,6 +148,11 @@ def differences(folders: Sequence[Path], catalog: Catalog, settings: Settings, *
             case Touch(source, file) if source.size != file.size:  # the same bytes
                 problems.append(f"{printable(file.path)} has {file.size} bytes; the index says {source.size}.")
     return problems
+
+
+def _files(sources: Sequence[Source]) -> list[Source]:
+    """Without the documents inside files: these come and go with their file."""
+    return [source for source in sources if not source.container]
 
 
 def reader_version(path: Path, settings: Settings) -> str:
@@ -161,12 +184,22 @@ def _family(path: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class _Inside:
+    """A document inside a file: its path in the library, and what reading it gave."""
+
+    path: str
+    result: Document | ParseError
+
+
+@dataclass(frozen=True, slots=True)
 class _Outcome:
-    """What reading one file gave: its document, or why there is none. `file` is as it was while it was read."""
+    """What reading one file gave: its document, or why there is none, and the documents inside it. `file` is as it was
+    while it was read."""
 
     file: Found
     sha256: str
     result: Document | ParseError | OSError
+    inside: Sequence[_Inside] = ()
 
 
 class _UnstableError(ParseError):
@@ -191,6 +224,7 @@ class _Run:
     bytes_left: int = 0
     bytes_done: int = 0
     known: dict[Key, Source] = field(default_factory=dict)
+    inside: dict[Key, list[Source]] = field(default_factory=lambda: defaultdict(list))  # by the key of their file
     to_read: list[Found] = field(default_factory=list)
 
     def start_over_if_embedder_changed(self) -> None:
@@ -202,16 +236,20 @@ class _Run:
         if made_by != self.embedder.fingerprint:
             self.catalog.set_fact("embedder", self.embedder.fingerprint)
 
-    def settle(self, look: Look, known: Known, made: Plan) -> None:
-        """Does all that needs no reading, in one transaction; the rest is `to_read`."""
+    def settle(self, look: Look, known: Known, sources: Sequence[Source], made: Plan) -> None:
+        """Does all that needs no reading, in one transaction; the rest is `to_read`. `sources` are all of them."""
         self.known = {(source.folder, source.path): source for source in known.sources}
+        for source in sources:
+            if source.container:
+                self.inside[source.folder, source.container].append(source)
         self.skipped += look.skipped
         for folder, error in look.errors.items():
             kept = sum(1 for root, _ in self.known if root == folder)
             self.failed.append(PathReason(folder, f"{error} Its {kept} documents stay in the index."))
         for folder, sources in made.held.items():
             self._hold(folder, sources)
-        moves, touches, removals = [], [], []
+        moves: list[tuple[Source, Source, list[str]]] = []
+        touches, removals = [], []
         for operation in made.operations:
             match operation:
                 case Read(file):
@@ -220,12 +258,12 @@ class _Run:
                     limit = self.settings.parse.max_file_mb
                     self._note(file, "", "too-large", f"Over the limit of {limit} MB (parse.max_file_mb).")
                 case Move(source, file):
-                    moves.append(self._moved(source, file))
+                    moves += self._moved(source, file)
                 case Touch(source, file):
                     touches.append(_touched(source, file))
                     self._unchanged(source)
                 case Remove(source):
-                    removals.append(source)
+                    removals += self._with_inside(source)
                 case keep:
                     self._unchanged(keep.source)
         if moves or touches or removals:
@@ -248,16 +286,22 @@ class _Run:
         self.held.append(PathReason(folder, reason))
         self.failed.append(PathReason(folder, reason))
 
-    def _unchanged(self, known: Source) -> None:
-        if known.status == "indexed":
-            self.counts["unchanged"] += 1
-        else:
-            self._account(known)
+    def _with_inside(self, source: Source) -> list[Source]:
+        return [source, *self.inside.get((source.folder, source.path), ())]
 
-    def _moved(self, old: Source, file: Found) -> tuple[Source, Source, list[str]]:
-        folder, path = file.key
-        new = replace(_touched(old, file), folder=folder, path=path)
-        return old, new, chunk.renamed_ids(folder, path, self.catalog.passages_of(old.folder, old.path))
+    def _unchanged(self, known: Source) -> None:
+        for source in self._with_inside(known):
+            if source.status == "indexed":
+                self.counts["unchanged"] += 1
+            else:
+                self._account(source)
+
+    def _moved(self, moved: Source, file: Found) -> Iterator[tuple[Source, Source, list[str]]]:
+        folder, container = file.key
+        for old in self._with_inside(moved):
+            path = container + old.path.removeprefix(moved.path)
+            new = replace(_touched(old, file), folder=folder, path=path, container=container if old.container else "")
+            yield old, new, chunk.renamed_ids(folder, path, self.catalog.passages_of(old.folder, old.path))
 
     def store(self, outcome: _Outcome) -> None:
         """Chunks, embeds and stores one document, or notes why there is none."""
@@ -266,7 +310,8 @@ class _Run:
         self.bytes_left -= file.size
         self.bytes_done += file.size
         if isinstance(result, Document):
-            self._store_document(file, sha256, result)
+            read = [(file.path, result), *((inside.path, inside.result) for inside in outcome.inside)]
+            self._replace(file, [self._read(file, sha256, path, each) for path, each in read])
         elif isinstance(result, OSError):
             self._unreadable(file, result)
         elif isinstance(result, _UnstableError) and file.key in self.known:
@@ -275,23 +320,51 @@ class _Run:
             self._note(file, sha256, result.status, str(result))
         self._report_progress(file)
 
-    def _store_document(self, file: Found, sha256: str, document: Document) -> None:
+    def _replace(self, file: Found, new: Sequence[NewSource]) -> None:
+        """Stores a file, and the documents inside it, in place of all that was known of them."""
+        before = self.known.get(file.key)
+        known = {source.path: source for source in (self._with_inside(before) if before else ())}
+        if any(one.passages for one in new) or not _say_the_same(known, [one.source for one in new]):
+            self.catalog.store_all(new, self._embed_new([each for one in new for each in one.passages]))
+        self.counts["removed"] += len(known.keys() - {one.source.path for one in new})
+        for one in new:
+            if one.source.status == "indexed":
+                self.counts["changed" if one.source.path in known else "added"] += 1
+                self.counts["passages"] += len(one.passages)
+            else:
+                self._account(one.source)
+
+    def _read(self, file: Found, sha256: str, path: str, result: Document | ParseError) -> NewSource:
+        """What becomes of a document that was read: the file's own, or one inside it."""
+        if isinstance(result, ParseError):
+            return NewSource(self._source(file, sha256, path, result.status, reason=to_text(str(result))))
         try:
-            passages = self._chunk(file, document)
+            passages = chunk.chunk(result, file.key[0], path, self.embedder, self.settings.chunk)
         except (CatalogError, EmbedderError):
             raise
         except Exception as error:  # a document that no rule of ours foresaw must not stop the others
-            log.exception("%s could not be divided into passages.", file.path)
-            self._note(file, sha256, "failed", f"It could not be divided into passages ({type(error).__name__}).")
-            return
-        if passages:
-            self._store_passages(file, sha256, document, passages)
-        else:
-            self._note(file, sha256, "empty", "No text in it.")
-
-    def _chunk(self, file: Found, document: Document) -> list[NewPassage]:
-        folder, path = file.key
-        return chunk.chunk(document, folder, path, self.embedder, self.settings.chunk)
+            log.exception("%s could not be divided into passages.", path)
+            reason = f"It could not be divided into passages ({type(error).__name__})."
+            return NewSource(self._source(file, sha256, path, "failed", result.parser, reason=reason))
+        if not passages and not result.members:
+            return NewSource(self._source(file, sha256, path, "empty", result.parser, reason="No text in it."))
+        languages = Counter(new.passage.language for new in passages)
+        source = self._source(
+            file,
+            sha256,
+            path,
+            "indexed",
+            result.parser,
+            title=result.title,
+            media_type=result.media_type,
+            language=languages.most_common(1)[0][0] if languages else "",
+            pages=result.pages,
+            passages=len(passages),
+            metadata=result.metadata,
+            tags=result.tags,
+            links=result.links,
+        )
+        return NewSource(source, passages, result.recognised)
 
     def _unreadable(self, file: Found, error: OSError) -> None:
         """A file that may not be read is not in the index; where the disk or the network fails, what there is stays."""
@@ -299,30 +372,14 @@ class _Run:
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
             self.skipped.append(PathReason(file.path, "Deleted while the folders were being indexed."))
             if known:
-                self.catalog.settle(removals=[known])
-                self.counts["removed"] += 1
+                gone = self._with_inside(known)
+                self.catalog.settle(removals=gone)
+                self.counts["removed"] += len(gone)
         elif known and known.passages and error.errno not in (errno.EACCES, errno.EPERM, errno.ELOOP):
             reason = f"Cannot be read: {error.strerror}. What was indexed of it before is kept."
             self.failed.append(PathReason(file.path, reason))
         else:
             self._note(file, "", "failed", f"Cannot be read: {error.strerror or error}.")
-
-    def _store_passages(self, file: Found, sha256: str, document: Document, passages: list[NewPassage]) -> None:
-        languages = Counter(new.passage.language for new in passages)
-        source = self._source(
-            file,
-            sha256,
-            "indexed",
-            _reader(document.parser, self.settings),
-            title=document.title,
-            media_type=document.media_type,
-            language=languages.most_common(1)[0][0],
-            pages=document.pages,
-            passages=len(passages),
-        )
-        self.catalog.store(source, passages, self._embed_new(passages))
-        self.counts["changed" if file.key in self.known else "added"] += 1
-        self.counts["passages"] += len(passages)
 
     def _embed_new(self, passages: list[NewPassage]) -> dict[str, Vectors]:
         texts = {new.vector_key: new.embedded_text for new in passages}
@@ -334,16 +391,16 @@ class _Run:
         return dict(zip(new, self.embedder.embed_passages(list(new.values())), strict=True))
 
     def _note(self, file: Found, sha256: str, status: str, reason: str) -> None:
-        """A source without passages, and why."""
-        reader = reader_version(file.absolute, self.settings)
-        source = self._source(file, sha256, status, reader, reason=to_text(reason))
-        if not _says_the_same(self.known.get(file.key), source):
-            self.catalog.store(source, [], {})
-        self._account(source)
+        """A file without passages, and why."""
+        self._replace(file, [NewSource(self._source(file, sha256, file.path, status, reason=to_text(reason)))])
 
-    @staticmethod
-    def _source(file: Found, sha256: str, status: str, reader: str, **more: Any) -> Source:
-        folder, path = file.key
+    def _source(
+        self, file: Found, sha256: str, path: str, status: str, parser: str = "", *, reason: str = "", **more: Any
+    ) -> Source:
+        """`path` is the file's own, or that of a document inside it."""
+        folder, container = file.key
+        if path == container:  # what reading a file depends on is known without it, too
+            parser = _reader(parser, self.settings) if parser else reader_version(file.absolute, self.settings)
         return Source(
             folder=folder,
             path=path,
@@ -352,8 +409,10 @@ class _Run:
             changed_ns=file.changed_ns,
             sha256=sha256,
             status=status,  # type: ignore[arg-type]  # the errors' statuses are SourceStatus
-            parser=reader,
+            reason=reason,
+            parser=parser,
             indexed_at=now(),
+            container="" if path == container else container,
             **more,
         )
 
@@ -393,8 +452,9 @@ def _touched(source: Source, file: Found) -> Source:
     return replace(source, size=file.size, mtime_ns=file.mtime_ns, changed_ns=file.changed_ns)
 
 
-def _says_the_same(known: Source | None, source: Source) -> bool:
-    return known is not None and replace(known, indexed_at="") == replace(source, indexed_at="")
+def _say_the_same(known: Mapping[str, Source], sources: Sequence[Source]) -> bool:
+    before = {path: replace(source, indexed_at="") for path, source in known.items()}
+    return before == {source.path: replace(source, indexed_at="") for source in sources}
 
 
 def _read(files: list[Found], parse: Parse, workers: int) -> Iterator[_Outcome]:
@@ -421,20 +481,47 @@ def _read_file(file: Found, parse: Parse) -> _Outcome:
                 time.sleep(PAUSE)
             before = stat_of(file)
             found = as_found(file.folder, file.path, before)
-            result = _parsed(file.absolute, parse)
+            result = _parsed(parse, file.absolute)
             unread = isinstance(result, ParseError) and result.status == "unsupported" and not _is_known(file.path)
             sha256 = "" if unread else _sha256(file.absolute)
+            inside = _read_inside(parse, file, result) if isinstance(result, Document) else ()
             if _same(before, stat_of(file)):
-                return _Outcome(found, sha256, result)
+                return _Outcome(found, sha256, result, inside)
     except OSError as error:
         return _Outcome(file, "", error)
     changing = _UnstableError("It is still being written.", hint="The next run reads it.")
     return _Outcome(replace(found, changed_ns=0), "", changing)
 
 
-def _parsed(path: Path, parse: Parse) -> Document | ParseError:
+def _read_inside(parse: Parse, file: Found, document: Document) -> list[_Inside]:
+    """All documents inside a file, those inside these as well; beyond the limits they are named with the reason."""
+    found: list[_Inside] = []
+    characters = _characters(document)
+    waiting: list[tuple[str, ...]] = [(name,) for name in reversed(document.members)]
+    while waiting:
+        names = waiting.pop()
+        path = "/".join((file.path, *names))
+        result: Document | ParseError
+        if characters > MAX_CHARACTERS or len(found) >= MAX_INSIDE:
+            result = TooLargeError("There is more inside this file than is read of one file.", hint="Unpack it.")
+        elif sum(is_archive(name) for name in (file.path, *names)) > 1:
+            result = UnsupportedError("An archive inside an archive is not opened.", hint="Unpack the outer one.")
+        else:
+            result = _parsed(parse, file.absolute, names)
+        found.append(_Inside(path, result))
+        if isinstance(result, Document):
+            characters += _characters(result)
+            waiting += [(*names, name) for name in reversed(result.members)]
+    return found
+
+
+def _characters(document: Document) -> int:
+    return sum(len(block.text) for block in document.blocks)
+
+
+def _parsed(parse: Parse, path: Path, member: Sequence[str] = ()) -> Document | ParseError:
     try:
-        return parse(path)
+        return parse(path, member) if member else parse(path)
     except ParseError as error:
         return error
     except (EngineClosedError, StorageFullError):  # not the document's doing

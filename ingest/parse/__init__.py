@@ -42,6 +42,7 @@ FORMATS = (
     Format("text/plain", "text", (".txt", ".text", ".log")),
     Format("text/html", "html", (".html", ".htm", ".xhtml"), heavy=True),
     Format(_WORD, "docx", (".docx",), (_ZIP, _OLE), heavy=True),
+    Format("application/zip", "zip", (".zip",), (_ZIP,), holds_members=True),
 )
 SUFFIXES = {suffix: format for format in FORMATS for suffix in format.suffixes}
 PARSERS = tuple(dict.fromkeys(format.parser for format in FORMATS))
@@ -109,11 +110,17 @@ def format_of(path: Path) -> Format | None:
         return None
 
 
-def parse(path: Path) -> Document:
-    """Reads a file with the parser for it. An empty file gives a document without blocks.
+def parse(path: Path, member: Sequence[str] = ()) -> Document:
+    """Reads a file, or the document inside it that the names of `member` lead to, with the parser for it. An empty file
+    gives a document without blocks.
 
     Raises UnsupportedError with the reason where there is no parser, and the parser's ParseErrors.
     """
+    with opened_member(path, member) as file:
+        return _parse(file)
+
+
+def _parse(path: Path) -> Document:
     format = identify(path)
     if not path.stat().st_size:
         return Document("", format.media_type, parser_version(format), ())
@@ -220,6 +227,12 @@ def is_heavy(path: Path) -> bool:
     """Whether the parser for such a file, going by the name alone, has libraries that take seconds to import."""
     format = SUFFIXES.get(path.suffix.lower())
     return format is not None and format.heavy
+
+
+def is_archive(path: str) -> bool:
+    """Whether it is an archive of files, going by its name."""
+    format = SUFFIXES.get(PurePosixPath(path).suffix.lower())
+    return format is not None and format.parser == "zip"
 
 
 def _module(name: str) -> ModuleType:

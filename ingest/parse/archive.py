@@ -1,8 +1,10 @@
-"""ZIP archives (Word documents are such) made safe to hand on: counted while they inflate, as their headers may lie."""
+"""ZIP archives (Office files are such) made safe to hand on: counted while they inflate, as their headers may lie."""
 
 import io
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 
 from errors import EncryptedError, ParseError, TooLargeError
@@ -21,23 +23,39 @@ _DOCTYPES = tuple("<!DOCTYPE".encode(encoding) for encoding in ("utf-8", "utf-16
 _LONGEST_DOCTYPE = max(map(len, _DOCTYPES))
 
 
-def check(data: bytes) -> None:
-    """Inflates every entry, keeping nothing.
+def check(data: bytes, *, doctypes: bool = False) -> None:
+    """Inflates every entry, keeping nothing. `doctypes`: its XML may have document types, as it is no Office file.
 
     Raises TooLargeError over a limit, EncryptedError if it has a password, ParseError if it is no archive, a damaged
-    one, one whose entries overlap, or one with a document type in its XML.
+    one, one whose entries overlap, or one with a document type in its XML where there may be none.
     """
+    with opened(data) as archive:
+        entries = archive.infolist()
+        if len(entries) > MAX_ENTRIES:
+            raise TooLargeError(f"The archive has {len(entries)} entries; {MAX_ENTRIES} are allowed.", hint=_RESAVE)
+        if any(entry.flag_bits & 1 for entry in entries):
+            raise EncryptedError("The archive is protected by a password.", hint="Save a copy without it.")
+        _check_apart(entries)
+        _check_inflated(archive, entries, len(data), doctypes)
+
+
+@contextmanager
+def opened(data: bytes) -> Iterator[zipfile.ZipFile]:
+    """The archive, for what check() has passed. Raises ParseError if it is no archive, or a damaged one."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            entries = archive.infolist()
-            if len(entries) > MAX_ENTRIES:
-                raise TooLargeError(f"The archive has {len(entries)} entries; {MAX_ENTRIES} are allowed.", hint=_RESAVE)
-            if any(entry.flag_bits & 1 for entry in entries):
-                raise EncryptedError("The archive is protected by a password.", hint="Save a copy without it.")
-            _check_apart(entries)
-            _check_inflated(archive, entries, len(data))
+            yield archive
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, OSError) as error:
         raise ParseError(f"The archive is damaged: {str(error).rstrip('.')}.", hint=_RESAVE) from error
+
+
+def read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    """An entry's bytes, counted while they inflate. Raises TooLargeError over the limit, and what opened() raises."""
+    with archive.open(entry) as file:
+        data = file.read(MAX_ENTRY + 1)
+    if len(data) > MAX_ENTRY:
+        raise TooLargeError(f"{entry.filename[:100]!r} inflates to more than {MAX_ENTRY:,} bytes.", hint=_BOMB)
+    return data
 
 
 def _check_apart(entries: list[zipfile.ZipInfo]) -> None:
@@ -48,10 +66,10 @@ def _check_apart(entries: list[zipfile.ZipInfo]) -> None:
         raise ParseError("The archive's entries overlap.", hint=_BOMB)
 
 
-def _check_inflated(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo], packed: int) -> None:
+def _check_inflated(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo], packed: int, doctypes: bool) -> None:
     total = 0
     for entry in entries:
-        is_xml = entry.filename.lower().endswith((".xml", ".rels"))
+        is_xml = not doctypes and entry.filename.lower().endswith((".xml", ".rels"))
         size, before = 0, b""
         with archive.open(entry) as file:
             while piece := file.read(1 << 16):

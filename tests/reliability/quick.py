@@ -46,19 +46,24 @@ def image(index: Path, name: str = "catalog.db") -> Image:
     with closing(sqlite3.connect(index / name)) as connection:
         sources = connection.execute(
             "SELECT id, folder || '/' || path, size, sha256, status, reason, media_type, title, language, pages,"
-            " passages, parser FROM sources"
+            " passages, parser, container, metadata, tags, links FROM sources"
         ).fetchall()
-        return {path: (*rest, *_passages(connection, id)) for id, path, *rest in sources}
+        return {path: (*rest, *_recognised(connection, id), *_passages(connection, id)) for id, path, *rest in sources}
 
 
 def digest(image: Image) -> str:
     return hashlib.sha256(repr(sorted(image.items())).encode()).hexdigest()
 
 
+def _recognised(connection: sqlite3.Connection, source: int) -> list[str]:
+    query = "SELECT page || ' ' || hex(value) FROM recognised WHERE source = ? ORDER BY page"
+    return [row for (row,) in connection.execute(query, (source,))]
+
+
 def _passages(connection: sqlite3.Connection, source: int) -> list[tuple[Any, ...]]:
     return connection.execute(
         "SELECT p.id, p.position, p.text, p.headings, p.kind, p.page, p.page_to, p.spans, p.tokens, p.language,"
-        " p.vector, v.value, t.title, t.headings, t.body FROM passages p LEFT JOIN vectors v ON v.key = p.vector"
+        " p.confidence, p.vector, v.value, t.title, t.headings, t.body FROM passages p LEFT JOIN vectors v ON v.key = p.vector"
         " LEFT JOIN terms t ON t.rowid = p.row WHERE p.source = ? ORDER BY p.position",
         (source,),
     ).fetchall()
