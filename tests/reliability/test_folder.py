@@ -25,6 +25,7 @@ from ingest.parse import parse
 from ingest.pipeline import differences, index_folders
 from ingest.types import IndexReport
 from settings import Settings
+from tests.documents import write_zip
 from tests.fakes import WordEmbedder
 
 EXAMPLES, STEPS = {"1": (200, 30), "2": (2_000, 50)}.get(os.environ.get("CITA_LONG", ""), (15, 20))
@@ -32,7 +33,7 @@ EXAMPLES, STEPS = {"1": (200, 30), "2": (2_000, 50)}.get(os.environ.get("CITA_LO
 NAMES = (
     "a.md", "A.md", "b.txt", "note.md", "deep/a.md", "deep/er/c.md", "deep/er/d.html", "other/a.md", "x.bin",
     "caf\u00e9.md", "cafe\u0301.md", "🦊 e.md", "new\nline.md", os.fsdecode(b"b\xff.md"), "\u202eldr.md",
-    f"{'n' * 250}.md", ".hidden.md", "~$lock.docx", "node_modules/p.md",
+    f"{'n' * 250}.md", ".hidden.md", "~$lock.docx", "node_modules/p.md", "l.zip", "deep/m.zip",
 )  # fmt: skip
 FOLDERS = ("deep", "deep/er", "other", "moved", "deep/moved")
 PARAGRAPHS = (
@@ -79,7 +80,10 @@ class Folder(RuleBasedStateMachine):
         path = self.roots[second] / name
         with possible():
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(body, encoding="utf-8")
+            if path.suffix == ".zip":
+                write_zip(path, {f"{len(part)}.md": part.encode() for part in body.split("\n\n")} | {"x.bin": b"1"})
+            else:
+                path.write_text(body, encoding="utf-8")
 
     @rule(name=ANY, body=BODIES)
     def edit_and_set_the_time_back(self, name: str, body: str) -> None:
@@ -233,13 +237,13 @@ def possible() -> Iterator[None]:
         yield
 
 
-def state(catalog: Catalog) -> set[tuple[object, ...]]:
+def state(catalog: Catalog) -> dict[tuple[str, str], tuple[object, ...]]:
     """All that is known of every file, but when it was indexed and which of its times were noted."""
-    found: set[tuple[object, ...]] = set()
+    found: dict[tuple[str, str], tuple[object, ...]] = {}
     for source in catalog.sources():
         passages = catalog.passages_of(source.folder, source.path)
         noted = replace(source, mtime_ns=0, changed_ns=0, indexed_at="")
-        found.add((noted, tuple(passages)))
+        found[source.folder, source.path] = (noted, *passages)
     return found
 
 
