@@ -41,7 +41,7 @@ FORMATS = (
     Format("text/markdown", "markdown", (".md", ".markdown", ".mdown", ".mkd")),
     Format("text/plain", "text", (".txt", ".text", ".log")),
     Format("text/html", "html", (".html", ".htm", ".xhtml"), heavy=True),
-    Format(_WORD, "docx", (".docx",), (_ZIP, _OLE), heavy=True),
+    Format(_WORD, "docx", (".docx", ".docm", ".dotx", ".dotm"), (_ZIP, _OLE)),
     Format("application/zip", "zip", (".zip",), (_ZIP,), holds_members=True),
 )
 SUFFIXES = {suffix: format for format in FORMATS for suffix in format.suffixes}

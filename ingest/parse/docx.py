@@ -1,119 +1,428 @@
-"""DOCX -> Document."""
+"""DOCX -> Document: Word's XML in reading order.
 
-import io
+Read: headings by style or outline level (with their numbers), paragraphs, lists with theirs, tables, code by style,
+captions, equations in a line, text boxes, charts and diagrams, form fields; footnotes, endnotes and comments as notes
+after the paragraph that has them; what was inserted as a tracked change.
+Left out: what was deleted as one, hidden text, running heads and feet, pictures.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
+from xml.etree.ElementTree import Element
 
-from errors import EncryptedError, ParseError
-from ingest.parse import archive, unstructured_reader
-from ingest.types import BlockKind, Document
-
-if TYPE_CHECKING:
-    from docx.document import Document as Word
-    from docx.styles.style import BaseStyle
+from ingest.parse import package
+from ingest.parse.drawing import chart_rows, chart_title, diagram_lines, equation
+from ingest.parse.numbering import BULLET, Numbering, level_number
+from ingest.parse.outline import Outline, filled_spans
+from ingest.parse.package import OLE as OLE
+from ingest.parse.package import C, Package, R, Relation, W, local_name
+from ingest.types import Block, BlockKind, Document
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 
-OLE = bytes.fromhex("d0cf11e0a1b11ae1")  # how Office wraps a document that has a password
 TITLE = 0  # the level of the document's title, above headings of level 1
-_RESAVE = "Open it with a word processor and save it anew."
+_VAL = f"{W}val"
+_LOCATORS = "{http://schemas.openxmlformats.org/drawingml/2006/diagram}relIds"
+_DATA_MODEL = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}dm"
+_LEFT_OUT = frozenset(("del", "moveFrom", "instrText", "delText", "rPr", "pPr", "sdtPr", "sdtEndPr", "rt"))
+_BREAKS = {"tab": "\t", "cr": "\n", "noBreakHyphen": "\u2011", "ptab": "\t"}
+_OFF = ("0", "false", "off")
+# Characters of Wingdings and Symbol, which stand in Unicode's private area.
+_SYMBOLS = {
+    0x6F: "☐",
+    0xA8: "☐",
+    0x78: "☒",
+    0xFD: "☒",
+    0xFE: "☑",
+    0xFC: "✓",
+    0xFB: "✗",
+    0xE0: "→",
+    0xE8: "→",
+    0xB7: "•",
+    0xA7: "▪",
+}
+_MAX_ANCESTORS = 20  # a chain of styles may be a ring
 
 
 @cache
 def parser_version() -> str:
-    return f"{unstructured_reader.parser_version('docx')} python-docx {version('python-docx')}"
+    return "docx/3"
 
 
 def warm() -> None:
-    """Imports the libraries, so that a process forked afterwards starts at once."""
-    import docx
-
-    unstructured_reader.warm()
-    file, sample = io.BytesIO(), docx.Document()
-    sample.add_paragraph("A sentence is read here.")
-    sample.save(file)
-    unstructured_reader.docx_blocks(file.getvalue(), {})
+    """Nothing to import: a process forked afterwards starts at once."""
 
 
-def parse(path: Path) -> Document:
+def parse(path: Path, password: str | None = None) -> Document:
     """Headings, paragraphs, lists, tables and code of a Word document; running heads and feet are left out.
 
-    Raises EncryptedError if it has a password, TooLargeError if it inflates beyond measure, ParseError if it is
-    damaged.
+    Raises EncryptedError if it has a password and this is not the one, TooLargeError if it inflates beyond measure,
+    ParseError if it is damaged.
     """
-    data = path.read_bytes()
-    if data.startswith(OLE) and "EncryptedPackage".encode("utf-16-le") in data:
-        raise EncryptedError(
-            "The file is protected by a password.", hint="Save a copy without the password and add that."
-        )
-    archive.check(data)
-    word = _open(data)
-    title, kinds = _read_styles(word)
-    blocks = unstructured_reader.docx_blocks(data, kinds)
-    metadata = _metadata(word)
+    with package.opened(path, "Word document", password) as word:
+        reader = _Reader.of(word)
+        blocks = reader.read()
+        metadata = word.properties()
     return Document(
-        title=metadata.get("title") or title,
+        title=metadata.get("title") or reader.title,
         media_type=MEDIA_TYPE,
         parser=parser_version(),
-        blocks=tuple(blocks),
+        blocks=blocks,
         metadata=metadata,
+        links=tuple(dict.fromkeys(reader.links())),
     )
 
 
-def _open(data: bytes) -> "Word":
-    import docx
+class _Style(NamedTuple):
+    """What a paragraph's style makes of it: a heading of a level, an item of a list, or a block of a kind."""
 
+    level: int | None = None
+    kind: BlockKind | None = None
+    list_id: str = ""
+    place: int = 0
+
+
+@dataclass
+class _Line:
+    """A paragraph's text as it is gathered, and what is met in it that stands apart."""
+
+    text: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    boxes: list[Element] = field(default_factory=list)
+
+    @property
+    def words(self) -> str:
+        return "".join(self.text)
+
+
+@dataclass
+class _Reader:
+    package: Package
+    main: str
+    relations: dict[str, Relation]
+    styles: dict[str, _Style]
+    default_style: str
+    numbering: Numbering
+    notes: dict[tuple[str, str], Element]
+    outline: Outline = field(default_factory=Outline)
+    title: str = ""
+
+    @classmethod
+    def of(cls, word: Package) -> "_Reader":
+        main = word.main("Word document")
+        roots = {
+            kind: word.xml(part)
+            for kind in ("styles", "numbering", "footnotes", "endnotes", "comments")
+            for part in word.parts(main, kind)[:1]
+        }
+        styles, default = _styles(roots.get("styles"))
+        notes = {
+            (kind, note.get(f"{W}id", "")): note
+            for kind in ("footnote", "endnote", "comment")
+            if f"{kind}s" in roots
+            for note in roots[f"{kind}s"].iter(W + kind)
+        }
+        return cls(word, main, word.related(main), styles, default, Numbering.of(roots.get("numbering")), notes)
+
+    def read(self) -> tuple[Block, ...]:
+        body = self.package.xml(self.main).find(f"{W}body")
+        if body is not None:
+            self._walk(body)
+        return self.outline.finish()
+
+    def links(self) -> Iterator[str]:
+        """The files that the document's links lead to; pages of the web are none."""
+        for relation in self.relations.values():
+            if relation.kind == "hyperlink" and relation.external and ":" not in relation.target[:12]:
+                yield relation.target.partition("#")[0]
+
+    def _walk(self, parent: Element) -> None:
+        for child in parent:
+            match local_name(child):
+                case "p":
+                    self._paragraph(child)
+                case "tbl":
+                    self._table(child)
+                case "AlternateContent":
+                    self._walk(_chosen(child))
+                case "oMathPara" | "oMath":
+                    self.outline.add("paragraph", equation(child))
+                case name if name not in _LEFT_OUT:
+                    self._walk(child)  # content controls, insertions, custom XML
+
+    def _paragraph(self, paragraph: Element) -> None:
+        line = _Line()
+        self._gather(paragraph, line)
+        text = line.words.strip("\n\r") if line.words.strip() else ""
+        style = self._style(paragraph)
+        if text:
+            self._add(text, style)
+        for box in line.boxes:
+            self._box(box)
+        for note in line.notes:
+            self.outline.add("note", note)
+
+    def _add(self, text: str, style: _Style) -> None:
+        label = self.numbering.label(style.list_id, style.place) if style.list_id else ""
+        if style.level is not None:
+            label = "" if label == BULLET else f"{label} "
+            self.outline.heading(style.level, f"{label}{text}")
+            if style.level == TITLE:
+                self.title = self.title or " ".join(text.split())
+        elif style.kind:
+            self.outline.add(style.kind, text)
+        elif label:
+            lines = [" ".join(line.split()) for line in text.split("\n")]
+            self.outline.add("list", f"{'  ' * style.place}{label} " + f"\n{'  ' * (style.place + 1)}".join(lines))
+        else:
+            self.outline.add("paragraph", "\n".join(" ".join(line.split()) for line in text.split("\n")))
+
+    def _style(self, paragraph: Element) -> _Style:
+        """The paragraph's own settings over those of its style."""
+        properties = paragraph.find(f"{W}pPr")
+        if properties is None:
+            return self.styles.get(self.default_style, _Style())
+        style = self.styles.get(_value(properties, "pStyle") or self.default_style, _Style())
+        outline = _value(properties, "outlineLvl")
+        if outline.isdigit():
+            style = style._replace(level=int(outline) + 1 if int(outline[:4]) < 9 else None)
+        if (numbered := properties.find(f"{W}numPr")) is not None:
+            list_id = _value(numbered, "numId") or style.list_id
+            place = _value(numbered, "ilvl")
+            style = style._replace(list_id=list_id, place=level_number(place) if place else style.place)
+        return style._replace(list_id="") if style.list_id == "0" else style
+
+    def _gather(self, parent: Element, line: _Line) -> None:
+        for child in parent:
+            name = local_name(child)
+            if name == "t":
+                line.text.append(child.text or "")
+            elif name == "r":
+                if not _is_hidden(child):
+                    self._gather(child, line)
+            elif name in _BREAKS:
+                line.text.append(_BREAKS[name])
+            elif name == "br":
+                line.text.append("\n" if child.get(f"{W}type", "textWrapping") == "textWrapping" else " ")
+            elif name == "sym":
+                line.text.append(_symbol(child.get(f"{W}char", "")))
+            elif name in ("footnoteReference", "endnoteReference", "commentReference"):
+                self._note(name.removesuffix("Reference"), child.get(f"{W}id", ""), line)
+            elif name in ("oMath", "oMathPara"):
+                line.text.append(f" {equation(child)} ")
+            elif name == "AlternateContent":
+                self._gather(_chosen(child), line)
+            elif name in ("txbxContent", "chart", "relIds"):
+                line.boxes.append(child)
+            elif name == "ffData":
+                line.text.append(_field(child))
+            elif name not in _LEFT_OUT:
+                self._gather(child, line)
+
+    def _note(self, kind: str, key: str, line: _Line) -> None:
+        note = self.notes.get((kind, key))
+        if note is None:
+            return
+        inner = _Line()
+        for paragraph in note.iter(f"{W}p"):
+            for child in paragraph:  # a note has no notes: its references lead to itself
+                if local_name(child) != "pPr":
+                    self._gather_plain(child, inner)
+            inner.text.append("\n")
+        author = f"{note.get(f'{W}author', '')}: " if kind == "comment" and note.get(f"{W}author") else ""
+        if inner.words.strip():
+            line.notes.append(author + inner.words.strip())
+
+    def _gather_plain(self, element: Element, line: _Line) -> None:
+        for part in element.iter():
+            if part.tag == f"{W}t":
+                line.text.append(part.text or "")
+            elif local_name(part) in _BREAKS and part.tag.startswith(W):
+                line.text.append(" ")
+
+    def _box(self, box: Element) -> None:
+        if local_name(box) == "txbxContent":
+            self._walk(box)
+        elif box.tag == f"{C}chart":
+            chart = self._related(box.get(f"{R}id", ""))
+            if chart:
+                root = self.package.xml(chart)
+                self.outline.add("caption", chart_title(root))
+                self.outline.table(chart_rows(root))
+        elif box.tag == _LOCATORS and (data := self._related(box.get(_DATA_MODEL, ""))):
+            for text in diagram_lines(self.package, data):
+                self.outline.add("list", f"{BULLET} {text}")
+
+    def _related(self, key: str) -> str:
+        relation = self.relations.get(key)
+        return relation.target if relation and relation.target in self.package.names else ""
+
+    def _table(self, table: Element) -> None:
+        rows = [list(_children(row, "tc")) for row in _children(table, "tr")]
+        if len(rows) == 1 and (len(rows[0]) == 1 or any(_is_layout(cell) for cell in rows[0])):
+            for cell in rows[0]:  # a frame around text, or columns of it
+                self._walk(cell)
+            return
+        notes: list[str] = []
+        boxes: list[Element] = []
+        self.outline.table(filled_spans(self._spans(rows, notes, boxes)))
+        for box in boxes:
+            self._box(box)
+        for note in notes:
+            self.outline.add("note", note)
+
+    def _spans(
+        self, rows: list[list[Element]], notes: list[str], boxes: list[Element]
+    ) -> list[list[tuple[str, int, int]]]:
+        """The cells as filled_spans() takes them. A merged column is written in each of its rows, and repeated here."""
+        above: dict[int, str] = {}
+        found = []
+        for row in rows:
+            cells, column = [], 0
+            for cell in row:
+                line = _Line()
+                self._cell(cell, line)
+                notes += line.notes
+                boxes += line.boxes
+                text, width = line.words, _width(cell)
+                if _goes_on(cell):
+                    text = above.get(column, text)
+                above[column] = text
+                cells.append((text, width, 1))
+                column += width
+            found.append(cells)
+        return found
+
+    def _cell(self, parent: Element, line: _Line) -> None:
+        for child in parent:
+            match local_name(child):
+                case "p":
+                    style = self._style(child)
+                    inner = _Line(notes=line.notes, boxes=line.boxes)
+                    self._gather(child, inner)
+                    if inner.words.strip():
+                        label = self.numbering.label(style.list_id, style.place) if style.list_id else ""
+                        line.text.append(f"{label} {inner.words} ")
+                case "tbl":
+                    for row in _children(child, "tr"):
+                        for cell in _children(row, "tc"):
+                            self._cell(cell, line)
+                case "AlternateContent":
+                    self._cell(_chosen(child), line)
+                case name if name not in _LEFT_OUT and name != "tcPr":
+                    self._cell(child, line)
+
+
+def _children(parent: Element, name: str) -> Iterator[Element]:
+    """The rows of a table or cells of a row, also those inside content controls and insertions."""
+    for child in parent:
+        if child.tag == W + name:
+            if name != "tr" or child.find(f"{W}trPr/{W}del") is None:
+                yield child
+        elif local_name(child) in ("sdt", "sdtContent", "ins", "customXml", "moveTo"):
+            yield from _children(child, name)
+
+
+def _is_layout(cell: Element) -> bool:
+    paragraphs = sum(1 for paragraph in cell.findall(f"{W}p") if paragraph.find(f".//{W}t") is not None)
+    return paragraphs > 1 or cell.find(f"{W}tbl") is not None
+
+
+def _width(cell: Element) -> int:
+    found = cell.find(f"{W}tcPr/{W}gridSpan")
+    text = found.get(_VAL, "") if found is not None else ""
+    return max(1, int(text)) if text.isdigit() and len(text) < 4 else 1
+
+
+def _goes_on(cell: Element) -> bool:
+    """Whether the cell belongs to the merged one above."""
+    merged = cell.find(f"{W}tcPr/{W}vMerge")
+    return merged is not None and merged.get(_VAL, "continue") == "continue"
+
+
+def _chosen(alternatives: Element) -> Element:
+    """Of one content written for newer and older programs, the first that has text."""
+    found = list(alternatives)
+    return next((child for child in found if child.find(f".//{W}t") is not None), found[0] if found else alternatives)
+
+
+def _is_hidden(run: Element) -> bool:
+    hidden = run.find(f"{W}rPr/{W}vanish")
+    return hidden is not None and hidden.get(_VAL, "") not in _OFF
+
+
+def _symbol(code: str) -> str:
     try:
-        return docx.Document(io.BytesIO(data))
-    except MemoryError:
-        raise
-    except Exception as error:  # python-docx lets through what lxml and zipfile raise
-        said = str(error).strip('".')
-        raise ParseError(f"The file is no readable Word document: {said}.", hint=_RESAVE) from error
+        number = int(code[:4], 16)
+    except ValueError:
+        return ""
+    if 0xF000 <= number <= 0xF0FF:
+        return _SYMBOLS.get(number - 0xF000, "")
+    return chr(number)
 
 
-def _metadata(word: "Word") -> dict[str, str]:
-    properties = word.core_properties
-    names = ("title", "author", "subject", "keywords", "language")
-    found = {name: " ".join(str(getattr(properties, name) or "").split()) for name in names}
-    return {name: text for name, text in found.items() if text}
+def _field(data: Element) -> str:
+    """What a form's box or list says that has no text of its own."""
+    if (box := data.find(f"{W}checkBox")) is not None:
+        checked = box.find(f"{W}checked")
+        state = checked if checked is not None else box.find(f"{W}default")
+        return "☒ " if state is not None and state.get(_VAL, "1") not in _OFF else "☐ "
+    if (choice := data.find(f"{W}ddList")) is not None:
+        entries = [entry.get(_VAL, "") for entry in choice.findall(f"{W}listEntry")]
+        place = _value(choice, "result") or "0"
+        return entries[int(place)] if place.isdigit() and int(place[:6]) < len(entries) else ""
+    return ""
 
 
-def _read_styles(word: "Word") -> tuple[str, dict[str, int | BlockKind]]:
-    """The title, and by their text the paragraphs whose style makes them headings (a level, from 0) or code.
-
-    unstructured takes only styles named "Heading 1" to "Heading 9" for headings; templates with names of their
-    own mark headings by an outline level. It takes no style for code.
-    """
-    title = ""
-    kinds: dict[str, int | BlockKind] = {}
-    known: dict[str | None, int | BlockKind | None] = {}
-    for paragraph in word.paragraphs:
-        text, style_id = paragraph.text.strip("\n\r\t \xa0"), paragraph._p.style
-        if style_id not in known:  # paragraph.style searches all styles each time
-            known[style_id] = _kind_of_style(paragraph.style) if paragraph.style is not None else None
-        kind = known[style_id]
-        if text and kind is not None:
-            kinds[text] = kind
-            title = title or (" ".join(text.split()) if kind == TITLE else "")
-    return title, kinds
+def _value(element: Element, name: str) -> str:
+    found = element.find(W + name)
+    return found.get(_VAL, "") if found is not None else ""
 
 
-def _kind_of_style(style: "BaseStyle") -> int | BlockKind | None:
-    name = (style.name or "").lower()
+def _styles(root: Element | None) -> tuple[dict[str, _Style], str]:
+    """The styles of paragraphs by their ids, each with what it takes over from those it is based on; the default's."""
+    elements = {style.get(f"{W}styleId", ""): style for style in root.iter(f"{W}style")} if root is not None else {}
+    default = (
+        key
+        for key, style in elements.items()
+        if style.get(f"{W}type") == "paragraph" and style.get(f"{W}default", "0") not in _OFF
+    )
+    return {key: _style(key, elements) for key in elements}, next(default, "")
+
+
+def _style(key: str, elements: dict[str, Element]) -> _Style:
+    found = _Style()
+    outline = list_id = place = ""
+    for _ in range(_MAX_ANCESTORS):
+        if key not in elements:
+            break
+        element = elements[key]
+        name = _value(element, "name").lower()
+        if found.level is None and found.kind is None:
+            found = found._replace(level=_named_level(name), kind=_named_kind(name))
+        properties = element.find(f"{W}pPr")
+        if properties is not None:
+            outline = outline or _value(properties, "outlineLvl")
+            if (numbered := properties.find(f"{W}numPr")) is not None:
+                list_id = list_id or _value(numbered, "numId")
+                place = place or _value(numbered, "ilvl")
+        key = _value(element, "basedOn")
+    if found.level is None and found.kind is None and outline.isdigit() and int(outline[:4]) < 9:
+        found = found._replace(level=int(outline) + 1)
+    return found._replace(list_id=list_id, place=level_number(place))
+
+
+def _named_level(name: str) -> int | None:
     if name == "title":
         return TITLE
+    number = name.removeprefix("heading ")
+    return int(number) if name != number and number.isdigit() and len(number) == 1 else None
+
+
+def _named_kind(name: str) -> BlockKind | None:
     if "code" in name or "preformatted" in name:
         return "code"
-    if name.startswith("heading ") and name[8:].isdigit():
-        return int(name[8:])
-    ancestor: BaseStyle | None = style
-    for _ in range(10):  # a chain of styles may be a ring
-        if ancestor is None:
-            break
-        if levels := ancestor.element.xpath("./w:pPr/w:outlineLvl/@w:val"):
-            return int(levels[0]) + 1 if levels[0].isdigit() and int(levels[0]) < 9 else None
-        ancestor = getattr(ancestor, "base_style", None)
-    return None
+    return "caption" if name == "caption" else None

@@ -1,3 +1,4 @@
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from ingest.parse import docx as parser
 from ingest.types import Document
 from tests import hostile
 from tests.documents import lying_zip, write_docx, write_zip
+from tests.office_files import W, p, write_word
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +24,7 @@ def test_a_document_is_its_content_in_blocks_with_their_headings(document: Docum
         ("paragraph", "The rent is due on the first day of each month.", ("House rules", "Rent")),
         ("heading", "Deposit", ("House rules", "Rent")),
         ("paragraph", "The deposit is 1,200 euros.", ("House rules", "Rent", "Deposit")),
-        ("list", "Keep the receipt\nAsk for the interest", ("House rules", "Rent", "Deposit")),
+        ("list", "- Keep the receipt\n- Ask for the interest", ("House rules", "Rent", "Deposit")),
         ("heading", "Fees", ("House rules",)),
         ("table", "Service  Price\nLaundry  4.50\nParking  30", ("House rules", "Fees")),
     ]
@@ -108,3 +110,186 @@ def test_a_document_type_in_any_part_is_refused_before_a_parser_sees_it(tmp_path
         (tmp_path / "a.docx").write_bytes(make())
         with pytest.raises(ParseError, match="document type"):
             parser.parse(tmp_path / "a.docx")
+
+
+def texts(path: Path) -> list[tuple[str, str]]:
+    return [(block.kind, block.text) for block in parser.parse(path).blocks]
+
+
+NUMBERING = (
+    '<w:abstractNum w:abstractNumId="7">'
+    '<w:lvl w:ilvl="0"><w:start w:val="1"/><w:numFmt w:val="decimal"/><w:lvlText w:val="%1."/></w:lvl>'
+    '<w:lvl w:ilvl="1"><w:start w:val="1"/><w:numFmt w:val="lowerLetter"/><w:lvlText w:val="%1.%2)"/></w:lvl>'
+    '</w:abstractNum><w:num w:numId="1"><w:abstractNumId w:val="7"/></w:num>'
+    '<w:num w:numId="2"><w:abstractNumId w:val="7"/>'
+    '<w:lvlOverride w:ilvl="0"><w:startOverride w:val="1"/></w:lvlOverride></w:num>'
+)
+
+
+def numbered(text: str, level: int = 0, list_id: int = 1, style: str = "") -> str:
+    return p(text, style, f'<w:numPr><w:ilvl w:val="{level}"/><w:numId w:val="{list_id}"/></w:numPr>')
+
+
+def test_items_have_the_numbers_that_word_shows(tmp_path: Path) -> None:
+    items = [numbered("One"), numbered("Below", 1), numbered("Also", 1), p("Between."), numbered("Two")]
+    items += [numbered("Below two", 1), p("And anew:"), numbered("First", 0, 2), numbered("Second", 0, 2)]
+    assert texts(write_word(tmp_path / "a.docx", "".join(items), numbering=NUMBERING)) == [
+        ("list", "1. One\n  1.a) Below\n  1.b) Also"),
+        ("paragraph", "Between."),
+        ("list", "2. Two\n  2.a) Below two"),
+        ("paragraph", "And anew:"),
+        ("list", "1. First\n2. Second"),
+    ]
+
+
+def test_a_numbered_heading_keeps_its_number(tmp_path: Path) -> None:
+    styles = '<w:style w:type="paragraph" w:styleId="H"><w:name w:val="heading 1"/></w:style>'
+    path = write_word(tmp_path / "a.docx", numbered("Scope", style="H"), numbering=NUMBERING, styles=styles)
+    assert texts(path) == [("heading", "1. Scope")]
+
+
+def test_insertions_are_read_and_deletions_and_hidden_text_are_not(tmp_path: Path) -> None:
+    body = (
+        "<w:p><w:r><w:t>The rent is </w:t></w:r><w:del><w:r><w:delText>900</w:delText></w:r></w:del>"
+        "<w:ins><w:r><w:t>950</w:t></w:r></w:ins><w:r><w:rPr><w:vanish/></w:rPr><w:t> secretly</w:t></w:r>"
+        "<w:moveFrom><w:r><w:t> moved</w:t></w:r></w:moveFrom><w:r><w:t> euros.</w:t></w:r></w:p>"
+    )
+    assert texts(write_word(tmp_path / "a.docx", body)) == [("paragraph", "The rent is 950 euros.")]
+
+
+def test_footnotes_and_comments_follow_their_paragraph_as_notes(tmp_path: Path) -> None:
+    body = (
+        '<w:p><w:r><w:t>Due in May.</w:t><w:footnoteReference w:id="2"/></w:r>'
+        '<w:r><w:commentReference w:id="0"/></w:r></w:p>' + p("After.")
+    )
+    path = write_word(
+        tmp_path / "a.docx",
+        body,
+        footnotes=f'<w:footnote w:id="2">{p("Or the first working day.")}</w:footnote>',
+        comments=f'<w:comment w:id="0" w:author="Ada">{p("Which year?")}</w:comment>',
+    )
+    assert texts(path) == [
+        ("paragraph", "Due in May."),
+        ("note", "Or the first working day."),
+        ("note", "Ada: Which year?"),
+        ("paragraph", "After."),
+    ]
+
+
+def test_a_text_box_is_read_once_after_its_paragraph(tmp_path: Path) -> None:
+    box = f"<w:txbxContent>{p('In the box.')}</w:txbxContent>"
+    body = (
+        f"<w:p><w:r><w:t>Beside.</w:t><mc:AlternateContent><mc:Choice Requires='wps'><wps:txbx>{box}</wps:txbx>"
+        f"</mc:Choice><mc:Fallback>{box}</mc:Fallback></mc:AlternateContent></w:r></w:p>"
+    )
+    assert texts(write_word(tmp_path / "a.docx", body)) == [("paragraph", "Beside."), ("paragraph", "In the box.")]
+
+
+def test_controls_and_form_fields_give_their_values(tmp_path: Path) -> None:
+    body = (
+        f"<w:sdt><w:sdtPr><w:alias w:val='Name'/></w:sdtPr><w:sdtContent>{p('Ada Byron')}</w:sdtContent></w:sdt>"
+        "<w:p><w:r><w:fldChar w:fldCharType='begin'><w:ffData><w:checkBox><w:checked/></w:checkBox></w:ffData>"
+        "</w:fldChar></w:r><w:r><w:instrText>FORMCHECKBOX</w:instrText></w:r><w:r><w:t>Agreed</w:t></w:r></w:p>"
+        "<w:p><w:r><w:t>Pays </w:t></w:r><w:r><w:fldChar w:fldCharType='begin'><w:ffData><w:ddList>"
+        "<w:result w:val='1'/><w:listEntry w:val='monthly'/><w:listEntry w:val='yearly'/></w:ddList></w:ffData>"
+        "</w:fldChar></w:r></w:p>"
+    )
+    assert [text for _, text in texts(write_word(tmp_path / "a.docx", body))] == [
+        "Ada Byron",
+        "☒ Agreed",
+        "Pays yearly",
+    ]
+
+
+def cell(text: str, properties: str = "") -> str:
+    return f"<w:tc><w:tcPr>{properties}</w:tcPr>{p(text)}</w:tc>"
+
+
+def test_merged_cells_stand_in_every_row_and_empty_ones_keep_their_place(tmp_path: Path) -> None:
+    rows = [
+        cell("Floor") + cell("Rooms", '<w:gridSpan w:val="2"/>'),
+        cell("First", '<w:vMerge w:val="restart"/>') + cell("") + cell("2"),
+        cell("", "<w:vMerge/>") + cell("Small") + cell("3"),
+    ]
+    table = "".join(f"<w:tr>{row}</w:tr>" for row in rows)
+    assert texts(write_word(tmp_path / "a.docx", f"<w:tbl>{table}</w:tbl>")) == [
+        ("table", "Floor  Rooms  Rooms\nFirst    2\nFirst  Small  3")
+    ]
+
+
+def test_a_table_inside_a_cell_is_the_cell_s_text_and_a_frame_is_none(tmp_path: Path) -> None:
+    inner = f"<w:tbl><w:tr>{cell('x')}{cell('y')}</w:tr></w:tbl>"
+    nested = f"<w:tr>{cell('A')}<w:tc>{inner}{p('')}</w:tc></w:tr><w:tr>{cell('B')}{cell('C')}</w:tr>"
+    frame = f"<w:tr><w:tc>{p('One.')}{p('Two.')}</w:tc></w:tr>"
+    assert texts(write_word(tmp_path / "a.docx", f"<w:tbl>{nested}</w:tbl><w:tbl>{frame}</w:tbl>")) == [
+        ("table", "A  x y\nB  C"),
+        ("paragraph", "One."),
+        ("paragraph", "Two."),
+    ]
+
+
+def test_an_equation_is_a_line(tmp_path: Path) -> None:
+    def run(text: str) -> str:
+        return f"<m:r><m:t>{text}</m:t></m:r>"
+
+    fraction = f"<m:f><m:num>{run('a')}{run('+b')}</m:num><m:den>{run('2')}</m:den></m:f>"
+    power = f"<m:sSup><m:e>{run('x')}</m:e><m:sup>{run('2')}</m:sup></m:sSup>"
+    root = f"<m:rad><m:deg/><m:e>{run('y')}</m:e></m:rad>"
+    body = f"<w:p><m:oMath>{power}{run('=')}{fraction}{run('+')}{root}</m:oMath></w:p>"
+    assert texts(write_word(tmp_path / "a.docx", body)) == [("paragraph", "x^2=(a+b)/2+√(y)")]
+
+
+CHART = (
+    "<c:chart><c:title><c:tx><c:rich><a:p><a:r><a:t>Ducks</a:t></a:r></a:p></c:rich></c:tx></c:title><c:plotArea>"
+    "<c:barChart><c:ser><c:tx><c:strRef><c:strCache><c:pt idx='0'><c:v>Fresh</c:v></c:pt></c:strCache></c:strRef>"
+    "</c:tx>"
+    "<c:cat><c:strRef><c:strCache><c:pt idx='0'><c:v>2019</c:v></c:pt></c:strCache></c:strRef></c:cat>"
+    "<c:val><c:numRef><c:numCache><c:pt idx='0'><c:v>4.2999999999999998</c:v></c:pt></c:numCache></c:numRef></c:val>"
+    "</c:ser></c:barChart></c:plotArea></c:chart>"
+)
+
+
+def test_a_chart_is_its_title_and_the_table_it_was_drawn_from(tmp_path: Path) -> None:
+    body = '<w:p><w:r><w:drawing><c:chart r:id="rchart"/></w:drawing></w:r></w:p>'
+    assert texts(write_word(tmp_path / "a.docx", body, chart=CHART)) == [
+        ("caption", "Ducks"),
+        ("table", "  Fresh\n2019  4.3"),
+    ]
+
+
+def test_links_to_other_files_are_known(tmp_path: Path) -> None:
+    assert parser.parse(write_word(tmp_path / "a.docx", p("See there."))).links == ("minutes%20May.docx",)
+
+
+def test_a_document_in_the_strict_form_reads_the_same(tmp_path: Path) -> None:
+    path = write_word(tmp_path / "a.docx", p("Strictly."))
+    strict = b"http://purl.oclc.org/ooxml/wordprocessingml/main"
+    data = {name: file.replace(W.encode(), strict) for name, file in zip_entries(path).items()}
+    assert texts(write_zip(tmp_path / "strict.docx", data)) == [("paragraph", "Strictly.")]
+
+
+def zip_entries(path: Path) -> dict[str, bytes]:
+    import zipfile
+
+    with zipfile.ZipFile(path) as file:
+        return {name: file.read(name) for name in file.namelist()}
+
+
+def test_a_document_nested_without_end_is_refused(tmp_path: Path) -> None:
+    depth = 20_000
+    body = "<w:sdt><w:sdtContent>" * depth + p("Deep.") + "</w:sdtContent></w:sdt>" * depth
+    with pytest.raises(ParseError, match="nested too deeply"):
+        parser.parse(write_word(tmp_path / "a.docx", body))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_damaged_part_ends_in_a_document_or_a_reason(tmp_path: Path, seed: int) -> None:
+    import random
+
+    chance = random.Random(seed)
+    entries = zip_entries(write_docx(tmp_path / "a.docx"))
+    data = bytearray(entries["word/document.xml"])
+    for _ in range(5):
+        data[chance.randrange(len(data))] = chance.randrange(256)
+    with contextlib.suppress(ParseError):
+        parser.parse(write_zip(tmp_path / "b.docx", entries | {"word/document.xml": bytes(data)}))
