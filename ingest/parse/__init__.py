@@ -36,12 +36,14 @@ class Format:
 
 
 _WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+_SLIDES = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
 FORMATS = (
     Format("application/pdf", "pdf", (".pdf",), (_PDF,)),
     Format("text/markdown", "markdown", (".md", ".markdown", ".mdown", ".mkd")),
     Format("text/plain", "text", (".txt", ".text", ".log")),
-    Format("text/html", "html", (".html", ".htm", ".xhtml"), heavy=True),
+    Format("text/html", "html", (".html", ".htm", ".xhtml")),
     Format(_WORD, "docx", (".docx", ".docm", ".dotx", ".dotm"), (_ZIP, _OLE)),
+    Format(_SLIDES, "slides", (".pptx", ".pptm", ".ppsx", ".ppsm", ".potx"), (_ZIP, _OLE)),
     Format("application/zip", "zip", (".zip",), (_ZIP,), holds_members=True),
 )
 SUFFIXES = {suffix: format for format in FORMATS for suffix in format.suffixes}
