@@ -28,7 +28,7 @@ from errors import CitaError, StorageFullError, UsageError
 
 if TYPE_CHECKING:
     from engine import Engine, Status
-    from ingest.types import IndexProgress, IndexReport, PathReason, Source, VerifyReport, WatchEvent
+    from ingest.types import IndexProgress, IndexReport, Passage, PathReason, Source, VerifyReport, WatchEvent
     from models.types import ModelInfo
     from rag.types import Answer, Citation, Event, Hit
     from settings import Settings
@@ -83,6 +83,7 @@ app.add_typer(models_app, name="models")
 NOTHING_INDEXED = "Nothing is indexed yet: `cita add FOLDER`, then `cita index`."
 COUNTS = ("added", "changed", "renamed", "removed")
 SHOWN = 5  # files for one reason after an index run
+NAMED_COPIES = 3  # places where the same text stands
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Question = Annotated[
@@ -91,7 +92,7 @@ Question = Annotated[
 K = Annotated[int | None, typer.Option("-k", metavar="N", min=1, max=200, help="How many passages (8).")]
 Within = Annotated[
     list[str] | None,
-    typer.Option("--in", metavar="PATH", help="Only this file or folder of a library folder; can be repeated."),
+    typer.Option("--in", metavar="PATH", help="Only this file, folder or '#tag'; can be repeated."),
 ]
 
 
@@ -482,8 +483,9 @@ def search(
 ) -> None:
     """Find passages, best first.
 
-    JSON: {"question", "passages": [{"rank", "score", "id", "source", "page", "page_to", "section", "text"}],
-    "seconds"}.
+    JSON: {"question", "passages": [{"rank", "score", "id", "source", "page", "page_to", "section", "text",
+    "confidence", "copies": [{"id", "source", "page"}]}], "seconds"}. `confidence` (0 to 1) is text recognition's, null
+    where the text was not recognised from a picture; `copies` are passages elsewhere that say the same.
     """
     asked = _asked(question)
     with _engine(context) as engine:
@@ -499,6 +501,15 @@ def search(
         place = _place(passage.path, passage.page, passage.page_to, passage.section)
         _print(_wrapped(place, f"{hit.rank}. ", "    "), "bold")
         _print(_indented(passage.text) + "\n")
+        if hit.copies:
+            _print(_wrapped(_copies(hit.copies), "    ", "    ") + "\n")
+
+
+def _copies(copies: Sequence["Passage"]) -> str:
+    """Where else the same stands: each document once, the first few by name."""
+    places = list(dict.fromkeys(_place(copy.path, copy.page, None, "") for copy in copies))
+    more = f" and {len(places) - NAMED_COPIES} more" if len(places) > NAMED_COPIES else ""
+    return f"The same in {'; '.join(places[:NAMED_COPIES])}{more}."
 
 
 def _hit_json(hit: "Hit") -> dict[str, Any]:
@@ -512,6 +523,8 @@ def _hit_json(hit: "Hit") -> dict[str, Any]:
         "page_to": passage.page_to,
         "section": passage.section,
         "text": passage.text,
+        "confidence": passage.confidence,
+        "copies": [{"id": copy.id, "source": copy.path, "page": copy.page} for copy in hit.copies],
     }
 
 

@@ -482,7 +482,9 @@ class LocalEngine:
             ]
             if cited:
                 break
-        return self._isolator.render_page(absolute(source.folder, source.path), page, quotes, cited, scale)
+        file = absolute(source.folder, source.container or source.path)
+        names = self._catalog.names_inside(source)
+        return self._isolator.render_page(file, page, quotes, cited, scale, member=names)
 
     # --- models
 

@@ -202,6 +202,22 @@ class Catalog:
         rows = self._db.read(f"SELECT {_SOURCE} FROM sources WHERE path = ? ORDER BY folder", (path,))
         return [_source(row) for row in rows]
 
+    def names_inside(self, source: Source) -> list[str]:
+        """The names that lead to a document inside a file (ingest.parse.opened_member()); none for a file itself."""
+        if not source.container:
+            return []
+        query = "SELECT path FROM sources WHERE folder = ? AND container = ?"
+        inside = {path for (path,) in self._db.read(query, (source.folder, source.container))}
+        names, rest = [], source.path.removeprefix(f"{source.container}/")
+        above = source.container
+        while rest:
+            parts = rest.split("/")
+            ends = range(1, len(parts) + 1)  # a name may have '/' itself: the shortest that is a document leads on
+            end = next((end for end in ends if f"{above}/{'/'.join(parts[:end])}" in inside), len(parts))
+            names.append("/".join(parts[:end]))
+            above, rest = f"{above}/{names[-1]}", "/".join(parts[end:])
+        return names
+
     def store(self, source: Source, passages: Sequence[NewPassage], vectors: Mapping[str, Any]) -> None:
         """Puts a source and all its passages in place of what was known of it, in one transaction: store_all()."""
         self.store_all([NewSource(source, passages)], vectors)
@@ -308,39 +324,37 @@ class Catalog:
     def languages(self, rows: Sequence[int]) -> dict[int, str]:
         return dict(self._db.read_many("SELECT row, language FROM passages WHERE row IN", rows))
 
-    def rows_within(self, within: Sequence[str], tags: Sequence[str] = ()) -> set[int] | None:
-        """Rows of the passages in these sources or folders of sources that have all the tags (or tags below them, as
-        'work/atlas' is below 'work'); None if both are empty (all of them)."""
-        if not within and not tags:
+    def rows_within(self, within: Sequence[str]) -> set[int] | None:
+        """Rows of the passages in these sources, folders of sources, and sources with these tags ('#work', which
+        'work/atlas' is below); None if `within` is empty (all of them)."""
+        if not within:
             return None
-        rows: set[int] | None = self._rows_in(within) if within else None
-        for tag in tags:
-            found = self._rows_tagged(tag.removeprefix("#").casefold())
-            rows = found if rows is None else rows & found
+        rows: set[int] = set()
+        for named in within:
+            rows |= self._rows_tagged(named[1:]) if named.startswith("#") else set()
+            rows |= self._rows_in(named)  # a path may begin with '#', too
         return rows
+
+    def _rows_in(self, path: str) -> set[int]:
+        clean = to_text(path).strip("/")
+        pattern = clean.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "/%"
+        found = self._db.read(
+            "SELECT p.row FROM passages p JOIN sources s ON s.id = p.source"
+            " WHERE s.path = ? OR s.path LIKE ? ESCAPE '\\'",
+            (clean, pattern),
+        )
+        return {row for (row,) in found}
 
     def _rows_tagged(self, tag: str) -> set[int]:
-        """SQLite folds the case of ASCII only."""
+        """Whatever the case: SQLite would fold that of ASCII only."""
+        wanted = tag.casefold()
         with self._as_written():
-            wanted = [
+            sources = [
                 id
                 for id, tags in self._db.read("SELECT id, tags FROM sources WHERE tags != '[]'")
-                if any(own == tag or own.startswith(f"{tag}/") for own in map(str.casefold, json.loads(tags)))
+                if any(own == wanted or own.startswith(f"{wanted}/") for own in map(str.casefold, json.loads(tags)))
             ]
-        return {row for (row,) in self._db.read_many("SELECT row FROM passages WHERE source IN", wanted)}
-
-    def _rows_in(self, within: Sequence[str]) -> set[int]:
-        rows: set[int] = set()
-        for path in within:
-            clean = to_text(path).strip("/")
-            pattern = clean.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "/%"
-            found = self._db.read(
-                "SELECT p.row FROM passages p JOIN sources s ON s.id = p.source "
-                "WHERE s.path = ? OR s.path LIKE ? ESCAPE '\\'",
-                (clean, pattern),
-            )
-            rows.update(row for (row,) in found)
-        return rows
+        return {row for (row,) in self._db.read_many("SELECT row FROM passages WHERE source IN", sources)}
 
     def count_passages(self) -> int:
         return int(self._db.read("SELECT count(*) FROM passages")[0][0])

@@ -6,8 +6,8 @@ how far the embedder is to be trusted with the two languages at hand. Every cand
 found it. benchmarks/retrieval.py measures it.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +18,7 @@ from ingest.catalog import Catalog, Term
 from ingest.embed import DEFAULT_MODEL, Embedder, Vectors
 from ingest.types import Passage
 from ingest.vectors import ExactIndex, VectorIndex
+from rag.duplicates import Group, collapse
 from rag.rerank import Reranker
 from rag.types import Hit
 from settings import Retrieve
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from langchain_core.retrievers import BaseRetriever
 
 RERANKED = 50
+MOST_CANDIDATES = 10_000
 
 # How much a cosine weighs beside BM25 by whether question and passage are in the embedder's language. Tuned on the
 # development halves of SQuAD, XQuAD and SQuAD-es for all-MiniLM-L6-v2, which knows English only (docs/LOG.md).
@@ -73,12 +75,33 @@ class Retriever:
         wanted = k or self._settings.k
         with self._catalog.snapshot():  # what is indexed meanwhile is not seen by halves
             terms = self._catalog.question_terms(question)
-            found = self.candidates(question, terms, within, wanted)
-            ranked = self._rerank(question, terms, found, wanted)[:wanted]
-            titles = self._catalog.titles([row for row, _, _ in ranked])
+            groups = self._groups(question, terms, within, wanted)
+            ranked = self._rerank(terms, groups)[:wanted]
+            titles = self._catalog.titles([group.row for group in ranked])
         return tuple(
-            Hit(rank, score, passage, titles.get(row, "")) for rank, (row, score, passage) in enumerate(ranked, start=1)
+            Hit(rank, group.score, group.passage, titles.get(group.row, ""), tuple(group.copies))
+            for rank, group in enumerate(ranked, start=1)
         )
+
+    def _groups(self, question: str, terms: Sequence[Term], within: Sequence[str], wanted: int) -> list[Group]:
+        """The best passages before reranking, near-duplicates together. Where these fill the candidates, more are
+        looked for."""
+        asked = wanted
+        while True:
+            found = self.candidates(question, terms, within, asked)
+            order = self.fused(question, found)
+            groups = list(collapse(self._read(order), max(RERANKED, wanted)))
+            limit = max(self._settings.candidates, asked)
+            if len(groups) >= wanted or len(order) < limit or limit >= MOST_CANDIDATES:
+                return groups
+            asked = min(4 * limit, MOST_CANDIDATES)
+
+    def _read(self, order: Sequence[tuple[int, float]]) -> Iterator[tuple[int, float, Passage]]:
+        """With their passages, in portions: most are not looked at."""
+        for start in range(0, len(order), RERANKED):
+            portion = order[start : start + RERANKED]
+            passages = self._catalog.passages([row for row, _ in portion])
+            yield from ((row, score, passages[row]) for row, score in portion if row in passages)
 
     def candidates(
         self, question: str, terms: Sequence[Term], within: Sequence[str] = (), wanted: int = 0
@@ -145,15 +168,10 @@ class Retriever:
             return _SAME_KNOWN
         return _SAME_UNKNOWN if asked_in == written_in else _ACROSS
 
-    def _rerank(
-        self, question: str, terms: Sequence[Term], found: Candidates, wanted: int
-    ) -> list[tuple[int, float, Passage]]:
-        best = self.fused(question, found)[: max(RERANKED, wanted)]
-        passages = self._catalog.passages([row for row, _ in best])
-        kept = [(row, score, passages[row]) for row, score in best if row in passages]
-        bonus = self._reranker.scores(terms, [passage for _, _, passage in kept])
-        ranked = [(row, score + more, passage) for (row, score, passage), more in zip(kept, bonus, strict=True)]
-        return sorted(ranked, key=lambda item: (-item[1], item[2].path, item[2].position))
+    def _rerank(self, terms: Sequence[Term], groups: Sequence[Group]) -> list[Group]:
+        bonus = self._reranker.scores(terms, [group.passage for group in groups])
+        ranked = [replace(group, score=group.score + more) for group, more in zip(groups, bonus, strict=True)]
+        return sorted(ranked, key=lambda group: (-group.score, group.passage.path, group.passage.position))
 
 
 def as_langchain(retriever: Retriever, k: int | None = None, within: Sequence[str] = ()) -> "BaseRetriever":

@@ -16,12 +16,14 @@ ABSTENTION: dict[Language, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A passage found for a question. Higher scores are better; they compare within one search only."""
+    """A passage found for a question. Higher scores are better; they compare within one search only. `copies` are
+    passages elsewhere that say the same, in the order in which they would have been found."""
 
     rank: int
     score: float
     passage: Passage
     title: str = ""
+    copies: tuple[Passage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

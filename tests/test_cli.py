@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -243,8 +243,21 @@ def test_search_prints_passages_by_rank() -> None:
             "page_to": 2,
             "section": "Lease > Ending the lease",
             "text": LEASE.text,
+            "confidence": None,
+            "copies": [],
         }
     ]
+
+
+def test_a_passage_that_stands_elsewhere_too_names_the_places(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copies = tuple(replace(LEASE, id=f"c{n}", path=f"{n}.pdf", page=1) for n in range(5))
+    result = SearchResult("a", (Hit(1, 0.9, LEASE, "Lease", copies),), 0.01)
+    monkeypatch.setattr(engine, "search", lambda *_: result)
+    assert "The same in 0.pdf, page 1; 1.pdf, page 1; 2.pdf, page 1 and 2 more." in run("search", "a").out
+    (passage,) = run("search", "a", "--json").json["passages"]
+    assert passage["copies"][4] == {"id": "c4", "source": "4.pdf", "page": 1}
 
 
 def test_ask_prints_the_whole_answer() -> None:

@@ -95,10 +95,11 @@ def _options(sources: Sequence[Source], texts: Texts) -> None:
 
 
 def _places(sources: Sequence[Source]) -> list[str]:
-    """What a question can be kept to: the folders, then the files."""
+    """What a question can be kept to: the folders, then the tags, then the files."""
     files = sorted({source.path for source in sources if source.status == "indexed"}, key=str.casefold)
     folders = {str(folder) for file in files for folder in PurePosixPath(file).parents if folder.name}
-    return sorted(folders, key=str.casefold) + files
+    tags = {f"#{tag}" for source in sources for tag in source.tags}
+    return [*sorted(folders, key=str.casefold), *sorted(tags, key=str.casefold), *files]
 
 
 def _welcome(sources: Sequence[Source], ready: bool, texts: Texts) -> None:

@@ -78,6 +78,23 @@ def test_as_many_passages_are_found_as_are_asked_for(tmp_path: Path) -> None:
     many.close()
 
 
+def test_what_stands_in_hundreds_of_letters_takes_one_place_and_hides_nothing(tmp_path: Path) -> None:
+    embedder, many = WordEmbedder(), Catalog(tmp_path / "many")
+    header = "Acme Property Management, Harbour Street, Porto: rent office and correspondence"
+    texts = [f"{header} for tenants." for _ in range(300)] + ["The rent is due on Monday.", "Rent is paid in euros."]
+    for n, text in enumerate(texts):
+        passage = Passage(f"p{n}", f"{n:03}.txt", 0, text, (), "paragraph", None, None, (), 9, "en")
+        source = Source("/library", f"{n:03}.txt", 1, 1, str(n), "indexed", passages=1)
+        new = NewPassage(passage, text)
+        known = many.known_vectors([new.vector_key])
+        many.store(source, [new], {} if known else {new.vector_key: embedder.embed_query(text)})
+    exact = ExactIndex(many)
+    hits = Retriever(many, embedder, lambda: exact, LateFeatures(), Retrieve()).retrieve("rent office Porto", 3)
+    assert sorted(hit.passage.text for hit in hits) == sorted({*texts})
+    assert len(hits[0].copies) == 299
+    many.close()
+
+
 def test_only_what_is_asked_for_is_searched(retriever: Retriever) -> None:
     assert {hit.passage.path for hit in retriever.retrieve("notice", 5, ["work"])} == {
         "work/handbook.txt",
