@@ -52,3 +52,54 @@ def p(text: str, style: str = "", properties: str = "") -> str:
     """A Word paragraph."""
     named = f'<w:pStyle w:val="{style}"/>' if style else ""
     return f"<w:p><w:pPr>{named}{properties}</w:pPr><w:r><w:t>{text}</w:t></w:r></w:p>"
+
+
+def write_slides(path: Path, slides: list[str], *, notes: str = "", comments: str = "", chart: str = "") -> Path:
+    """A presentation of the slides' shapes; notes, comments and a chart ("rchart") belong to the first slide. The
+    layout's body placeholder stands below the title and makes items with bullets."""
+    ids = "".join(f'<p:sldId id="{256 + n}" r:id="s{n}"/>' for n in range(len(slides)))
+    layout = shape("", kind="title", at=(0, 0, 90, 10)) + shape("", kind="body", index=1, at=(0, 20, 90, 70))
+    bullets = '<p:txStyles><p:bodyStyle><a:lvl1pPr><a:buChar char="•"/></a:lvl1pPr></p:bodyStyle></p:txStyles>'
+    entries = {
+        "_rels/.rels": relations({"r1": ("officeDocument", "ppt/presentation.xml")}),
+        "ppt/presentation.xml": part("p:presentation", f"<p:sldIdLst>{ids}</p:sldIdLst>"),
+        "ppt/_rels/presentation.xml.rels": relations(
+            {f"s{n}": ("slide", f"slides/slide{n}.xml") for n in range(len(slides))}
+            | {"authors": ("commentAuthors", "authors.xml")}
+        ),
+        "ppt/authors.xml": part("p:cmAuthorLst", '<p:cmAuthor id="0" name="Ada"/>'),
+        "ppt/layout.xml": part("p:sldLayout", f"<p:cSld><p:spTree>{layout}</p:spTree></p:cSld>"),
+        "ppt/_rels/layout.xml.rels": relations({"m": ("slideMaster", "master.xml")}),
+        "ppt/master.xml": part("p:sldMaster", f"<p:cSld><p:spTree/></p:cSld>{bullets}"),
+        "ppt/notes.xml": part("p:notes", f"<p:cSld><p:spTree>{shape(notes, kind='body')}</p:spTree></p:cSld>"),
+        "ppt/comments.xml": part("p:cmLst", comments),
+        "ppt/chart.xml": part("c:chartSpace", chart),
+    }
+    for number, shapes in enumerate(slides):
+        entries[f"ppt/slides/slide{number}.xml"] = part("p:sld", f"<p:cSld><p:spTree>{shapes}</p:spTree></p:cSld>")
+        kinds = {"slideLayout": "layout"}
+        if not number:
+            kinds |= {"notesSlide": "notes", "comments": "comments", "chart": "chart"}
+        entries[f"ppt/slides/_rels/slide{number}.xml.rels"] = relations(
+            {f"r{name}": (kind, f"../{name}.xml") for kind, name in kinds.items()}
+        )
+    return write_zip(path, entries)
+
+
+def shape(*paragraphs: str, kind: str = "", index: int = 0, at: tuple[int, int, int, int] | None = None) -> str:
+    """A shape with paragraphs (text, or their XML), a placeholder of `kind`; `at` is left, top, width, height."""
+    placeholder = f'<p:ph type="{kind}" idx="{index}"/>' if kind else ""
+    frame = ""
+    if at:
+        left, top, width, height = at
+        frame = f'<a:xfrm><a:off x="{left}" y="{top}"/><a:ext cx="{width}" cy="{height}"/></a:xfrm>'
+    rows = "".join(text if text.startswith("<") else f"<a:p><a:r><a:t>{text}</a:t></a:r></a:p>" for text in paragraphs)
+    return (
+        f"<p:sp><p:nvSpPr><p:nvPr>{placeholder}</p:nvPr></p:nvSpPr><p:spPr>{frame}</p:spPr>"
+        f"<p:txBody>{rows}</p:txBody></p:sp>"
+    )
+
+
+def item(text: str, properties: str = "", level: int = 0) -> str:
+    """A slide's paragraph with settings of its list."""
+    return f'<a:p><a:pPr lvl="{level}">{properties}</a:pPr><a:r><a:t>{text}</a:t></a:r></a:p>'

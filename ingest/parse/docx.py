@@ -16,7 +16,7 @@ from xml.etree.ElementTree import Element
 from ingest.parse import package
 from ingest.parse.drawing import chart_rows, chart_title, diagram_lines, equation
 from ingest.parse.numbering import BULLET, Numbering, level_number
-from ingest.parse.outline import Outline, filled_spans
+from ingest.parse.outline import Outline, filled_spans, noted
 from ingest.parse.package import OLE as OLE
 from ingest.parse.package import C, Package, R, Relation, W, local_name
 from ingest.types import Block, BlockKind, Document
@@ -232,9 +232,7 @@ class _Reader:
                 if local_name(child) != "pPr":
                     self._gather_plain(child, inner)
             inner.text.append("\n")
-        author = f"{note.get(f'{W}author', '')}: " if kind == "comment" and note.get(f"{W}author") else ""
-        if inner.words.strip():
-            line.notes.append(author + inner.words.strip())
+        line.notes.append(noted(note.get(f"{W}author", ""), note.get(f"{W}date", ""), inner.words.strip()))
 
     def _gather_plain(self, element: Element, line: _Line) -> None:
         for part in element.iter():

@@ -76,6 +76,12 @@ class Outline:
         self._blocks.append(Block(kind, text, self._page, tuple(title for _, title in self._path)))
 
 
+def noted(author: str, date: str, text: str) -> str:
+    """A comment with who wrote it when (ISO 8601), as far as that is known: "Ada, 2024-05-01: Which year?"."""
+    signed = ", ".join(filter(None, (author.strip(), date[:10])))
+    return f"{signed}: {text}" if signed and text else text
+
+
 def table_text(rows: Iterable[Sequence[str]]) -> str:
     """A line for each row that is not empty; its cells, each on its place, parted by two spaces."""
     lines = ("  ".join(" ".join(cell.split()) for cell in row).rstrip() for row in rows)
