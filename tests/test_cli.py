@@ -255,7 +255,7 @@ def test_a_passage_that_stands_elsewhere_too_names_the_places(
     copies = tuple(replace(LEASE, id=f"c{n}", path=f"{n}.pdf", page=1) for n in range(5))
     result = SearchResult("a", (Hit(1, 0.9, LEASE, "Lease", copies),), 0.01)
     monkeypatch.setattr(engine, "search", lambda *_: result)
-    assert "The same in 0.pdf, page 1; 1.pdf, page 1; 2.pdf, page 1 and 2 more." in run("search", "a").out
+    assert "The same in 0.pdf, page 1; 1.pdf, page 1; 2.pdf, page 1 and 2 more." in run("search", "a").stdout
     (passage,) = run("search", "a", "--json").json["passages"]
     assert passage["copies"][4] == {"id": "c4", "source": "4.pdf", "page": 1}
 
