@@ -1,13 +1,24 @@
-"""Markdown -> Document. Every block is the raw slice of the file, as that is what is quoted."""
+"""Markdown, with what Obsidian adds to it -> Document. Every block is the raw slice of the file, as that is what is
+quoted; only HTML that lays out tables and the like is read as HTML.
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+What is not shown when a note is read is not read here either: comments (<!-- --> and %% %%) and where links lead to.
+"""
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
+from errors import ParseError
+from ingest.parse.flow import BLOCKS, CELLS, HEADINGS, ITEMS, LISTS
+from ingest.parse.html import blocks_of_html
+from ingest.parse.html import warm as warm_html
 from ingest.parse.text import decode
 from ingest.parse.text import warm as warm_text
 from ingest.types import Block, BlockKind, Document, Span
@@ -16,12 +27,11 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 MEDIA_TYPE = "text/markdown"
+MAX_LINKS = 10_000
 MAX_FRONT_MATTER = 20_000  # characters; longer is no metadata, and YAML takes its time over it
 
 _KINDS: dict[str, BlockKind] = {
-    "paragraph_open": "paragraph",
     "blockquote_open": "paragraph",
-    "html_block": "paragraph",
     "bullet_list_open": "list",
     "ordered_list_open": "list",
     "table_open": "table",
@@ -29,10 +39,34 @@ _KINDS: dict[str, BlockKind] = {
     "code_block": "code",
 }
 
+_HTML_TAGS = "|".join(sorted(BLOCKS | CELLS | ITEMS | LISTS | set(HEADINGS) | {"pre", "figcaption"}))
+_HTML = re.compile(rf"\s*</?(?:{_HTML_TAGS})[\s/>]", re.I)
+_FOOTNOTE = re.compile(r"\[\^[^\]\n]+\]:")
+# What a link's name stands for: a place, by its looks, and a title. "[10:32]: hello" is none.
+_DEFINITION = re.compile(
+    r"\[(?!\^)[^\]\n]+\]:[ \t]*(?:<([^<>\n]*)>|(?=\S*(?:[/#:]|\w\.\w))(\S+))"
+    r"(?:[ \t]+(?:\"[^\"\n]*\"|'[^'\n]*'|\([^()\n]*\)))?"
+)
+_BACKTICKS = re.compile(r"`+")
+# A word after a space: https://help.obsidian.md/tags. The excluded are punctuation and white space.
+_TAG = re.compile(r"(?<!\S)#([^\u2000-\u206f\u2e00-\u2e7f'!\"#$%&()*+,.:;<=>?@^`{|}~\[\]\\\s]+)")
+_LINK = re.compile(
+    r"\[\[(?P<wiki>[^\[\]\n|#]*)[^\[\]\n]*\]\]"
+    r"|\]\([ \t]*(?:<(?P<angled>[^<>\n]*)>|(?P<plain>[^\s()<>]*(?:\([^\s()]*\)[^\s()]*)*))"
+)
+_ELSEWHERE = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:|//|#")  # a web address, or a place in the same file
+_COMMENT = re.compile(r"<!--|%%")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?")
+# Names that notes give their dates, best first.
+_DATES = {
+    "created": ("created", "date created", "created_at", "date", "published", "publishdate"),
+    "modified": ("modified", "date modified", "updated", "updated_at", "last modified", "lastmod"),
+}
+
 
 @cache
 def parser_version() -> str:
-    return f"markdown/2 markdown-it-py {version('markdown-it-py')}"
+    return f"markdown/3 markdown-it-py {version('markdown-it-py')}"
 
 
 def warm() -> None:
@@ -41,26 +75,41 @@ def warm() -> None:
     import yaml  # noqa: F401
 
     warm_text()
+    warm_html()
 
 
 def parse(path: Path) -> Document:
-    """CommonMark with tables. Front matter gives metadata and a block of kind "note".
+    """CommonMark with tables, tags, wikilinks and footnotes. Front matter gives metadata and a block of kind "note".
 
-    The title is the front matter's, else the first heading of level 1, else the file's name.
+    The title is the front matter's, else the first heading of level 1, else ''. Tags are the front matter's and those
+    in the text. Links are those to other files: [[note]], ![[embedded]], [text](note.md).
     Raises ParseError if the file holds no text but binary data.
     """
     text, encoding = decode(path.read_bytes())
+    return document_of_markdown(text, MEDIA_TYPE, {"encoding": encoding})
+
+
+def document_of_markdown(text: str, media_type: str, metadata: dict[str, str]) -> Document:
+    """The Document of a text in Markdown, with `metadata` besides what its front matter says."""
     lines = _Lines.of(text)
     body = _front_matter_end(lines)
-    metadata = {"encoding": encoding} | (_front_matter(lines, body) if body else {})
+    values = _front_matter(lines, body) if body else {}
+    metadata = metadata | _metadata(values)
     tokens = _tokens(lines, body)
-    blocks = [*_note(lines, body), *_blocks(lines, tokens)]
+    comments = _Comments.of(lines, tokens)
+    texts = [
+        token.content
+        for token in tokens
+        if token.type == "inline" and not (token.map and comments.cover(lines.span(*token.map)))
+    ]
     return Document(
         title=metadata.get("title") or _first_heading(tokens),
-        media_type=MEDIA_TYPE,
+        media_type=media_type,
         parser=parser_version(),
-        blocks=tuple(blocks),
+        blocks=(*_note(lines, body), *_blocks(lines, tokens, comments)),
         metadata=metadata,
+        tags=_tags(values, texts),
+        links=_links(lines.text[: lines.starts[body]], texts),
     )
 
 
@@ -101,7 +150,8 @@ def _front_matter_end(lines: _Lines) -> int:
     return next((n + 1 for n in range(1, len(lines)) if lines.line(n).rstrip() in ("---", "...")), 0)
 
 
-def _front_matter(lines: _Lines, body: int) -> dict[str, str]:
+def _front_matter(lines: _Lines, body: int) -> dict[str, Any]:
+    """Its values by name, in small letters."""
     import yaml
 
     text = lines.text[lines.starts[1] : lines.starts[body - 1]]
@@ -112,10 +162,17 @@ def _front_matter(lines: _Lines, body: int) -> dict[str, str]:
         values = yaml.load(text, Loader=yaml.BaseLoader)
     except (yaml.YAMLError, ValueError, RecursionError):
         return {}
-    if not isinstance(values, dict):
-        return {}
-    texts = {str(key).lower(): _as_text(value) for key, value in values.items()}
-    return {key: text for key, text in texts.items() if text}
+    return {str(key).lower(): value for key, value in values.items()} if isinstance(values, dict) else {}
+
+
+def _metadata(values: dict[str, Any]) -> dict[str, str]:
+    metadata = {key: text for key, value in values.items() if (text := _as_text(value))}
+    for key, names in _DATES.items():
+        dates = (match[0] for name in names if (match := _DATE.match(metadata.get(name, ""))))
+        metadata.pop(key, None)
+        if date := next(dates, ""):
+            metadata[key] = date.replace(" ", "T")
+    return metadata
 
 
 def _as_text(value: Any) -> str:
@@ -134,11 +191,10 @@ def _tokens(lines: _Lines, body: int) -> list["Token"]:
     from markdown_it import MarkdownIt
 
     # Emphasis and links inside a paragraph stay as they are in the file, so they are not looked for: that would take
-    # quadratic time over some texts. The front matter's lines are kept as blank ones, so that line numbers stay the
-    # file's.
-    return (
-        MarkdownIt("commonmark").enable("table").disable("inline").parse("\n" * body + lines.text[lines.starts[body] :])
-    )
+    # quadratic time over some texts. Nor are definitions of links' names, or footnotes of a word would be taken for
+    # such. The front matter's lines are kept as blank ones, so that line numbers stay the file's.
+    markdown = MarkdownIt("commonmark").enable("table").disable(["inline", "reference"])
+    return markdown.parse("\n" * body + lines.text[lines.starts[body] :])
 
 
 def _first_heading(tokens: Sequence["Token"]) -> str:
@@ -146,12 +202,15 @@ def _first_heading(tokens: Sequence["Token"]) -> str:
     return next((" ".join(text.content.split()) for text in headings), "")
 
 
-def _blocks(lines: _Lines, tokens: Sequence["Token"]) -> Iterator[Block]:
+def _blocks(lines: _Lines, tokens: Sequence["Token"], comments: "_Comments") -> Iterator[Block]:
     path: list[tuple[int, str]] = []
     for index, token in enumerate(tokens):
         if token.level or not token.map:
             continue
         span = lines.span(*token.map)
+        headings = tuple(text for _, text in path)
+        if comments.cover(span):
+            continue
         if token.type == "heading_open":
             title, span = _heading(lines, tokens[index + 1], span)
             level = int(token.tag[1:])
@@ -159,8 +218,38 @@ def _blocks(lines: _Lines, tokens: Sequence["Token"]) -> Iterator[Block]:
             if title:
                 yield Block("heading", title, headings=tuple(text for _, text in path), span=span)
                 path.append((level, title))
+        elif token.type == "html_block":
+            yield from _html(lines, span, headings)
+        elif token.type == "paragraph_open":
+            yield from _paragraph(lines, span, headings)
         elif (kind := _KINDS.get(token.type)) and span.start < span.end:
-            yield Block(kind, lines.slice(span), headings=tuple(text for _, text in path), span=span)
+            yield Block(kind, lines.slice(span), headings=headings, span=span)
+
+
+def _paragraph(lines: _Lines, span: Span, headings: tuple[str, ...]) -> Iterator[Block]:
+    """A paragraph, a footnote, or nothing where it only says what the names of links stand for."""
+    text = lines.slice(span)
+    if _FOOTNOTE.match(text):
+        yield Block("note", text, headings=headings, span=span)
+    elif text and not all(map(_DEFINITION.fullmatch, map(str.strip, text.split("\n")))):
+        yield Block("paragraph", text, headings=headings, span=span)
+
+
+def _html(lines: _Lines, span: Span, headings: tuple[str, ...]) -> Iterator[Block]:
+    """HTML as a page would show it; where it is not known as such, as it is written."""
+    text = lines.slice(span)
+    blocks: list[Block] = []
+    if is_html := _HTML.match(text):
+        try:
+            blocks = blocks_of_html(text)
+        except ParseError:
+            is_html = None
+    if not is_html and text:
+        yield Block("paragraph", text, headings=headings, span=span)
+    for block in blocks:
+        at = text.find(block.text)
+        exact = Span(None, span.start + at, span.start + at + len(block.text)) if at >= 0 else span
+        yield replace(block, headings=headings + block.headings, span=exact)
 
 
 def _heading(lines: _Lines, inline: "Token", span: Span) -> tuple[str, Span]:
@@ -170,3 +259,103 @@ def _heading(lines: _Lines, inline: "Token", span: Span) -> tuple[str, Span]:
     if start < 0:  # a heading of several underlined lines, whose indents are gone
         return " ".join(title.split()), span
     return title, Span(None, start, start + len(title))
+
+
+@dataclass(frozen=True, slots=True)
+class _Comments:
+    """Where comments stand, as ranges of characters in order."""
+
+    starts: list[int]
+    ends: list[int]
+
+    @classmethod
+    def of(cls, lines: _Lines, tokens: Sequence["Token"]) -> "_Comments":
+        """Obsidian's (%%) begin a line if they go on after it; none begins in code."""
+        text = lines.text
+        code = [lines.span(*token.map) for token in tokens if token.type in ("fence", "code_block") and token.map]
+        comments = cls([], [])
+        place = 0
+        unclosed: set[str] = set()
+        while begin := _COMMENT.search(text, place):
+            inside = bisect_right(code, begin.start(), key=lambda span: span.start) - 1
+            if inside >= 0 and begin.start() < code[inside].end:
+                place = code[inside].end
+                continue
+            end, place = _comment_end(text, begin, unclosed), begin.end()
+            if end:
+                comments.starts.append(begin.start())
+                comments.ends.append(end)
+                place = end
+        return comments
+
+    def cover(self, span: Span) -> bool:
+        at = bisect_right(self.starts, span.start) - 1
+        return at >= 0 and span.end <= self.ends[at]
+
+
+def _comment_end(text: str, begin: re.Match[str], unclosed: set[str]) -> int:
+    """Where the comment that begins there ends; 0 if it is none. `unclosed`: marks of which no end follows any more."""
+    mark = "-->" if begin[0] == "<!--" else "%%"
+    if mark in unclosed:
+        return 0
+    end = text.find(mark, begin.end())
+    if end < 0:
+        unclosed.add(mark)
+        return 0
+    if mark == "%%":
+        line = text.rfind("\n", 0, begin.start()) + 1
+        if text[line : begin.start()].strip() and text.find("\n", begin.end(), end) >= 0:
+            return 0
+    return end + len(mark)
+
+
+def _tags(values: dict[str, Any], texts: Iterable[str]) -> tuple[str, ...]:
+    """Each once, however its letters are written, as it stands first."""
+    found: dict[str, str] = {}
+    said = re.split(r"[,\s]+", ",".join(_as_text(values.get(name)) for name in ("tags", "tag")))
+    for tag in [*said, *(match[1] for text in texts if "#" in text for match in _TAG.finditer(_without_code(text)))]:
+        tag = tag.strip("#/")
+        if tag and not tag.isdigit():
+            found.setdefault(tag.casefold(), tag)
+    return tuple(found.values())
+
+
+def _links(front_matter: str, texts: Iterable[str]) -> tuple[str, ...]:
+    """What stands in [[ ]] and in ]( ), and after a link's name, each once; without those to the web."""
+    found: dict[str, None] = {}
+    for text in (front_matter, *texts):
+        if "]" not in text:
+            continue
+        plain = _without_code(text)
+        targets = [(match["wiki"], match["angled"] or match["plain"]) for match in _LINK.finditer(plain)]
+        for line in plain.split("\n"):
+            if definition := _DEFINITION.fullmatch(line.strip()):
+                targets.append((None, definition[1] or definition[2]))
+        for note, place in targets:
+            found[_file_of(place) if note is None else note.strip(" \t\\")] = None
+    return tuple(name for name in found if name)[:MAX_LINKS]
+
+
+def _file_of(place: str | None) -> str:
+    """The file that a link's place names; "" for one on the web and for a place in the same file."""
+    return "" if not place or _ELSEWHERE.match(place) else unquote(re.split(r"[#?]", place)[0])
+
+
+def _without_code(text: str) -> str:
+    """The text with what stands between backticks, as many before as after, as blanks."""
+    if "`" not in text:
+        return text
+    runs = [match.span() for match in _BACKTICKS.finditer(text)]
+    by_length: dict[int, list[int]] = {}
+    for start, end in runs:
+        by_length.setdefault(end - start, []).append(start)
+    kept, place = [], 0
+    for start, end in runs:
+        if start < place:
+            continue
+        same = by_length[end - start]
+        following = bisect_right(same, start)
+        if following < len(same):
+            kept.append(text[place:start])
+            place = same[following] + end - start
+    return " ".join([*kept, text[place:]])
