@@ -103,3 +103,48 @@ def shape(*paragraphs: str, kind: str = "", index: int = 0, at: tuple[int, int, 
 def item(text: str, properties: str = "", level: int = 0) -> str:
     """A slide's paragraph with settings of its list."""
     return f'<a:p><a:pPr lvl="{level}">{properties}</a:pPr><a:r><a:t>{text}</a:t></a:r></a:p>'
+
+
+def write_workbook(
+    path: Path, sheets: dict[str, list[list[str | float | None]]], merged: str = "", **parts: str
+) -> Path:
+    """An XLSX of sheets by their names; texts like "2024-05-01" are dates where they begin with "@". `merged` are
+    ranges of the first sheet ("A1:B2 C3:C4"), `parts` belong to it: "comments", by their content, and "chart"."""
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    names = "".join(f'<sheet name="{name}" sheetId="{n}" r:id="s{n}"/>' for n, name in enumerate(sheets, 1))
+    book = f'<workbook xmlns="{main}" xmlns:r="{_RELATIONS}"><sheets>{names}</sheets></workbook>'
+    entries = {
+        "[Content_Types].xml": b'<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>',
+        "_rels/.rels": relations({"r1": ("officeDocument", "xl/workbook.xml")}),
+        "xl/workbook.xml": book.encode(),
+        "xl/_rels/workbook.xml.rels": relations(
+            {f"s{n}": ("worksheet", f"worksheets/sheet{n}.xml") for n in range(1, len(sheets) + 1)}
+        ),
+        "xl/worksheets/_rels/sheet1.xml.rels": relations(
+            {"c": ("comments", "../comments.xml"), "d": ("drawing", "../drawing.xml")}
+        ),
+        "xl/_rels/drawing.xml.rels": relations({"c": ("chart", "chart.xml")}),
+        "xl/drawing.xml": part("drawing", ""),
+    }
+    for number, rows in enumerate(sheets.values(), 1):
+        cells = "".join(f"<row>{''.join(map(_sheet_cell, row))}</row>" for row in rows)
+        ranges = "".join(f'<mergeCell ref="{ref}"/>' for ref in merged.split())
+        merges = f"<mergeCells>{ranges}</mergeCells>" if merged and number == 1 else ""
+        text = f'<worksheet xmlns="{main}"><sheetData>{cells}</sheetData>{merges}</worksheet>'
+        entries[f"xl/worksheets/sheet{number}.xml"] = text.encode()
+    if "comments" in parts:
+        entries["xl/comments.xml"] = f'<comments xmlns="{main}">{parts["comments"]}</comments>'.encode()
+    if "chart" in parts:
+        entries["xl/chart.xml"] = part("c:chartSpace", parts["chart"])
+    return write_zip(path, entries)
+
+
+def _sheet_cell(value: str | float | None) -> str:
+    if value is None:
+        return "<c/>"
+    if isinstance(value, bool):
+        return f'<c t="b"><v>{int(value)}</v></c>'
+    if isinstance(value, str):
+        is_date = value.startswith("@")
+        return f'<c t="d"><v>{value[1:]}</v></c>' if is_date else f'<c t="inlineStr"><is><t>{value}</t></is></c>'
+    return f"<c><v>{value!r}</v></c>"

@@ -12,20 +12,27 @@ from importlib import import_module
 from itertools import islice, pairwise
 from pathlib import Path, PurePosixPath
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from errors import ParseError, UnsupportedError
-from ingest.types import Block, Document, Span
+from ingest.types import Block, Document, RecognisedPage, Span
+
+if TYPE_CHECKING:
+    from ingest.parse.ocr import Recogniser, Recognition
 
 # What the first bytes say a file is, whatever its name says.
 _PDF, _ZIP, _OLE = "a PDF", "a ZIP archive", "an Office file of the old kind or with a password"
 _RTF = "an RTF document"
+_PNG, _JPEG, _GIF, _TIFF = (f"a {kind} picture" for kind in ("PNG", "JPEG", "GIF", "TIFF"))
+_PICTURES = (_PNG, _JPEG, _GIF, _TIFF)
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
     """A kind of file. `parser` is the module that reads it; `begins` what its first bytes may say it is ("" for
     nothing that is known, as of text); `heavy`: its libraries take seconds to import; `holds_members`: it may hold
-    other documents, which the module's read_member() gives."""
+    other documents, which the module's read_member() gives; `paged`: its pages can be shown and may be pictures of
+    text, so its parse() takes what was recognised on them, picture() gives one to recognise, render_page() shows it."""
 
     media_type: str
     parser: str
@@ -33,17 +40,24 @@ class Format:
     begins: tuple[str, ...] = ("",)
     heavy: bool = False
     holds_members: bool = False
+    paged: bool = False
 
 
 _WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+_SHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _SLIDES = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
+_PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".heic", ".heif")
 FORMATS = (
-    Format("application/pdf", "pdf", (".pdf",), (_PDF,)),
+    Format("application/pdf", "pdf", (".pdf",), (_PDF,), paged=True),
     Format("text/markdown", "markdown", (".md", ".markdown", ".mdown", ".mkd")),
     Format("text/plain", "text", (".txt", ".text", ".log")),
     Format("text/html", "html", (".html", ".htm", ".xhtml")),
     Format(_WORD, "docx", (".docx", ".docm", ".dotx", ".dotm"), (_ZIP, _OLE)),
+    Format(_SHEET, "spreadsheet", (".xlsx", ".xlsm", ".xltx", ".xlsb", ".ods"), (_ZIP, _OLE)),
+    Format("application/vnd.ms-excel", "spreadsheet", (".xls", ".xlt"), (_OLE, _ZIP, "")),
+    Format("text/csv", "spreadsheet", (".csv", ".tsv", ".tab")),
     Format(_SLIDES, "slides", (".pptx", ".pptm", ".ppsx", ".ppsm", ".potx"), (_ZIP, _OLE)),
+    Format("image", "image", _PICTURE_SUFFIXES, ("", *_PICTURES), paged=True),
     Format("application/zip", "zip", (".zip",), (_ZIP,), holds_members=True),
 )
 SUFFIXES = {suffix: format for format in FORMATS for suffix in format.suffixes}
@@ -63,11 +77,11 @@ _SIGNATURES = (
     (b"PK\x03\x04", _ZIP),
     (b"PK\x05\x06", _ZIP),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", _OLE),
-    (b"\x89PNG\r\n\x1a\n", "a PNG picture"),
-    (b"\xff\xd8\xff", "a JPEG picture"),
-    (b"GIF8", "a GIF picture"),
-    (b"II*\x00", "a TIFF picture"),
-    (b"MM\x00*", "a TIFF picture"),
+    (b"\x89PNG\r\n\x1a\n", _PNG),
+    (b"\xff\xd8\xff", _JPEG),
+    (b"GIF8", _GIF),
+    (b"II*\x00", _TIFF),
+    (b"MM\x00*", _TIFF),
     (b"{\\rtf", _RTF),
     (b"\x1f\x8b", "a gzip archive"),
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
@@ -112,22 +126,53 @@ def format_of(path: Path) -> Format | None:
         return None
 
 
-def parse(path: Path, member: Sequence[str] = ()) -> Document:
+def parse(path: Path, member: Sequence[str] = (), recognised: Sequence["Recognition"] = ()) -> Document:
     """Reads a file, or the document inside it that the names of `member` lead to, with the parser for it. An empty file
-    gives a document without blocks.
+    gives a document without blocks. `recognised`: pages of it that were pictures of text; the others are `unread`.
 
     Raises UnsupportedError with the reason where there is no parser, and the parser's ParseErrors.
     """
     with opened_member(path, member) as file:
-        return _parse(file)
+        return _parse(file, recognised)
 
 
-def _parse(path: Path) -> Document:
+def _parse(path: Path, recognised: Sequence["Recognition"]) -> Document:
     format = identify(path)
     if not path.stat().st_size:
         return Document("", format.media_type, parser_version(format), ())
-    document: Document = _module(format.parser).parse(path)
+    module = _module(format.parser)
+    document: Document = module.parse(path, recognised) if format.paged else module.parse(path)
     return bounded(replace(document, parser=parser_version(format)))
+
+
+def recognise(path: Path, page: int, recogniser: "Recogniser") -> "Recognition":
+    """The text on a page (1-based) that is a picture. Raises UnsupportedError where the file has no pages to show, and
+    the parser's ParseErrors."""
+    from ingest.parse import ocr
+
+    picture, size, points = _paged(path).picture(path, page, recogniser.dpi)
+    return ocr.recognise(picture, page, size, points, recogniser)
+
+
+def render_page(
+    path: Path,
+    page: int,
+    quotes: Sequence[str],
+    spans: Sequence[Span],
+    scale: float,
+    recognised: RecognisedPage | None = None,
+) -> bytes:
+    """A PNG of a page (1-based) with the quotes highlighted; of one that was recognised, where `recognised` has them.
+    Raises UnsupportedError where the file has no pages to show, UsageError if it has no such page."""
+    data: bytes = _paged(path).render_page(path, page, quotes, spans, scale, recognised)
+    return data
+
+
+def _paged(path: Path) -> ModuleType:
+    format = identify(path)
+    if not format.paged:
+        raise UnsupportedError(f"{path.name} has no pages to show.", hint="Only PDFs and pictures have.")
+    return _module(format.parser)
 
 
 def read_member(path: Path, name: str) -> bytes:

@@ -1,0 +1,446 @@
+"""XLSX, XLS, ODS, CSV and TSV -> Document: each sheet is a page under its name, its tables with their header row first.
+
+Read: values as the sheet has them (dates as ISO 8601), merged cells in each row that they cover, several tables on a
+sheet apart; of XLSX also charts (titles and values) and comments (notes). Left out: formulas, pictures.
+The one file that imports python-calamine.
+"""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime, time, timedelta
+from functools import cache
+from importlib.metadata import version
+from itertools import groupby, pairwise, takewhile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from errors import EncryptedError, ParseError
+from ingest.parse import package
+from ingest.parse.drawing import chart_rows, chart_title
+from ingest.parse.office_password import decrypted
+from ingest.parse.office_password import library_version as password_version
+from ingest.parse.outline import Outline, noted
+from ingest.parse.package import OLE, RESAVE, C, Package, R, local_name
+from ingest.parse.text import decode
+from ingest.types import Document
+
+if TYPE_CHECKING:
+    from python_calamine import CalamineSheet, CalamineWorkbook
+
+MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+MEDIA_TYPES = {".csv": "text/csv", ".tsv": "text/tab-separated-values", ".tab": "text/tab-separated-values"}
+
+MAX_MERGED = 100_000  # places of a sheet that merged cells fill
+MAX_DEPTH = 8  # of tables beside or below each other, inside each other
+MAX_HEADER = 3  # rows of text over a gap that may be a header of the figures below
+MAX_TITLE = 120  # characters of a line above a table that is its heading
+PROSE = 60  # characters a cell, on the mean, above which a lone column is text and no table
+_DELIMITERS = ",;\t|:"
+_SAMPLE_ROWS = 200
+_MAX_LINES = 100  # in one quoted cell; more come of a quotation mark that is none
+
+Grid = list[list[str]]
+
+
+class Figure(str):
+    """A cell that is a number, a date or a truth value, not text."""
+
+    __slots__ = ()
+
+
+@cache
+def parser_version() -> str:
+    return f"spreadsheet/1 python-calamine {version('python-calamine')} {password_version()}"
+
+
+def warm() -> None:
+    """Imports the libraries, so that a process forked afterwards starts at once."""
+    import python_calamine  # noqa: F401
+
+
+def parse(path: Path, password: str | None = None) -> Document:
+    """The tables of a spreadsheet, or of a text file of cells.
+
+    Raises EncryptedError if it has a password and this is not the one, TooLargeError if it inflates beyond measure,
+    ParseError if it is damaged.
+    """
+    data = path.read_bytes()
+    if data.startswith(OLE):
+        return _workbook(_decrypted(data, password), None)
+    if data.startswith(b"PK"):
+        with package.opened(path, "spreadsheet") as book:
+            return _workbook(data, book)
+    text, encoding = decode(data)
+    if text.lstrip()[:1] == "<":  # what web pages offer as XLS is often a page itself
+        return _page(text, encoding)
+    return _cells_of_text(text, encoding, MEDIA_TYPES.get(path.suffix.lower(), "text/csv"))
+
+
+def _decrypted(data: bytes, password: str | None) -> bytes:
+    is_wrapped = "EncryptedPackage".encode("utf-16-le") in data
+    if is_wrapped and password is None:
+        raise EncryptedError(
+            "The file is protected by a password.", hint="Save a copy without the password and add that."
+        )
+    return decrypted(data, password) if password is not None else data
+
+
+def _workbook(data: bytes, book: Package | None) -> Document:
+    outline = Outline()
+    with _translated():
+        workbook = _opened(data)
+        names = workbook.sheet_names
+    for number, name in enumerate(names, 1):
+        outline.start_page(number)
+        outline.heading(1, name)
+        with _translated():
+            sheet = _sheet(workbook, number - 1)
+            grid = _grid(sheet) if sheet is not None else []
+        _add_tables(outline, grid)
+        if book is not None:
+            _add_drawn(outline, book, number - 1)
+    metadata = book.properties() if book is not None and "xl/workbook.xml" in book.names else {}
+    return Document(
+        title=metadata.get("title", ""),
+        media_type=MEDIA_TYPE,
+        parser=parser_version(),
+        blocks=outline.finish(),
+        pages=len(names),
+        metadata=metadata,
+    )
+
+
+def _opened(data: bytes) -> "CalamineWorkbook":
+    from python_calamine import CalamineWorkbook
+
+    return CalamineWorkbook.from_filelike(io.BytesIO(data))
+
+
+def _sheet(workbook: "CalamineWorkbook", place: int) -> "CalamineSheet | None":
+    """None for what is no table, as a sheet that is one chart."""
+    from python_calamine import SheetTypeEnum, WorksheetNotFound
+
+    if workbook.sheets_metadata[place].typ not in (SheetTypeEnum.WorkSheet, SheetTypeEnum.MacroSheet):
+        return None
+    try:
+        return workbook.get_sheet_by_index(place)
+    except WorksheetNotFound:
+        return None
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """calamine's errors as ours; a panic of its Rust code is no Exception."""
+    from python_calamine import PasswordError
+
+    try:
+        yield
+    except (ParseError, MemoryError):
+        raise
+    except PasswordError as error:
+        raise EncryptedError(
+            "The file is protected by a password.", hint="Save a copy without the password and add that."
+        ) from error
+    except BaseException as error:
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+            said = " ".join(str(error).split())[:200]
+            raise ParseError(f"The file is no readable spreadsheet: {said}.", hint=RESAVE) from error
+        raise
+
+
+# --- a sheet's cells
+
+
+def _grid(sheet: "CalamineSheet") -> Grid:
+    """The sheet from its first used cell on, as text; merged cells are filled."""
+    grid = [[_shown(value) for value in row] for row in sheet.to_python(skip_empty_area=True)]
+    top, left = sheet.start or (0, 0)
+    filled = 0
+    for (first, begin), (last, end) in sheet.merged_cell_ranges or ():
+        row, column = first - top, begin - left
+        filled += (last - first + 1) * (end - begin + 1)
+        if not (0 <= row < len(grid) and 0 <= column < len(grid[row])) or filled > MAX_MERGED:
+            continue
+        for below in grid[row : last - top + 1]:
+            for place in range(column, min(end - left + 1, len(below))):
+                below[place] = below[place] or grid[row][column]
+    return grid
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, str):
+        return " ".join(value.split())
+    if isinstance(value, bool):
+        return Figure("TRUE" if value else "FALSE")
+    if isinstance(value, float):
+        return Figure(int(value) if value.is_integer() and abs(value) < 1e15 else format(value, ".15g"))
+    if isinstance(value, datetime):
+        moment = value.replace(microsecond=0)
+        return Figure(moment.date().isoformat() if moment.time() == time() else moment.isoformat(" "))
+    if isinstance(value, date | time):
+        return Figure(value.isoformat())
+    if isinstance(value, timedelta):
+        return Figure(str(value - timedelta(microseconds=value.microseconds)))
+    return Figure(value)
+
+
+# --- the tables in a grid of cells
+
+
+def _add_tables(outline: Outline, grid: Grid) -> None:
+    regions = list(_regions(grid, 0))
+    for place, region in enumerate(regions):
+        follows_table = place + 1 < len(regions) and len(regions[place + 1]) > 1
+        _add_region(outline, region, follows_table)
+
+
+def _add_region(outline: Outline, rows: Grid, before_table: bool) -> None:
+    """A table with its header row first. Lines of one cell above it are its headings."""
+    titles = list(takewhile(_is_title, rows))
+    table = rows[len(titles) :]
+    lines = [line for line, _ in groupby(next(filter(None, row)) for row in titles)]  # a merged cell has several rows
+    if not table and (len(lines) > MAX_HEADER or not before_table):
+        outline.add("paragraph", lines[0]) if len(lines) == 1 else _add_column(outline, lines)
+        return
+    for line in lines:
+        if len(line) <= MAX_TITLE and not isinstance(line, Figure) and not line.endswith((".", ":")):
+            outline.heading(2, line)
+        else:
+            outline.add("paragraph", line)
+    outline.table(_with_one_header(table))
+
+
+def _add_column(outline: Outline, lines: list[str]) -> None:
+    """Cells of a single column: text where they are sentences, else a table."""
+    if sum(map(len, lines)) > PROSE * len(lines):
+        outline.add("paragraph", "\n".join(lines))
+    else:
+        outline.table([line] for line in lines)
+
+
+def _is_title(row: Sequence[str]) -> bool:
+    """Whether one text is all that stands in the row: in one cell, or in a merged one."""
+    return len({cell for cell in row if cell}) == 1
+
+
+def _with_one_header(table: Grid) -> Grid:
+    """Where the header has two rows, the upper with cells over several columns, they become one."""
+    if len(table) < 3:
+        return table
+    upper, lower = table[0], table[1]
+    spans = any(left and left == right for left, right in pairwise(upper))
+    if not spans or any(isinstance(cell, Figure) for cell in (*upper, *lower)) or not any(lower):
+        return table
+    return [[" ".join(dict.fromkeys(filter(None, pair))) for pair in zip(upper, lower, strict=False)], *table[2:]]
+
+
+def _regions(grid: Grid, depth: int) -> Iterator[Grid]:
+    """The grid's parts between empty rows and columns, from the top and left. What only continues a table over an
+    empty row, and a column that belongs to its rows, stays with it."""
+    rows = _trimmed(grid)
+    if not rows:
+        return
+    bands = list(_with_headers(_bands(rows)))
+    if len(bands) > 1 and depth < MAX_DEPTH:
+        for band in bands:
+            yield from _regions(band, depth + 1)
+        return
+    parts = _side_by_side(rows) if depth < MAX_DEPTH else [rows]
+    if len(parts) > 1:
+        for part in parts:
+            yield from _regions(part, depth + 1)
+        return
+    yield [row for row in rows if any(row)]
+
+
+def _trimmed(grid: Grid) -> Grid:
+    """Without the empty rows and columns around it."""
+    used = [number for number, row in enumerate(grid) if any(row)]
+    if not used:
+        return []
+    rows = grid[used[0] : used[-1] + 1]
+    filled = [[place for place, cell in enumerate(row) if cell] for row in rows]
+    left = min(places[0] for places in filled if places)
+    right = max(places[-1] for places in filled if places)
+    return [[*row[left : right + 1], *[""] * (right + 1 - len(row))] for row in rows]
+
+
+def _bands(rows: Grid) -> list[Grid]:
+    """The rows, parted where an empty one is followed by another table."""
+    found: list[Grid] = [[]]
+    for row in rows:
+        if any(row):
+            if found[-1] and not any(found[-1][-1]) and not _continues(found[-1], row):
+                found.append([])
+            found[-1].append(row)
+        elif found[-1]:
+            found[-1].append(row)
+    return found
+
+
+def _with_headers(bands: list[Grid]) -> Iterator[Grid]:
+    """The bands; rows of text that stand over figures, gaps between them, become one header row of these."""
+    waiting: list[Grid] = []
+    for band in bands:
+        rows = [row for row in band if any(row)]
+        first = next((row for row in rows if not _is_title(row)), [])
+        if len(rows) <= MAX_HEADER and not any(isinstance(cell, Figure) for row in rows for cell in row):
+            waiting.append(band)
+            continue
+        headers = [row for above in waiting for row in above if any(row)]
+        columns = [row for row in headers if not _is_title(row)]
+        figures = sum(isinstance(cell, Figure) for cell in first)
+        if columns and 3 * figures >= sum(map(bool, first)) > 1:
+            header = [" ".join(dict.fromkeys(filter(None, cells))) for cells in zip(*columns, strict=True)]
+            yield [*filter(_is_title, headers), header, *band]
+        else:
+            yield from [*waiting, band]
+        waiting = []
+    yield from waiting
+
+
+def _continues(band: Grid, row: Sequence[str]) -> bool:
+    """Whether a row after a gap belongs to the table above: it has figures in a column that has some there, or text
+    in just the columns in which a table without any figures has it."""
+    table = [above for above in band if any(above)]
+    if len(table) < 2 or _is_title(row):
+        return False
+    body = table[1:]
+    if any(isinstance(cell, Figure) for above in body for cell in above):
+        return any(
+            isinstance(cell, Figure) and any(isinstance(above[place], Figure) for above in body[-20:])
+            for place, cell in enumerate(row)
+        )
+    if any(isinstance(cell, Figure) for cell in row):
+        return False
+    return [bool(cell) for cell in row] == [bool(cell) for cell in table[0]]
+
+
+def _side_by_side(rows: Grid) -> list[Grid]:
+    """The columns, parted at empty ones where both sides have a table of their own: of several columns, and of other
+    rows than the other's."""
+    width = len(rows[0])
+    used = [any(row[place] for row in rows) for place in range(width)]
+    edges: list[tuple[int, int]] = []
+    for place in range(width):
+        if used[place] and (not place or not used[place - 1]):
+            edges.append((place, place + 1))
+        elif used[place]:
+            edges[-1] = (edges[-1][0], place + 1)
+    joined = edges[:1]
+    for start, end in edges[1:]:
+        before, _ = joined[-1]
+        left, right = _extent(rows, before, joined[-1][1]), _extent(rows, start, end)
+        if end - start > 1 and joined[-1][1] - before > 1 and left != right:
+            joined.append((start, end))
+        else:
+            joined[-1] = (before, end)
+    return [[row[start:end] for row in rows] for start, end in joined]
+
+
+def _extent(rows: Grid, start: int, end: int) -> tuple[int, int]:
+    used = [number for number, row in enumerate(rows) if any(row[start:end])]
+    return used[0], used[-1]
+
+
+# --- what an XLSX has besides its cells
+
+
+def _add_drawn(outline: Outline, book: Package, place: int) -> None:
+    part = _sheet_part(book, place)
+    if not part:
+        return
+    for drawing in book.parts(part, "drawing"):
+        for chart in book.parts(drawing, "chart"):
+            root = book.xml(chart)
+            if root.tag == f"{C}chartSpace":
+                outline.add("caption", chart_title(root))
+                outline.table(chart_rows(root))
+    people = {person.get("id", ""): person.get("displayName", "") for person in _people(book)}
+    threads = book.parts(part, "threadedComment")
+    for comments in threads:
+        for comment in book.xml(comments):
+            text = "".join(child.text or "" for child in comment if local_name(child) == "text")
+            author = people.get(comment.get("personId", ""), "")
+            outline.add("note", noted(author, comment.get("dT", ""), " ".join(text.split())))
+    for comments in () if threads else book.parts(part, "comments"):
+        root = book.xml(comments)
+        authors = [author.text or "" for author in root.iter() if local_name(author) == "author"]
+        for comment in root.iter():
+            if local_name(comment) == "comment":
+                number = comment.get("authorId", "")
+                author = authors[int(number)] if number.isdigit() and int(number[:6]) < len(authors) else ""
+                outline.add("note", noted(author, "", " ".join("".join(comment.itertext()).split())))
+
+
+def _sheet_part(book: Package, place: int) -> str:
+    """The name of a sheet's part, "" if it is no XLSX or has none."""
+    main = "xl/workbook.xml"
+    if main not in book.names:
+        return ""
+    relations = book.related(main)
+    sheets = [sheet for sheet in book.xml(main).iter() if local_name(sheet) == "sheet"]
+    relation = relations.get(sheets[place].get(f"{R}id", "")) if place < len(sheets) else None
+    return relation.target if relation and relation.target in book.names else ""
+
+
+def _people(book: Package) -> Iterator[Any]:
+    for part in book.parts("xl/workbook.xml", "person"):
+        yield from book.xml(part)
+
+
+# --- text files
+
+
+def _page(text: str, encoding: str) -> Document:
+    from ingest.parse.html import blocks_of_html
+
+    return Document("", "text/html", parser_version(), tuple(blocks_of_html(text)), metadata={"encoding": encoding})
+
+
+def _cells_of_text(text: str, encoding: str, media_type: str) -> Document:
+    outline = Outline()
+    delimiter = "\t" if media_type == MEDIA_TYPES[".tsv"] and "\t" in text else _delimiter(text)
+    rows = [row for row in _rows(text, delimiter) if any(row)]
+    width = max(map(len, rows), default=0)
+    body = 0
+    while body + 1 < len(rows) and width > 1 and _is_title(rows[body]) and len(rows[body + 1]) == width:
+        body += 1
+        outline.add("paragraph", next(filter(None, rows[body - 1])))
+    outline.table(rows[body:])
+    return Document("", media_type, parser_version(), outline.finish(), metadata={"encoding": encoding})
+
+
+def _delimiter(text: str) -> str:
+    """The one that parts most of the first rows into the same number of cells, more than one."""
+    sample = text[:200_000]
+
+    def share(delimiter: str) -> tuple[float, int]:
+        rows = [row for row in _rows(sample, delimiter, _SAMPLE_ROWS) if any(row)]
+        counts = [len(row) for row in rows]
+        usual = max(set(counts), key=counts.count) if counts else 1
+        return (counts.count(usual) / len(counts) if usual > 1 else 0.0), usual
+
+    return max(_DELIMITERS, key=share)
+
+
+def _rows(text: str, delimiter: str, limit: int | None = None) -> Grid:
+    """The cells. Quotation marks that enclose hundreds of lines are taken for text."""
+    for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):
+        csv.field_size_limit(len(text) + 1)
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting)
+        rows: Grid = []
+        try:
+            for row in reader:
+                rows.append(row)
+                if limit is not None and len(rows) >= limit:
+                    break
+        except csv.Error as error:
+            raise ParseError(
+                f"The file is no readable table: {error}.", hint="Save it anew as CSV in UTF-8."
+            ) from error
+        if quoting == csv.QUOTE_NONE or not any(cell.count("\n") > _MAX_LINES for row in rows for cell in row):
+            break
+    return [[" ".join(cell.split()) for cell in row] for row in rows]

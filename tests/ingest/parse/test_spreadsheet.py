@@ -1,0 +1,168 @@
+import contextlib
+import random
+from pathlib import Path
+
+import pytest
+
+from errors import EncryptedError, ParseError, TooLargeError
+from ingest.parse import spreadsheet as parser
+from ingest.parse.package import OLE
+from ingest.types import Document
+from tests.documents import write_zip
+from tests.ingest.parse.test_docx import CHART, zip_entries
+from tests.office_files import write_workbook
+
+
+def texts(document: Document) -> list[tuple[str, str]]:
+    return [(block.kind, block.text) for block in document.blocks]
+
+
+def read(tmp_path: Path, *rows: list[str | float | None], **options: str) -> list[tuple[str, str]]:
+    """The blocks of a workbook with one sheet, after the sheet's name."""
+    return texts(parser.parse(write_workbook(tmp_path / "a.xlsx", {"Sheet": list(rows)}, **options)))[1:]
+
+
+def read_text(tmp_path: Path, text: str | bytes, name: str = "a.csv") -> list[tuple[str, str]]:
+    (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    return texts(parser.parse(tmp_path / name))
+
+
+def test_a_sheet_is_a_page_under_its_name(tmp_path: Path) -> None:
+    sheets = {"Rent": [["Month", "Euros"], ["May", 900.0]], "Empty": [], "Notes": [["Paid late."]]}
+    document = parser.parse(write_workbook(tmp_path / "a.xlsx", sheets))
+    assert document.pages == 3
+    assert [(block.kind, block.text, block.page, block.headings) for block in document.blocks] == [
+        ("heading", "Rent", 1, ()),
+        ("table", "Month  Euros\nMay  900", 1, ("Rent",)),
+        ("heading", "Empty", 2, ()),
+        ("heading", "Notes", 3, ()),
+        ("paragraph", "Paid late.", 3, ("Notes",)),
+    ]
+
+
+def test_values_are_written_as_a_sheet_shows_them(tmp_path: Path) -> None:
+    row = ["@2024-05-01", "@2024-05-01T10:30:00", 0.1 + 0.2, 1200.0, True, "two\nlines"]
+    assert read(tmp_path, ["day", "time", "sum", "whole", "paid", "text"], row)[0][1].splitlines()[1] == (
+        "2024-05-01  2024-05-01 10:30:00  0.3  1200  TRUE  two lines"
+    )
+
+
+def test_a_line_over_a_table_is_its_heading_with_or_without_a_gap(tmp_path: Path) -> None:
+    table: list[list[str | float | None]] = [["Year", "Ducks"], ["2019", 120.0], ["2020", 130.0]]
+    for gap in ([], [[None]]):
+        assert read(tmp_path, ["Ducks seen"], *gap, *table) == [
+            ("heading", "Ducks seen"),
+            ("table", "Year  Ducks\n2019  120\n2020  130"),
+        ]
+
+
+def test_merged_cells_stand_in_each_row_they_cover_and_two_header_rows_become_one(tmp_path: Path) -> None:
+    rows: list[list[str | float | None]] = [
+        ["Floor", "Rooms", None], [None, "small", "large"], ["First", 1.0, 2.0], [None, 3.0, 4.0]
+    ]  # fmt: skip
+    assert read(tmp_path, *rows, merged="A1:A2 B1:C1 A3:A4") == [
+        ("table", "Floor  Rooms small  Rooms large\nFirst  1  2\nFirst  3  4")
+    ]
+
+
+def test_tables_below_and_beside_each_other_are_apart(tmp_path: Path) -> None:
+    rows: list[list[str | float | None]] = [
+        ["a", "b", None, None, None], ["1", 2.0, None, "c", "d"], ["3", 4.0, None, "5", 6.0], [None],
+        [None, None, None, "7", 8.0], [None], ["e", "f", "g"], ["x", "y", 9.0]
+    ]  # fmt: skip
+    assert read(tmp_path, *rows) == [
+        ("table", "a  b\n1  2\n3  4"),
+        ("table", "c  d\n5  6\n7  8"),
+        ("table", "e  f  g\nx  y  9"),
+    ]
+
+
+def test_rows_after_a_gap_keep_the_header_above_it(tmp_path: Path) -> None:
+    rows: list[list[str | float | None]] = [["Month", "Euros"], ["May", 1.0], ["June", 2.0], [None], ["Sum", 3.0]]
+    assert read(tmp_path, *rows) == [("table", "Month  Euros\nMay  1\nJune  2\nSum  3")]
+
+
+def test_a_header_over_a_gap_belongs_to_the_figures_below(tmp_path: Path) -> None:
+    rows: list[list[str | float | None]] = [
+        ["In millions", "2023", "2022"], [None, "restated", "audited"], [None], ["Sales", 5.0, 4.0],
+        ["Profit", 2.0, 1.0]
+    ]  # fmt: skip
+    assert read(tmp_path, *rows) == [("table", "In millions  2023 restated  2022 audited\nSales  5  4\nProfit  2  1")]
+
+
+def test_a_column_of_labels_stays_with_its_rows(tmp_path: Path) -> None:
+    rows: list[list[str | float | None]] = [["Voltage", None, "kV", 130.0], ["Frequency", None, "Hz", 50.0]]
+    assert read(tmp_path, *rows) == [("table", "Voltage    kV  130\nFrequency    Hz  50")]
+
+
+def test_comments_are_notes_and_charts_tables(tmp_path: Path) -> None:
+    comments = (
+        "<authors><author>Ada</author></authors><commentList><comment ref='A1' authorId='0'>"
+        "<text><t>Too low?</t></text></comment></commentList>"
+    )
+    assert read(tmp_path, ["a", "b"], ["c", 1.0], comments=comments, chart=CHART)[1:] == [
+        ("caption", "Ducks"),
+        ("table", "  Fresh\n2019  4.3"),
+        ("note", "Ada: Too low?"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("a,b\n1,2\n", "a  b\n1  2"),
+        ("a;b\n1,5;2,5\n", "a  b\n1,5  2,5"),
+        ("a\tb\n1\t2\n", "a  b\n1  2"),
+        ("a|b\n1|2\n", "a  b\n1  2"),
+        ('name,says\nAda,"one, two\nthree"\n', "name  says\nAda  one, two three"),
+        ("a,b\n1,2,3\n4\n", "a  b\n1  2  3\n4"),
+        ("alone\n1\n2\n", "alone\n1\n2"),
+        ("a,b,c\n1,,3\n", "a  b  c\n1    3"),
+        ('size,"n\n' + "1,2\n" * 200, 'size  "n\n' + "\n".join(["1  2"] * 200)),
+    ],
+    ids=["comma", "semicolon", "tab", "bar", "quoted", "uneven", "single", "empty-cell", "stray-quote"],
+)
+def test_a_text_of_cells_is_one_table_with_its_header_first(tmp_path: Path, text: str, rows: str) -> None:
+    assert read_text(tmp_path, text) == [("table", rows)]
+
+
+def test_lines_before_the_header_of_a_text_of_cells_stand_before_it(tmp_path: Path) -> None:
+    assert read_text(tmp_path, "Exported in May\na,b,c\n1,2,3\n") == [
+        ("paragraph", "Exported in May"),
+        ("table", "a  b  c\n1  2  3"),
+    ]
+
+
+def test_a_text_of_cells_may_have_any_encoding(tmp_path: Path) -> None:
+    assert read_text(tmp_path, "año;niño\n1;2\n".encode("utf-16")) == [("table", "año  niño\n1  2")]
+
+
+def test_a_web_page_named_xls_is_read_as_one(tmp_path: Path) -> None:
+    page = "<html><body><table><tr><th>a</th><th>b</th></tr><tr><td>1</td><td>2</td></tr></table></body></html>"
+    assert read_text(tmp_path, page, "a.xls") == [("table", "a  b\n1  2")]
+
+
+def test_what_is_protected_damaged_or_a_bomb_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "a.xlsx"
+    path.write_bytes(OLE + bytes(600) + "EncryptedPackage".encode("utf-16-le") + bytes(600))
+    with pytest.raises(EncryptedError, match="password"):
+        parser.parse(path)
+    path.write_bytes(OLE + bytes(600))
+    with pytest.raises(ParseError, match="no readable spreadsheet"):
+        parser.parse(path)
+    with pytest.raises(ParseError, match="no readable spreadsheet"):
+        parser.parse(write_zip(path, {"hello.txt": b"hello"}))
+    with pytest.raises(TooLargeError, match="inflates"):
+        parser.parse(write_zip(path, {f"part{n}": bytes(2_000_000) for n in range(20)}))
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_damaged_part_ends_in_a_document_or_a_reason(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    entries = zip_entries(write_workbook(tmp_path / "a.xlsx", {"A": [["a", 1.0], ["b", 2.0]]}, merged="A1:A2"))
+    name = chance.choice(sorted(name for name in entries if name.endswith(".xml")))
+    data = bytearray(entries[name])
+    for _ in range(5):
+        data[chance.randrange(len(data))] = chance.randrange(256)
+    with contextlib.suppress(ParseError):
+        parser.parse(write_zip(tmp_path / "b.xlsx", entries | {name: bytes(data)}))
