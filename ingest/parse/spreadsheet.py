@@ -243,10 +243,13 @@ def _regions(grid: Grid, depth: int) -> Iterator[Grid]:
     if not rows:
         return
     bands = list(_with_headers(_bands(rows)))
-    if len(bands) > 1 and depth < MAX_DEPTH:
+    if depth >= MAX_DEPTH:
+        bands = [rows]
+    if len(bands) > 1:
         for band in bands:
             yield from _regions(band, depth + 1)
         return
+    rows = bands[0]
     parts = _side_by_side(rows) if depth < MAX_DEPTH else [rows]
     if len(parts) > 1:
         for part in parts:
