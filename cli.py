@@ -28,6 +28,7 @@ from errors import CitaError, StorageFullError, UsageError
 
 if TYPE_CHECKING:
     from engine import Engine, Status
+    from ingest.links import LinkTargets
     from ingest.types import IndexProgress, IndexReport, Passage, PathReason, Source, VerifyReport, WatchEvent
     from models.types import ModelInfo
     from rag.types import Answer, Citation, Event, Hit
@@ -92,7 +93,11 @@ Question = Annotated[
 K = Annotated[int | None, typer.Option("-k", metavar="N", min=1, max=200, help="How many passages (8).")]
 Within = Annotated[
     list[str] | None,
-    typer.Option("--in", metavar="PATH", help="Only this file, folder or '#tag'; can be repeated."),
+    typer.Option(
+        "--in",
+        metavar="PATH",
+        help="Only this file, folder, '#tag' or '[[note]]' with what it is linked with; can be repeated.",
+    ),
 ]
 
 
@@ -334,15 +339,25 @@ def list_sources(
 ) -> None:
     """List the files with their status.
 
-    JSON: {"sources": [{"path", "status", "reason", "pages", "passages", "indexed_at"}]}.
+    JSON: {"sources": [{"path", "status", "reason", "pages", "passages", "indexed_at", "title", "language", "metadata",
+    "tags", "links": [{"link", "path"}]}]}. A link's `path` is null where no document of that name is there.
     """
     with _engine(context) as engine:
-        sources = [source for source in engine.sources() if not failed or source.status != "indexed"]
+        every = engine.sources()
+    sources = [source for source in every if not failed or source.status != "indexed"]
     if as_json:
-        keys = ("path", "status", "reason", "pages", "passages", "indexed_at")
-        _print_json({"sources": [_pick(source, keys) for source in sources]})
+        from ingest.links import LinkTargets
+
+        targets = LinkTargets(source.path for source in every)
+        _print_json({"sources": [_source_json(source, targets) for source in sources]})
     else:
         _print_sources(sources, failed)
+
+
+def _source_json(source: "Source", targets: "LinkTargets") -> dict[str, Any]:
+    keys = ("path", "status", "reason", "pages", "passages", "indexed_at", "title", "language", "metadata", "tags")
+    links = [{"link": link, "path": targets.resolve(link, source.path)} for link in source.links]
+    return {**_pick(source, keys), "links": links}
 
 
 def _print_sources(sources: Sequence["Source"], failed: bool) -> None:

@@ -33,6 +33,7 @@ from errors import CatalogDamagedError, UsageError
 from ingest import schema
 from ingest.analyse import LANGUAGES, content_words, stem, terms, words
 from ingest.database import Database, damaged, open_read_only, remove_files, rename_over, sync, translated
+from ingest.links import LinkTargets
 from ingest.names import printable, to_name, to_text
 from ingest.types import Passage, RecognisedPage, Source, Span
 
@@ -325,14 +326,18 @@ class Catalog:
         return dict(self._db.read_many("SELECT row, language FROM passages WHERE row IN", rows))
 
     def rows_within(self, within: Sequence[str]) -> set[int] | None:
-        """Rows of the passages in these sources, folders of sources, and sources with these tags ('#work', which
-        'work/atlas' is below); None if `within` is empty (all of them)."""
+        """Rows of the passages in these sources, folders of sources, sources with these tags ('#work', which
+        'work/atlas' is below), and sources around these notes ('[[Atlas]]': the note, what it links to, and what links
+        to it); None if `within` is empty (all of them)."""
         if not within:
             return None
         rows: set[int] = set()
         for named in within:
-            rows |= self._rows_tagged(named[1:]) if named.startswith("#") else set()
-            rows |= self._rows_in(named)  # a path may begin with '#', too
+            if named.startswith("#"):
+                rows |= self._rows_of(self._tagged(named[1:]))
+            if named.startswith("[[") and named.endswith("]]"):
+                rows |= self._rows_of(self._linked(named[2:-2]))
+            rows |= self._rows_in(named)  # a path may begin so, too
         return rows
 
     def _rows_in(self, path: str) -> set[int]:
@@ -345,15 +350,27 @@ class Catalog:
         )
         return {row for (row,) in found}
 
-    def _rows_tagged(self, tag: str) -> set[int]:
+    def _tagged(self, tag: str) -> list[int]:
         """Whatever the case: SQLite would fold that of ASCII only."""
         wanted = tag.casefold()
         with self._as_written():
-            sources = [
+            return [
                 id
                 for id, tags in self._db.read("SELECT id, tags FROM sources WHERE tags != '[]'")
                 if any(own == wanted or own.startswith(f"{wanted}/") for own in map(str.casefold, json.loads(tags)))
             ]
+
+    def _linked(self, note: str) -> list[int]:
+        sources = self._db.read("SELECT id, path, links FROM sources")
+        targets = LinkTargets(path for _, path, _ in sources)
+        wanted = targets.resolve(note, "")
+        if wanted is None:
+            return []
+        with self._as_written():
+            links = {path: {targets.resolve(link, path) for link in json.loads(links)} for _, path, links in sources}
+        return [id for id, path, _ in sources if wanted in (path, *links[path]) or path in links[wanted]]
+
+    def _rows_of(self, sources: Sequence[int]) -> set[int]:
         return {row for (row,) in self._db.read_many("SELECT row FROM passages WHERE source IN", sources)}
 
     def count_passages(self) -> int:

@@ -86,7 +86,19 @@ def engine(monkeypatch: pytest.MonkeyPatch, home: Path) -> FakeEngine:
 
 # The contract's keys
 
-SOURCE = {"path", "status", "reason", "pages", "passages", "indexed_at"}
+SOURCE = {
+    "path",
+    "status",
+    "reason",
+    "pages",
+    "passages",
+    "indexed_at",
+    "title",
+    "language",
+    "metadata",
+    "tags",
+    "links",
+}
 COUNTS = ["added", "changed", "renamed", "removed", "unchanged"]
 INDEX = {*COUNTS, "skipped", "failed", "passages", "embedded", "seconds", "held"}
 MODEL = {"name", "title", "path", "size", "architecture", "quantisation", "parameters", "context", "active"}
