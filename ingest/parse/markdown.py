@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -19,6 +19,7 @@ from errors import ParseError
 from ingest.parse.flow import BLOCKS, CELLS, HEADINGS, ITEMS, LISTS
 from ingest.parse.html import blocks_of_html
 from ingest.parse.html import warm as warm_html
+from ingest.parse.lines import Lines
 from ingest.parse.text import decode
 from ingest.parse.text import warm as warm_text
 from ingest.types import Block, BlockKind, Document, Span
@@ -91,7 +92,7 @@ def parse(path: Path) -> Document:
 
 def document_of_markdown(text: str, media_type: str, metadata: dict[str, str]) -> Document:
     """The Document of a text in Markdown, with `metadata` besides what its front matter says."""
-    lines = _Lines.of(text)
+    lines = Lines.of(text)
     body = _front_matter_end(lines)
     values = _front_matter(lines, body) if body else {}
     metadata = metadata | _metadata(values)
@@ -113,44 +114,14 @@ def document_of_markdown(text: str, media_type: str, metadata: dict[str, str]) -
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Lines:
-    """A text by its lines; `starts` has one entry more than there are lines."""
-
-    text: str
-    starts: list[int]
-
-    @classmethod
-    def of(cls, text: str) -> "_Lines":
-        return cls(text, [0, *accumulate(len(line) + 1 for line in text.split("\n"))])
-
-    def __len__(self) -> int:
-        return len(self.starts) - 1
-
-    def line(self, number: int) -> str:
-        return self.text[self.starts[number] : self.starts[number + 1] - 1]
-
-    def span(self, first: int, end: int) -> Span:
-        """Lines `first` to before `end`, without blank lines around them."""
-        start, stop = self.starts[first], min(self.starts[end], len(self.text))
-        raw = self.text[start:stop]
-        stop -= len(raw) - len(raw.rstrip())
-        while first < end - 1 and not self.line(first).strip():
-            first += 1
-        return Span(None, min(self.starts[first], stop), stop)
-
-    def slice(self, span: Span) -> str:
-        return self.text[span.start : span.end]
-
-
-def _front_matter_end(lines: _Lines) -> int:
+def _front_matter_end(lines: Lines) -> int:
     """The number of the first line after the front matter; 0 where there is none."""
     if lines.line(0).rstrip() != "---":
         return 0
     return next((n + 1 for n in range(1, len(lines)) if lines.line(n).rstrip() in ("---", "...")), 0)
 
 
-def _front_matter(lines: _Lines, body: int) -> dict[str, Any]:
+def _front_matter(lines: Lines, body: int) -> dict[str, Any]:
     """Its values by name, in small letters."""
     import yaml
 
@@ -182,12 +153,12 @@ def _as_text(value: Any) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
-def _note(lines: _Lines, body: int) -> Iterator[Block]:
+def _note(lines: Lines, body: int) -> Iterator[Block]:
     if body > 2 and lines.slice(span := lines.span(1, body - 1)).strip():
         yield Block("note", lines.slice(span), span=span)
 
 
-def _tokens(lines: _Lines, body: int) -> list["Token"]:
+def _tokens(lines: Lines, body: int) -> list["Token"]:
     from markdown_it import MarkdownIt
 
     # Emphasis and links inside a paragraph stay as they are in the file, so they are not looked for: that would take
@@ -202,7 +173,7 @@ def _first_heading(tokens: Sequence["Token"]) -> str:
     return next((" ".join(text.content.split()) for text in headings), "")
 
 
-def _blocks(lines: _Lines, tokens: Sequence["Token"], comments: "_Comments") -> Iterator[Block]:
+def _blocks(lines: Lines, tokens: Sequence["Token"], comments: "_Comments") -> Iterator[Block]:
     path: list[tuple[int, str]] = []
     for index, token in enumerate(tokens):
         if token.level or not token.map:
@@ -226,7 +197,7 @@ def _blocks(lines: _Lines, tokens: Sequence["Token"], comments: "_Comments") -> 
             yield Block(kind, lines.slice(span), headings=headings, span=span)
 
 
-def _paragraph(lines: _Lines, span: Span, headings: tuple[str, ...]) -> Iterator[Block]:
+def _paragraph(lines: Lines, span: Span, headings: tuple[str, ...]) -> Iterator[Block]:
     """A paragraph, a footnote, or nothing where it only says what the names of links stand for."""
     text = lines.slice(span)
     if _FOOTNOTE.match(text):
@@ -235,7 +206,7 @@ def _paragraph(lines: _Lines, span: Span, headings: tuple[str, ...]) -> Iterator
         yield Block("paragraph", text, headings=headings, span=span)
 
 
-def _html(lines: _Lines, span: Span, headings: tuple[str, ...]) -> Iterator[Block]:
+def _html(lines: Lines, span: Span, headings: tuple[str, ...]) -> Iterator[Block]:
     """HTML as a page would show it; where it is not known as such, as it is written."""
     text = lines.slice(span)
     blocks: list[Block] = []
@@ -252,7 +223,7 @@ def _html(lines: _Lines, span: Span, headings: tuple[str, ...]) -> Iterator[Bloc
         yield replace(block, headings=headings + block.headings, span=exact)
 
 
-def _heading(lines: _Lines, inline: "Token", span: Span) -> tuple[str, Span]:
+def _heading(lines: Lines, inline: "Token", span: Span) -> tuple[str, Span]:
     """The heading's text without its marks, and where that text stands."""
     title = inline.content
     start = lines.text.find(title, span.start, span.end)
@@ -269,7 +240,7 @@ class _Comments:
     ends: list[int]
 
     @classmethod
-    def of(cls, lines: _Lines, tokens: Sequence["Token"]) -> "_Comments":
+    def of(cls, lines: Lines, tokens: Sequence["Token"]) -> "_Comments":
         """Obsidian's (%%) begin a line if they go on after it; none begins in code."""
         text = lines.text
         code = [lines.span(*token.map) for token in tokens if token.type in ("fence", "code_block") and token.map]
