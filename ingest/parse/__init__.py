@@ -53,6 +53,7 @@ FORMATS = (
     Format("text/plain", "text", (".txt", ".text", ".log")),
     Format("text/html", "html", (".html", ".htm", ".xhtml")),
     Format("text/x-rst", "rst", (".rst", ".rest")),
+    Format("text/org", "org", (".org",)),
     Format(_WORD, "docx", (".docx", ".docm", ".dotx", ".dotm"), (_ZIP, _OLE)),
     Format(_SHEET, "spreadsheet", (".xlsx", ".xlsm", ".xltx", ".xlsb", ".ods"), (_ZIP, _OLE)),
     Format("application/vnd.oasis.opendocument.text", "opendocument", (".odt", ".ott", ".odp", ".otp", ".odg"), (_ZIP,)),

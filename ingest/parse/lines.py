@@ -72,10 +72,11 @@ class Outline:
     _path: list[tuple[int, str]] = field(default_factory=list)
 
     def heading(self, level: int, title: str, number: int) -> None:
-        """`title` stands on line `number`; if it is not written there as it is, the span is the line's."""
+        """`title` stands on line `number`; if it is not written there as it is, the span is the line's. A heading
+        without one only ends those above it."""
+        self._path = [entry for entry in self._path if entry[0] < level]
         if not title:
             return
-        self._path = [entry for entry in self._path if entry[0] < level]
         line = self.lines.span(number, number + 1)
         at = self.lines.text.find(title, line.start, line.end)
         span = line if at < 0 else Span(None, at, at + len(title))
