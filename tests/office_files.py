@@ -148,3 +148,17 @@ def _sheet_cell(value: str | float | None) -> str:
         is_date = value.startswith("@")
         return f'<c t="d"><v>{value[1:]}</v></c>' if is_date else f'<c t="inlineStr"><is><t>{value}</t></is></c>'
     return f"<c><v>{value!r}</v></c>"
+
+
+def write_opendocument(path: Path, body: str, styles: str = "", **parts: str) -> Path:
+    """An OpenDocument file of a body's XML ("<office:text>...") and automatic styles; `parts` are the root elements of
+    further XML files, by their names without ".xml" ("meta")."""
+    names = ("office", "text", "table", "draw", "presentation", "style", "form", "meta")
+    spaces = " ".join(f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"' for name in names)
+    spaces += ' xmlns:xlink="http://www.w3.org/1999/xlink" xmlns:dc="http://purl.org/dc/elements/1.1/"'
+    spaces += ' xmlns:svg="urn:oasis:names:tc:opendocument:xmlns:svg-compatible:1.0"'
+    content = f"<office:automatic-styles>{styles}</office:automatic-styles><office:body>{body}</office:body>"
+    entries = {"content.xml": f"<office:document-content {spaces}>{content}</office:document-content>".encode()}
+    for name, text in parts.items():
+        entries[f"{name}.xml"] = f"<office:document {spaces}>{text}</office:document>".encode()
+    return write_zip(path, entries)

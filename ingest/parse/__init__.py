@@ -54,6 +54,7 @@ FORMATS = (
     Format("text/html", "html", (".html", ".htm", ".xhtml")),
     Format("text/x-rst", "rst", (".rst", ".rest")),
     Format("text/org", "org", (".org",)),
+    Format("text/asciidoc", "asciidoc", (".adoc", ".asciidoc", ".asc")),
     Format(_WORD, "docx", (".docx", ".docm", ".dotx", ".dotm"), (_ZIP, _OLE)),
     Format(_SHEET, "spreadsheet", (".xlsx", ".xlsm", ".xltx", ".xlsb", ".ods"), (_ZIP, _OLE)),
     Format("application/vnd.oasis.opendocument.text", "opendocument", (".odt", ".ott", ".odp", ".otp", ".odg"), (_ZIP,)),

@@ -20,6 +20,9 @@ from ingest.parse.text import scrub
 
 OLE = bytes.fromhex("d0cf11e0a1b11ae1")  # how Office wraps a document of the old kind, or one with a password
 RESAVE = "Open it with the program that made it and save it anew."
+_MANIFEST = "META-INF/manifest.xml"
+_PROTECTED = "The file is protected by a password."
+_UNPROTECT = "Save a copy without the password and add that."
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 C = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
@@ -119,7 +122,10 @@ def opened(path: Path, what: str, password: str | None = None) -> Iterator[Packa
     archive.check(data)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as file:
-            yield Package(file, frozenset(file.namelist()))
+            opened = Package(file, frozenset(file.namelist()))
+            if _MANIFEST in opened.names and b"encryption-data" in opened.read(_MANIFEST):  # OpenDocument
+                raise EncryptedError(_PROTECTED, hint=_UNPROTECT)
+            yield opened
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise ParseError(f"The archive is damaged: {str(error).rstrip('.')}.", hint=RESAVE) from error
     except RecursionError as error:
@@ -130,9 +136,7 @@ def _unwrapped(data: bytes, what: str, password: str | None) -> bytes:
     if "EncryptedPackage".encode("utf-16-le") not in data:
         raise ParseError(f"The file is no readable {what} but one of the old binary kind.", hint=RESAVE)
     if password is None:
-        raise EncryptedError(
-            "The file is protected by a password.", hint="Save a copy without the password and add that."
-        )
+        raise EncryptedError(_PROTECTED, hint=_UNPROTECT)
     from ingest.parse.office_password import decrypted
 
     return decrypted(data, password)
