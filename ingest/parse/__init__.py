@@ -60,6 +60,7 @@ FORMATS = (
     Format("application/vnd.oasis.opendocument.text", "opendocument", (".odt", ".ott", ".odp", ".otp", ".odg"), (_ZIP,)),
     Format("application/vnd.ms-excel", "spreadsheet", (".xls", ".xlt"), (_OLE, _ZIP, "")),
     Format("text/csv", "spreadsheet", (".csv", ".tsv", ".tab")),
+    Format("application/rtf", "rtf", (".rtf",), (_RTF,)),
     Format(_SLIDES, "slides", (".pptx", ".pptm", ".ppsx", ".ppsm", ".potx"), (_ZIP, _OLE)),
     Format("image", "image", _PICTURE_SUFFIXES, ("", *_PICTURES), paged=True),
     Format("application/zip", "zip", (".zip",), (_ZIP,), holds_members=True),
