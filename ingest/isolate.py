@@ -29,7 +29,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 from uuid import uuid4
 
 import errors
@@ -37,9 +37,12 @@ from errors import CitaError, EngineClosedError, ParseError, ParserDiedError, St
 from ingest import confine
 from ingest.confine import LAYERS, Isolation
 from ingest.parse import is_heavy
-from ingest.parse.tasks import document_adapter
-from ingest.types import Document, Span
+from ingest.parse.tasks import document_adapter, recognised_page_adapter
+from ingest.types import Document, RecognisedPage, Span
 from settings import Parse
+
+if TYPE_CHECKING:
+    from ingest.parse.ocr import Recogniser
 
 MAX_ANSWER = 256_000_000  # bytes
 MAX_SECONDS = 600.0  # for one document of whatever size
@@ -82,18 +85,23 @@ class Isolator:
         self._lock = threading.Lock()
         self._zygotes: dict[bool, _Zygote] = {}
 
-    def parse(self, path: Path, member: Sequence[str] = ()) -> Document:
-        """`member`: the names that lead to a document inside the file (ingest.parse.opened_member()).
+    def parse(self, path: Path, member: Sequence[str] = (), recognised: Sequence[bytes] = ()) -> Document:
+        """`member`: the names that lead to a document inside the file (ingest.parse.opened_member()); `recognised`:
+        what recognise() gave for pages of it.
 
         Raises the parser's ParseErrors, TooLargeError over the size limit, ParserDiedError over the others.
         """
         from pydantic import ValidationError
 
-        answer = self.run("parse", path, member=list(member))
+        answer = self.run("parse", path, b"\n".join(recognised), member=list(member))
         try:
             return document_adapter().validate_json(answer)
         except ValidationError as error:
             raise ParserDiedError("The parser's answer is no document.", hint=_RESAVE) from error
+
+    def recognise(self, path: Path, page: int, recogniser: "Recogniser", member: Sequence[str] = ()) -> bytes:
+        """The text on a page (1-based) that is a picture, for parse(). Raises as parse() does."""
+        return self.run("recognise", path, member=list(member), page=page, recogniser=astuple(recogniser))
 
     def render_page(
         self,
@@ -104,10 +112,12 @@ class Isolator:
         scale: float = 2.0,
         *,
         member: Sequence[str] = (),
+        recognised: RecognisedPage | None = None,
     ) -> bytes:
-        """ingest.parse.pdf.render_page(), isolated."""
+        """ingest.parse.render_page(), isolated."""
         arguments = {"page": page, "quotes": list(quotes), "spans": [astuple(span) for span in spans], "scale": scale}
-        return self.run("render_page", path, member=list(member), **arguments)
+        words = recognised_page_adapter().dump_json(recognised) if recognised else b""
+        return self.run("render_page", path, words, member=list(member), **arguments)
 
     def prove(self) -> Isolation:
         """What a worker on this system is kept from, tried out in one. Raises CitaError if none can be started."""
@@ -116,13 +126,16 @@ class Isolator:
             (folder / "beside").touch()
             return Isolation(**json.loads(self.run("prove", folder / "document", memory_mb=self._limits.memory_mb)))
 
-    def run(self, task: str, path: Path, **arguments: Any) -> bytes:
-        """One task on one file, in a process of its own: its answer, or its CitaError raised here.
+    def run(self, task: str, path: Path, attachment: bytes = b"", **arguments: Any) -> bytes:
+        """One task on one file, in a process of its own: its answer, or its CitaError raised here. An `attachment` is
+        given to it as a file, which the argument of that name is the path of.
 
         Raises StorageFullError where there is no room for its temporary folder.
         """
         seconds = self._limits.seconds + _size(path) / _MB
         with _private_folder(self._temporary) as folder:
+            if attachment:
+                arguments["attachment"] = str(_attached(folder, attachment))
             request = _Request(
                 task,
                 {"path": str(path.absolute()), "max_mb": self._limits.max_file_mb, **arguments},
@@ -341,6 +354,16 @@ def _private_folder(parent: Path | None) -> Iterator[Path]:
         yield folder
     finally:
         _wipe(folder)
+
+
+def _attached(folder: Path, attachment: bytes) -> Path:
+    file = folder / "attachment"
+    try:
+        file.write_bytes(attachment)
+    except OSError as error:
+        kind = StorageFullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else CitaError
+        raise kind(f"{str(file)!r} cannot be written: {error.strerror}.", hint="Free some space there.") from error
+    return file
 
 
 def _wipe(folder: Path) -> None:

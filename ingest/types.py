@@ -62,6 +62,9 @@ class Document:
     modified (ISO 8601), from, to, cc, date (ISO 8601), encoding. `tags` are without '#', `links` the names of the
     documents it refers to, as written. `members` names the documents inside it (attachments, files of an archive), each
     once, with '/' between folders: parse.read_member() gives their bytes.
+
+    `unread` are the pages whose text is a picture that was not recognised, and `reason` says in words why, or what
+    else of the document could not be read.
     """
 
     title: str
@@ -74,6 +77,8 @@ class Document:
     links: tuple[str, ...] = ()
     members: tuple[str, ...] = ()
     recognised: tuple[RecognisedPage, ...] = ()
+    unread: tuple[int, ...] = ()
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,7 @@ SHARED_LIBRARIES: dict[str, str] = {
     "streamlit": "every page draws with it",
     "langchain_core": "the retriever, the prompt, the generator and the chain are its runnables",
     "lxml": "pages as trees, and the tables that unstructured gives as HTML",
+    "PIL": "pictures of pages: rendered, shown, recognised",
     "psutil": "the memory of the machine, and of a model's process",
     "torch": "the embedder, and the export that runs in a process of its own",
     "transformers": "the embedder, and the export that runs in a process of its own",

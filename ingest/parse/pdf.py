@@ -2,6 +2,7 @@
 
 PDFium (pypdfium2) gives text with places and renders; pypdf gives outline and metadata, about which it is exact.
 PDFium is not thread-safe: one document at a time in a process (see ingest/isolate.py).
+Pages without a text layer are named; ingest/recognise.py has their text recognised and hands it in.
 """
 
 import contextlib
@@ -18,13 +19,17 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from errors import EncryptedError, NeedsOcrError, ParseError, TooLargeError, UsageError
+from errors import EncryptedError, ParseError, TooLargeError, UsageError
+from ingest.parse import ocr
+from ingest.parse.highlight import highlight, recognised_boxes
 from ingest.parse.layout import HYPHEN, Cell, Line, OutlineEntry, Page, blocks, clean, split_cells
+from ingest.parse.legible import is_legible
 from ingest.parse.locate import Box, PageChars, locate
-from ingest.types import Block, Document, Span
+from ingest.types import Block, Document, RecognisedPage, Span
 
 if TYPE_CHECKING:
     import pypdfium2
+    from PIL.Image import Image
     from pypdf import PdfReader
 
 log = logging.getLogger("cita.ingest")
@@ -34,7 +39,9 @@ MEDIA_TYPE = "application/pdf"
 MAX_PAGES = 5_000
 MAX_BOOKMARKS = 20_000
 MAX_PIXELS = 40_000_000
-MARKER = (255, 238, 110)  # multiplied with the page, so that letters stay black
+FEW_LETTERS = 50  # of a page's text, beside a picture of half the page: a stamp on a scan, say
+LEAST_SIDE = 5.0  # points; what is lower or narrower is a line
+LEAST_AREA = 300.0  # square points; what is smaller is a mark
 
 _LINES = re.compile(r"[^\r\n\x02]+\x02?")
 _WORDS = re.compile(r"[^\s\x02]+\x02?")
@@ -56,7 +63,7 @@ _METADATA = {
 
 @cache
 def parser_version() -> str:
-    return f"pdf/3 pypdfium2 {version('pypdfium2')} pypdf {version('pypdf')}"
+    return f"pdf/4 pypdfium2 {version('pypdfium2')} pypdf {version('pypdf')}"
 
 
 def warm() -> None:
@@ -74,59 +81,77 @@ def warm() -> None:
     _describe(file.getvalue())
 
 
-def parse(path: Path) -> Document:
-    """Reads a PDF with a text layer.
+def parse(path: Path, recognised: Sequence[ocr.Recognition] = ()) -> Document:
+    """Reads a PDF. Pages without a text layer, or with one that is noise, are its `unread` ones, but for those in
+    `recognised`.
 
-    Raises EncryptedError if it needs a password, NeedsOcrError if its pages are pictures of text, ParseError if
-    it is damaged.
+    Raises EncryptedError if it needs a password, ParseError if it is damaged.
     """
     data = path.read_bytes()
     metadata, outline = _describe(data)
+    by_number = ocr.pages(recognised)
     with _open(data) as pdf:
-        pages = [_read_page(pdf, number) for number in range(1, len(pdf) + 1)]
-        found = blocks(pages, outline)
-        if not found and (drawn := sum(_is_drawn_on(pdf, number) for number in range(1, len(pdf) + 1))):
-            raise NeedsOcrError(
-                f"The file has no text that can be read: {drawn} of its {len(pdf)} pages are pictures or drawings.",
-                hint="Run it through text recognition (OCR) and add the result.",
-            )
+        layer = [_read_page(pdf, number) for number in range(1, len(pdf) + 1)]
+        unread = [page.number for page in layer if page.number not in by_number and _needs_recognition(pdf, page)]
+    used = {page.number for page in layer if page.number in by_number and _says_more(by_number[page.number], page)}
+    found = blocks([by_number[page.number] if page.number in used else page for page in layer], outline)
+    of_pictures = [one for one in recognised if one.page.number in used]
     return Document(
         title=_title(metadata, found),
         media_type=MEDIA_TYPE,
         parser=parser_version(),
-        blocks=tuple(found),
-        pages=len(pages),
+        blocks=tuple(ocr.with_confidence(found, of_pictures)),
+        pages=len(layer),
         metadata=metadata,
+        recognised=tuple(one.page for one in of_pictures),
+        unread=tuple(unread),
     )
 
 
+def picture(path: Path, page: int, dpi: int) -> tuple["Image", tuple[float, float], float]:
+    """The page (1-based) to be recognised, its width and height, and the points in one of their units.
+
+    Raises UsageError if there is no such page, and what parse() raises for a file that cannot be opened.
+    """
+    with _open(path.read_bytes()) as pdf:
+        shown, size = _shown_page(pdf, page)
+        scale = min(dpi / 72, (MAX_PIXELS / max(1.0, size[0] * size[1])) ** 0.5)
+        return shown.render(scale=scale, grayscale=True).to_pil(), size, 1.0
+
+
 def render_page(
-    path: Path, page: int, quotes: Sequence[str] = (), spans: Sequence[Span] = (), scale: float = 2.0
+    path: Path,
+    page: int,
+    quotes: Sequence[str] = (),
+    spans: Sequence[Span] = (),
+    scale: float = 2.0,
+    recognised: RecognisedPage | None = None,
 ) -> bytes:
     """A PNG of the page (1-based) with each quote highlighted; `scale` 1.0 is 72 dots per inch.
 
-    Where a quote stands on the page more than once, `spans` say which occurrence is meant.
+    Where a quote stands on the page more than once, `spans` say which occurrence is meant. The words of a page that
+    was recognised stand where `recognised` says.
     Raises UsageError if there is no such page, and what parse() raises for a file that cannot be opened.
     """
-    from PIL import Image, ImageChops, ImageDraw
-
+    here = [span for span in spans if span.page == page]
     with _open(path.read_bytes()) as pdf:
-        if not 1 <= page <= len(pdf):
-            raise UsageError(f"The file has no page {page}.", hint=f"It has pages 1 to {len(pdf)}.")
-        shown = _load_page(pdf, page)
-        width, height = shown.get_size()
-        scale = min(scale, (MAX_PIXELS / max(1.0, width * height)) ** 0.5)
-        picture = shown.render(scale=scale).to_pil().convert("RGB")
-        marks = Image.new("RGB", picture.size, "white")
-        draw = ImageDraw.Draw(marks)
-        chars = _PageReader(shown, as_shown=True).chars() if quotes else PageChars("", ())
-        here = [span for span in spans if span.page == page]
-        for box in (box for quote in quotes for box in locate(chars, quote, here)):
-            corners = (box.left * scale, (height - box.top) * scale, box.right * scale, (height - box.bottom) * scale)
-            draw.rectangle(corners, fill=MARKER)
-        file = io.BytesIO()
-        ImageChops.multiply(picture, marks).save(file, "PNG", compress_level=3)
-    return file.getvalue()
+        shown, size = _shown_page(pdf, page)
+        scale = min(scale, (MAX_PIXELS / max(1.0, size[0] * size[1])) ** 0.5)
+        picture = shown.render(scale=scale).to_pil()
+        if recognised is not None:
+            boxes = recognised_boxes(recognised, quotes, here)
+        else:
+            chars = _PageReader(shown, as_shown=True).chars() if quotes else PageChars("", ())
+            boxes = [box for quote in quotes for box in locate(chars, quote, here)]
+        return highlight(picture, size, boxes)
+
+
+def _shown_page(pdf: "pypdfium2.PdfDocument", page: int) -> tuple["pypdfium2.PdfPage", tuple[float, float]]:
+    if not 1 <= page <= len(pdf):
+        raise UsageError(f"The file has no page {page}.", hint=f"It has pages 1 to {len(pdf)}.")
+    shown = _load_page(pdf, page)
+    width, height = shown.get_size()
+    return shown, (max(1.0, width), max(1.0, height))
 
 
 @contextlib.contextmanager
@@ -184,7 +209,7 @@ def _read_page(pdf: "pypdfium2.PdfDocument", number: int) -> Page:
         return Page(number, 0.0, ())
     reader = _PageReader(page)
     try:
-        return Page(number, reader.height, tuple(reader.lines()))
+        return Page(number, reader.height, tuple(reader.lines()) if is_legible(reader.text) else ())
     finally:
         reader.close()
 
@@ -315,18 +340,51 @@ class _Word(NamedTuple):
     x1: float
 
 
-def _is_drawn_on(pdf: "pypdfium2.PdfDocument", number: int) -> bool:
-    """Whether anything at all is on the page."""
-    import pypdfium2.raw as raw
-
+def _needs_recognition(pdf: "pypdfium2.PdfDocument", page: Page) -> bool:
+    """Whether something is drawn on the page and its text layer has none of it, or no more than a stamp on it."""
+    letters = _letters(page)
+    if letters >= FEW_LETTERS:
+        return False
     try:
-        page = _load_page(pdf, number)
+        shown = _load_page(pdf, page.number)
     except ParseError:
         return False
     try:
-        return bool(raw.FPDFPage_CountObjects(page.raw) > 0)
+        return _is_a_picture(shown) if letters else _is_drawn_on(shown)
     finally:
-        page.close()
+        shown.close()
+
+
+def _letters(page: Page) -> int:
+    return sum(sum(map(str.isalnum, line.text)) for line in page.lines)
+
+
+def _says_more(recognised: Page, layer: Page) -> bool:
+    """Recognised text makes up for its mistakes where it is much more than the text layer's."""
+    return _letters(recognised) > 2 * _letters(layer)
+
+
+def _is_a_picture(page: "pypdfium2.PdfPage") -> bool:
+    """Whether one picture covers half the page."""
+    import pypdfium2
+
+    width, height = page.get_size()
+    try:
+        bounds = [image.get_bounds() for image in page.get_objects([pypdfium2.raw.FPDF_PAGEOBJ_IMAGE], max_depth=3)]
+    except pypdfium2.PdfiumError:  # one whose place cannot be told
+        return False
+    return any(abs(right - left) * abs(top - bottom) > width * height / 2 for left, bottom, right, top in bounds)
+
+
+def _is_drawn_on(page: "pypdfium2.PdfPage") -> bool:
+    """Whether more is seen on the page than a line or a small mark."""
+    width, height = page.get_size()
+    scale = min(0.5, 500 / max(1.0, width, height))
+    seen = page.render(scale=scale, grayscale=True).to_pil().point(lambda shade: 255 * (shade < 250)).getbbox()
+    if seen is None:
+        return False
+    across, down = (seen[2] - seen[0]) / scale, (seen[3] - seen[1]) / scale
+    return bool(min(across, down) >= LEAST_SIDE and across * down >= LEAST_AREA)
 
 
 def _describe(data: bytes) -> tuple[dict[str, str], list[OutlineEntry]]:

@@ -8,10 +8,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from errors import ParseError, TooLargeError, UnsupportedError
+from errors import ParseError, TooLargeError
 from ingest import confine
 from ingest import parse as parsers
-from ingest.types import Document, Span
+from ingest.parse import ocr
+from ingest.types import Document, RecognisedPage, Span
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -26,7 +27,10 @@ def warm(arguments: dict[str, Any]) -> None:
     parsers.warm(Path(arguments["path"]))
     for name in arguments.get("member", ()):
         parsers.warm(Path(name))
+    if "recogniser" in arguments:
+        ocr.warm(ocr.Recogniser(*arguments["recogniser"]))
     document_adapter()
+    recognition_adapter()
 
 
 @cache
@@ -37,11 +41,28 @@ def document_adapter() -> "TypeAdapter[Document]":
     return TypeAdapter(Document)
 
 
+@cache
+def recognition_adapter() -> "TypeAdapter[ocr.Recognition]":
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(ocr.Recognition)
+
+
+@cache
+def recognised_page_adapter() -> "TypeAdapter[RecognisedPage]":
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(RecognisedPage)
+
+
 def parse(arguments: dict[str, Any]) -> bytes:
-    """The Document as JSON. `path` and `max_mb` are needed; `member` names a document inside it, `password` opens it.
-    Raises TooLargeError over the limits on text."""
+    """The Document as JSON. `path` and `max_mb` are needed; `member` names a document inside it, `password` opens it;
+    `attachment` is a file with what was recognised, a Recognition a line. Raises TooLargeError over the limits on
+    text."""
+    lines = Path(arguments["attachment"]).read_bytes().splitlines() if "attachment" in arguments else ()
+    recognised = [recognition_adapter().validate_json(line) for line in lines]
     with _document(arguments) as path:
-        document = parsers.parse(path)
+        document = parsers.parse(path, recognised=recognised)
     characters = sum(len(block.text) for block in document.blocks)
     if characters > MAX_CHARACTERS:
         raise TooLargeError(f"The document has {characters:,} characters; {MAX_CHARACTERS:,} are allowed.", hint=_SPLIT)
@@ -52,15 +73,22 @@ def parse(arguments: dict[str, Any]) -> bytes:
     return document_adapter().dump_json(document)
 
 
-def render_page(arguments: dict[str, Any]) -> bytes:
-    """The PNG of a PDF's page. `path`, `max_mb`, `page`, `quotes`, `spans` and `scale` are needed."""
-    from ingest.parse import pdf
-
-    spans = [Span(*span) for span in arguments["spans"]]
+def recognise(arguments: dict[str, Any]) -> bytes:
+    """The Recognition of a page as JSON, in one line. `path`, `max_mb`, `page` and `recogniser` are needed."""
     with _document(arguments) as path:
-        if parsers.identify(path).parser != "pdf":
-            raise UnsupportedError(f"{path.name} has no pages to show.", hint="Only pages of PDFs can be shown.")
-        return pdf.render_page(path, arguments["page"], arguments["quotes"], spans, arguments["scale"])
+        recognition = parsers.recognise(path, arguments["page"], ocr.Recogniser(*arguments["recogniser"]))
+    return recognition_adapter().dump_json(recognition)
+
+
+def render_page(arguments: dict[str, Any]) -> bytes:
+    """The PNG of a page. `path`, `max_mb`, `page`, `quotes`, `spans` and `scale` are needed; `attachment` is a file
+    with the RecognisedPage, where it was recognised."""
+    spans = [Span(*span) for span in arguments["spans"]]
+    recognised = None
+    if "attachment" in arguments:
+        recognised = recognised_page_adapter().validate_json(Path(arguments["attachment"]).read_bytes())
+    with _document(arguments) as path:
+        return parsers.render_page(path, arguments["page"], arguments["quotes"], spans, arguments["scale"], recognised)
 
 
 def prove(arguments: dict[str, Any]) -> bytes:
@@ -91,4 +119,9 @@ def _check_size(path: Path, max_mb: int) -> None:
         )
 
 
-TASKS: dict[str, Callable[[dict[str, Any]], bytes]] = {"parse": parse, "render_page": render_page, "prove": prove}
+TASKS: dict[str, Callable[[dict[str, Any]], bytes]] = {
+    "parse": parse,
+    "recognise": recognise,
+    "render_page": render_page,
+    "prove": prove,
+}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from errors import EncryptedError, NeedsOcrError, ParseError, TooLargeError, UsageError
+from errors import EncryptedError, ParseError, TooLargeError, UsageError
 from ingest.parse import pdf
 from ingest.parse.layout import HYPHEN
 from ingest.types import Document, Span
@@ -245,9 +245,9 @@ def test_a_pdf_encrypted_with_an_empty_password_opens(tmp_path: Path) -> None:
     assert document.title == "Open"
 
 
-def test_pages_that_are_pictures_need_ocr(tmp_path: Path) -> None:
-    with pytest.raises(NeedsOcrError, match="2 of its 2 pages are pictures"):
-        pdf.parse(write_picture_pdf(tmp_path / "scan.pdf"))
+def test_pages_that_are_pictures_are_named(tmp_path: Path) -> None:
+    document = pdf.parse(write_picture_pdf(tmp_path / "scan.pdf"))
+    assert (document.blocks, document.unread) == ((), (1, 2))
 
 
 def test_a_blank_page_gives_a_document_without_blocks(tmp_path: Path) -> None:

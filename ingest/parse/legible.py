@@ -1,0 +1,41 @@
+"""Whether the text layer of a page can be read, or is noise that a program without its fonts' alphabets wrote."""
+
+import re
+import unicodedata
+
+ENOUGH = 40  # characters; of fewer nothing can be said
+MOST_UNKNOWN = 0.15  # of the characters may have no meaning: private-use glyphs, controls, replacement characters
+LEAST_LETTERS = 0.25  # of the characters must be letters or digits
+LEAST_VOWELS = 0.25  # of the letters, where they are Latin: prose has 0.32 or more
+ENOUGH_LETTERS = 100  # Latin ones, for their vowels to be counted
+
+_LAYOUT = re.compile(r"[\s\x02\ufffe]+")  # \x02 and \ufffe: a hyphen at a line's end, as PDFium tells it
+_RUNS = re.compile(r"([^\w\s\ufffd\ue000-\uf8ff])\1{2,}")  # leaders and rules
+_LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
+_LATIN_WORD = re.compile(r"[A-Za-z\u00c0-\u024f]{4,}")
+_VOWELS = re.compile(r"[aeiouyæœø]")
+_NO_MEANING = frozenset(("Cc", "Co", "Cn", "Cs"))
+
+
+def is_legible(text: str) -> bool:
+    """False for text that is surely noise; what is too short to tell is taken for text."""
+    written = _RUNS.sub(r"\1", _LAYOUT.sub(" ", text)).replace(" ", "")
+    if len(written) < ENOUGH:
+        return True
+    unknown = sum(letter == "\ufffd" or unicodedata.category(letter) in _NO_MEANING for letter in written)
+    letters = sum(map(str.isalnum, written))
+    return (
+        unknown <= MOST_UNKNOWN * len(written)
+        and letters + unknown >= LEAST_LETTERS * len(written)
+        and _has_vowels(text, letters)
+    )
+
+
+def _has_vowels(text: str, letters: int) -> bool:
+    """Whether the words could be spoken; so can none whose letters stand for others."""
+    words = _LATIN_WORD.findall(text)
+    latin = sum(map(len, words))
+    if latin < ENOUGH_LETTERS or 2 * latin < letters:
+        return True
+    plain = unicodedata.normalize("NFD", " ".join(words).lower())
+    return len(_VOWELS.findall(plain)) >= LEAST_VOWELS * latin
