@@ -102,7 +102,7 @@ class Engine(Protocol):
 
     def passage(self, id: str) -> Passage: ...
     def page_image(self, path: str, page: int, quotes: Sequence[str] = (), scale: float = 2.0) -> bytes:
-        """A PNG of a PDF's page (1-based), the quotes highlighted; `scale` 1.0 is 72 dots per inch."""
+        """A PNG of a page (1-based) of a PDF or a picture, the quotes highlighted; `scale` 1.0 is 72 dots per inch."""
         ...
 
     def models(self) -> list[ModelInfo]: ...
@@ -230,6 +230,7 @@ class LocalEngine:
     def __init__(self, settings: Settings) -> None:
         from ingest.catalog import Catalog
         from ingest.isolate import Isolator
+        from ingest.recognise import Reader
         from ingest.vectors import LiveIndex
         from ingest.watch import Watcher
         from models.registry import Registry
@@ -238,6 +239,7 @@ class LocalEngine:
         self._catalog = Catalog(settings.index)
         self._registry = Registry(settings.models)
         self._isolator = Isolator(settings.parse, temporary=settings.index / "tmp")
+        self._reader = Reader(self._isolator, settings)
         self._watcher = Watcher(self.folders, self.index, settings.watch)
         self._at_close: list[Callable[[], None]] = []
         self._lock = threading.RLock()  # guards what is opened late
@@ -308,7 +310,7 @@ class LocalEngine:
             self.folders(),
             catalog,
             self._embedder,
-            self._isolator.parse,
+            self._reader.read,
             self._settings,
             progress or (lambda _: None),
             confirm=confirm,
@@ -484,7 +486,8 @@ class LocalEngine:
                 break
         file = absolute(source.folder, source.container or source.path)
         names = self._catalog.names_inside(source)
-        return self._isolator.render_page(file, page, quotes, cited, scale, member=names)
+        recognised = self._catalog.recognised_page(source.folder, source.path, page)
+        return self._isolator.render_page(file, page, quotes, cited, scale, member=names, recognised=recognised)
 
     # --- models
 
@@ -511,6 +514,7 @@ class LocalEngine:
             if self._generator is not None:
                 self._generator.close()
         self._vectors.close()
+        self._reader.close()
         self._isolator.close()
         self._catalog.close()
         while self._at_close:

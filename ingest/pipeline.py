@@ -32,6 +32,7 @@ from ingest.names import printable, to_text
 from ingest.parse import FORMATS, SUFFIXES, format_of, is_archive, parser_version
 from ingest.parse.tasks import MAX_CHARACTERS
 from ingest.plan import Disk, Key, Known, Move, Plan, Read, Refuse, Remove, Rules, Touch, plan, undecided
+from ingest.recognise import WITHOUT_OCR, marked, recogniser_name, text_parser
 from ingest.types import Document, IndexProgress, IndexReport, PathReason, Source, SourceStatus
 from settings import Settings
 
@@ -115,8 +116,12 @@ def look_at_folders(folders: Sequence[Path], settings: Settings) -> Look:
 
 def make_plan(look: Look, known: Known, settings: Settings, *, confirm: bool = False, read_data: bool = False) -> Plan:
     """What is to be done; the bytes of files are read only where size and times do not decide."""
-    readers = _current_readers(settings)
-    rules = Rules(lambda source: source.parser in readers, _family, settings.parse.max_file_mb * 1_000_000)
+    readers, recogniser = _current_readers(settings), recogniser_name(settings)
+
+    def is_current(source: Source) -> bool:
+        return text_parser(source.parser, recogniser) in readers
+
+    rules = Rules(is_current, _family, settings.parse.max_file_mb * 1_000_000)
     files = undecided(look.disk, known, rules, read_data=read_data)
     with ThreadPoolExecutor(settings.parse.workers) as pool:
         hashes = dict(zip((file.key for file in files), pool.map(_sha256_or_none, files), strict=True))
@@ -310,6 +315,7 @@ class _Run:
         self.bytes_left -= file.size
         self.bytes_done += file.size
         if isinstance(result, Document):
+            result = replace(result, parser=marked(result, [inside.result for inside in outcome.inside]))
             read = [(file.path, result), *((inside.path, inside.result) for inside in outcome.inside)]
             self._replace(file, [self._read(file, sha256, path, each) for path, each in read])
         elif isinstance(result, OSError):
@@ -347,7 +353,8 @@ class _Run:
             reason = f"It could not be divided into passages ({type(error).__name__})."
             return NewSource(self._source(file, sha256, path, "failed", result.parser, reason=reason))
         if not passages and not result.members:
-            return NewSource(self._source(file, sha256, path, "empty", result.parser, reason="No text in it."))
+            reason = to_text(result.reason) or "No text in it."
+            return NewSource(self._source(file, sha256, path, "empty", result.parser, reason=reason))
         languages = Counter(new.passage.language for new in passages)
         source = self._source(
             file,
@@ -355,6 +362,7 @@ class _Run:
             path,
             "indexed",
             result.parser,
+            reason=to_text(result.reason),
             title=result.title,
             media_type=result.media_type,
             language=languages.most_common(1)[0][0] if languages else "",
@@ -401,6 +409,7 @@ class _Run:
         folder, container = file.key
         if path == container:  # what reading a file depends on is known without it, too
             parser = _reader(parser, self.settings) if parser else reader_version(file.absolute, self.settings)
+            parser += WITHOUT_OCR if status == "needs-ocr" else ""
         return Source(
             folder=folder,
             path=path,

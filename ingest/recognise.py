@@ -152,6 +152,18 @@ def recogniser_name(settings: Settings) -> str:
         return ""
 
 
+def marked(document: Document, inside: Sequence[Document | ParseError]) -> str:
+    """The document's parser with a mark of text recognition where that of the documents `inside` it has one: they are
+    read again with it. That one awaits text recognition goes before that another was recognised."""
+    if _RECOGNISED.search(document.parser):
+        return document.parser
+    parsers = [one.parser for one in inside if isinstance(one, Document)]
+    marks = {mark[0] for parser in parsers if (mark := _RECOGNISED.search(parser))}
+    if any(isinstance(one, NeedsOcrError) for one in inside):
+        marks.add(WITHOUT_OCR)
+    return document.parser + (WITHOUT_OCR if WITHOUT_OCR in marks else next(iter(marks), ""))
+
+
 def text_parser(parser: str, recogniser: str) -> str:
     """The parser without its mark of text recognition where that still holds: what was recognised by what is here now,
     or by whatever it was when nothing is here; what was left unread while nothing is here. Else as it is."""

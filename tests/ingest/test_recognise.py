@@ -1,6 +1,7 @@
 import io
 import threading
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -8,10 +9,14 @@ import pytest
 from PIL import Image
 
 from errors import EngineClosedError, NeedsOcrError, ParserDiedError
+from ingest.catalog import Catalog
 from ingest.isolate import Isolator
 from ingest.parse import ocr
+from ingest.pipeline import index_folders
 from ingest.recognise import Reader, _named, recogniser_name, text_parser
+from ingest.types import Document
 from settings import Ocr, Settings
+from tests.fakes import WordEmbedder
 from tests.scans import draw_page, draw_photo, needs_tesseract, write_scan
 
 DEPOSIT = "The deposit is returned within thirty days after\nthe keys were handed over."
@@ -238,3 +243,62 @@ def test_the_recognisers_name_says_what_the_text_depends_on(monkeypatch: pytest.
     monkeypatch.setattr(ocr, "tesseract_version", lambda: "5.5")
     monkeypatch.setattr(ocr, "find_recogniser", lambda _: found)
     assert recogniser_name(Settings()) == "tesseract 5.5 eng 300"
+
+
+class Counting(Reader):
+    """Remembers what it was asked to read."""
+
+    def read(self, path: Path, member: Sequence[str] = ()) -> Document:
+        self.asked.append("/".join((path.name, *member)))
+        return super().read(path, member)
+
+    @property
+    def asked(self) -> list[str]:
+        return self.__dict__.setdefault("_asked", [])
+
+
+def test_what_awaits_ocr_is_read_when_it_is_there_and_nothing_else_is(isolator: Isolator, tmp_path: Path) -> None:
+    needs_tesseract()
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    write_scan(folder / "scan.pdf", [draw_page(DEPOSIT)])
+    write_scan(folder / "mixed.pdf", ["A page that has a text layer.", draw_page(FEES)])
+    write_scan(folder / "text.pdf", ["Nothing but text."])
+    (folder / "note.md").write_text("# Note\n\nA note.")
+    draw_page(FEES).save(tmp_path / "fees.png")
+    with zipfile.ZipFile(folder / "papers.zip", "w") as archive:
+        archive.write(tmp_path / "fees.png", "fees.png")
+    on = Settings.load(tmp_path / "home")
+    off = on.model_copy(update={"ocr": Ocr(on=False)})
+    catalog = Catalog(on.index)
+
+    def index(settings: Settings) -> list[str]:
+        with Counting(isolator, settings) as reader:
+            index_folders([folder], catalog, WordEmbedder(), reader.read, settings, lambda _: None)
+            return sorted(reader.asked)
+
+    def statuses() -> dict[str, str]:
+        return {source.path: source.status for source in catalog.sources()}
+
+    everything = ["mixed.pdf", "note.md", "papers.zip", "papers.zip/fees.png", "scan.pdf", "text.pdf"]
+    awaiting = ["mixed.pdf", "papers.zip", "papers.zip/fees.png", "scan.pdf"]
+    try:
+        assert index(off) == everything
+        assert statuses() == dict.fromkeys(everything, "indexed") | {
+            "scan.pdf": "needs-ocr",
+            "papers.zip/fees.png": "needs-ocr",
+        }
+        (mixed,) = catalog.sources_at("mixed.pdf")
+        assert mixed.reason.startswith("Page 2 could not be read")
+        assert index(off) == []
+        assert index(on) == awaiting
+        assert set(statuses().values()) == {"indexed"}
+        assert {source.reason for source in catalog.sources()} == {""}
+        assert index(on) == []
+        assert index(off) == []  # what was recognised stays
+        page = catalog.recognised_page(str(folder), "papers.zip/fees.png", 1)
+        assert page is not None
+        assert page.text == FEES
+        assert all((passage.confidence or 0) > 0.9 for passage in catalog.passages_of(str(folder), "scan.pdf"))
+    finally:
+        catalog.close()
