@@ -62,6 +62,7 @@ FORMATS = (
     Format("application/vnd.ms-excel", "spreadsheet", (".xls", ".xlt"), (_OLE, _ZIP, "")),
     Format("text/csv", "spreadsheet", (".csv", ".tsv", ".tab")),
     Format("application/rtf", "rtf", (".rtf",), (_RTF,)),
+    Format("application/epub+zip", "epub", (".epub",), (_ZIP,)),
     Format("message/rfc822", "mail", (".eml", ".emlx"), holds_members=True),
     Format("application/mbox", "mail", (".mbox", ".mbx"), holds_members=True),
     Format(_SLIDES, "slides", (".pptx", ".pptm", ".ppsx", ".ppsm", ".potx"), (_ZIP, _OLE)),

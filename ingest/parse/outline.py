@@ -24,6 +24,11 @@ class Outline:
         self._close()
         self._path, self._page = [], number
 
+    def start_section(self) -> None:
+        """What follows stands under none of the headings before it."""
+        self._close()
+        self._path = []
+
     def heading(self, level: int, text: str) -> None:
         """`level` 0 is a document's title; a heading stands under those of smaller levels before it."""
         title = " ".join(scrub(text).split())

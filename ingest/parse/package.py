@@ -110,8 +110,9 @@ class Package:
 
 
 @contextmanager
-def opened(path: Path, what: str, password: str | None = None) -> Iterator[Package]:
-    """The package in a file; `what` names the kind of document in messages ("Word document").
+def opened(path: Path, what: str, password: str | None = None, *, doctypes: bool = False) -> Iterator[Package]:
+    """The package in a file; `what` names the kind of document in messages ("Word document"). `doctypes`: its
+    parts may declare document types, as pages do.
 
     Raises EncryptedError if it has a password and this is not the one, TooLargeError if it inflates beyond measure,
     ParseError if it is damaged or of the old kind.
@@ -119,7 +120,7 @@ def opened(path: Path, what: str, password: str | None = None) -> Iterator[Packa
     data = path.read_bytes()
     if data.startswith(OLE):
         data = _unwrapped(data, what, password)
-    archive.check(data)
+    archive.check(data, doctypes=doctypes)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as file:
             opened = Package(file, frozenset(file.namelist()))
