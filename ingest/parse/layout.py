@@ -1,33 +1,40 @@
-"""Lines of a PDF with their places -> blocks: paragraphs, headings, lists, tables. Pure; no library, no file.
-
-Reading order is the file's own order, so that a block is one run of its page's characters.
-Lengths are PDF points, y grows upwards.
-"""
+"""Lines of a PDF with their places -> blocks: paragraphs, headings, lists, tables, notes. Pure; no library, no file."""
 
 import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import groupby, pairwise
+from statistics import median
 from typing import NamedTuple
 
+from ingest.parse.grid import Grid, find_grids, grid_rows, walls
+from ingest.parse.order import in_grids, reading_order
+from ingest.parse.page import HYPHEN, Cell, Line, OutlineEntry, Page, Ruling
 from ingest.types import Block, BlockKind, Span
 
-HYPHEN = "\x02"  # how PDFium writes a hyphen at the end of a line
+__all__ = ["HYPHEN", "Cell", "Line", "OutlineEntry", "Page", "Ruling", "blocks", "clean", "split_cells"]
 
 TABLE_GAP = 1.2  # in font sizes; the spaces of justified text stay below it
 HEADING_SCALE = 1.12  # a heading's font size over the body's
+HEADING_LETTERS = 80  # of a heading that is told by its font's name alone
+HEADING_PITCH = 2.5  # usual steps between lines: no farther below it goes the text on
 PITCH_SLACK = 1.25  # a wider step between lines than this, over the usual one, starts a paragraph
 ROW_SLACK = 1.15  # a wider step than this, over the least in the table, starts a row
 USUAL_PITCH = 1.2  # in font sizes, where the document does not tell
 CELL_LINES = 5  # beside more lines than this stands another column of the page, not another cell
 SCRIPT_SCALE = 0.75  # smaller letters than this, over the others', are indices
 PROSE_WORDS = 8  # where all cells of a row have more, it is text in columns
+SPACED_LETTERS = 4  # in a row make a word that is spaced out
+NOTE_SCALE = 0.93  # of the body's font size: the largest letters of a footnote
+NOTE_ZONE = 0.6  # of the page's height: above it stands no footnote
 RUNNING_SHARE = 0.4  # of all pages; a running head that differs on left and right pages is on half of them
 RUNNING_ZONE = 0.12  # of the page's height, at its top and bottom
 
 _BULLET = re.compile(r"^(?:[•‣◦▪▫■□●○◆◇►▶➢➤✓✔∙·*–—-]|o(?=\s{1,9}[A-ZÁÉÍÓÚÑ]))\s")
 _NUMBER = re.compile(r"^(?:\(?(?:\d{1,3}|[a-z]|[ivx]{1,5})\)|\d{1,3}\.)\s")
+_NOTE_MARK = re.compile(r"^(?:\(?\d{1,3}\)?|[*†‡§¶]{1,3}|\([a-z]\))\s?(?=[^\W\d_]|[“\"‘'(\[「『«¿¡])")
 _CAPTION = re.compile(r"^(?:Figure|Fig\.|Table|Exhibit|Chart|Figura|Tabla|Gráfico|Cuadro)\s?\d+(?:\.\d+)*[.:]\s", re.I)
 _SENTENCE_END = re.compile(r"[.!?:;…][\"'”’»)\]]*$")
 _NUMERALS = re.compile(r"\d+|\b[ivxlc]+\b")
@@ -35,98 +42,95 @@ _COMPOUND = re.compile(r"(?<![^\W\d_])[^\W\d_]++(?:-[^\W\d_]++)+")
 _NOT_TEXT = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\ufeff\ufffe\uffff\ue000-\uf8ff\U000f0000-\U0010ffff]"
 )
+# Ligatures, and Arabic and Hebrew letters as they are written rather than meant.
+_FORMS = re.compile("[\ufb00-\ufb06\ufb1d-\ufdff\ufe70-\ufefc]+")
+_AFTER_LATIN = re.compile(r"(?<=[A-Za-z][A-Za-z])(?=[\u0590-\u08ff])")
 _AMOUNT = re.compile(r"[^\w]*+\d[\d.,]*+[^\w]*+(?:\w{1,6}\.?)?")
 _CURRENCY = frozenset("$€£¥")
 _AMOUNT_END = frozenset("0123456789)%—–-")
 _CLOSERS = frozenset((")", "%", ")%", "%)"))
 
 
-class Cell(NamedTuple):
-    """Words of a line that stand close together."""
-
-    text: str
-    x0: float
-    x1: float
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line of a page; `start` to `end` are its characters in PDFium's numbering. `text` may end in HYPHEN."""
-
-    start: int
-    end: int
-    cells: tuple[Cell, ...]
-    bottom: float
-    top: float
-    size: float
-    bold: bool = False
-    mono: bool = False
-
-    @property
-    def text(self) -> str:
-        return " ".join(cell.text for cell in self.cells)
-
-    @property
-    def x0(self) -> float:
-        return self.cells[0].x0
-
-    @property
-    def x1(self) -> float:
-        return self.cells[-1].x1
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """`number` is 1-based."""
-
-    number: int
-    height: float
-    lines: tuple[Line, ...]
-
-
-class OutlineEntry(NamedTuple):
-    """A bookmark; `level` counts from 1, `page` is 1-based."""
-
-    level: int
-    title: str
-    page: int
-
-
 def clean(text: str) -> str:
-    """Text without controls, private-use glyphs and lone surrogates; Symbol's bullet becomes a bullet."""
+    """Text without controls, private-use glyphs and lone surrogates; Symbol's bullet becomes a bullet, ligatures and
+    letters in their written forms become letters."""
     text = text.replace("\uf0b7", "•").replace("\xa0", " ")
     if not text.isprintable():
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "ignore")
         text = _NOT_TEXT.sub("", text)
-    return text
+    return text if text.isascii() else _FORMS.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
 
 
-def split_cells(words: Sequence[Cell], size: float) -> tuple[Cell, ...]:
-    """Joins the words of a line to cells: a gap wider than TABLE_GAP font sizes starts a new cell."""
+def mend_words(text: str) -> str:
+    """Right-to-left text with the space that is missing where it goes on after Latin letters."""
+    return _AFTER_LATIN.sub(" ", text)
+
+
+def join_letters(words: Sequence[Cell]) -> list[Cell]:
+    """The words of a line, those made whole that are s p a c e d  o u t."""
+    joined: list[Cell] = []
+    for single, group in groupby(words, key=lambda word: len(word.text) == 1 and word.text.isalpha()):
+        letters = list(group)
+        if not single or len(letters) < SPACED_LETTERS:
+            joined += letters
+            continue
+        gaps = [b.x0 - a.x1 for a, b in pairwise(letters)]
+        widest = 1.5 * max(0.1, median(gaps))
+        joined.append(letters[0])
+        for gap, letter in zip(gaps, letters[1:], strict=True):
+            if gap > widest:
+                joined.append(letter)
+            else:
+                joined[-1] = Cell(joined[-1].text + letter.text, joined[-1].x0, letter.x1)
+    return joined
+
+
+def split_cells(words: Sequence[Cell], size: float, walls: Sequence[float] = ()) -> tuple[Cell, ...]:
+    """Joins the words of a line to cells: a gap wider than TABLE_GAP font sizes starts a new cell, and so does one of
+    `walls`, the places of rulings."""
     cells: list[Cell] = []
+    texts: list[str] = []
+    x0 = x1 = 0.0
     for word in words:
-        last = cells[-1] if cells else None
-        if last is not None and _stand_together(last, word, size):
-            cells[-1] = Cell(f"{last.text} {word.text}", last.x0, max(last.x1, word.x1))
-        else:
-            cells.append(word)
-    return tuple(cells)
+        if texts and _stand_together(texts, x0, x1, word, size) and not (walls and _parted(x1, word, walls)):
+            texts.append(word.text)
+            x0, x1 = min(x0, word.x0), max(x1, word.x1)
+            continue
+        if texts:
+            cells.append(Cell(" ".join(texts), x0, x1))
+        texts, x0, x1 = [word.text], word.x0, word.x1
+    if texts:
+        cells.append(Cell(" ".join(texts), x0, x1))
+    return tuple(sorted(cells, key=lambda cell: cell.x0)) if len(cells) > 1 else tuple(cells)
 
 
-def _stand_together(cell: Cell, word: Cell, size: float) -> bool:
-    """Whether the word goes on with the cell. A currency sign stands with the number that follows it, not with one
-    before, though 5 € may be written so.
+def _stand_together(texts: Sequence[str], x0: float, x1: float, word: Cell, size: float) -> bool:
+    """Whether the word goes on with the cell of those `texts`. A currency sign stands with the number that follows it,
+    not with one before, though 5 € may be written so.
     """
-    if word.text in _CURRENCY and (cell.text[0] in _CURRENCY or (word.text != "€" and cell.text[-1] in _AMOUNT_END)):
-        return False
-    return word.x0 - cell.x1 <= TABLE_GAP * size or cell.text in _CURRENCY or word.text in _CLOSERS
+    if word.text in _CURRENCY:
+        last = texts[-1]
+        if texts[0][0] in _CURRENCY or (word.text != "€" and last[-1] in _AMOUNT_END):
+            return False
+    gap = word.x0 - x1
+    if gap < -size:  # back to the left: a cell that was written later, or words that run the other way
+        gap = x0 - word.x1
+    return gap <= TABLE_GAP * size or (len(texts) == 1 and texts[0] in _CURRENCY) or word.text in _CLOSERS
+
+
+def _parted(x1: float, word: Cell, walls: Sequence[float]) -> bool:
+    return any(x1 - 1 <= wall <= word.x0 + 1 for wall in walls)
 
 
 def blocks(pages: Sequence[Page], outline: Iterable[OutlineEntry] = ()) -> list[Block]:
     """The document's blocks in reading order, with the heading path carried over pages."""
-    pages = drop_running_lines([replace(page, lines=_join_baselines(page.lines)) for page in pages])
+    grids = [find_grids(page.rulings) for page in pages]
+    pages = drop_running_lines(
+        [replace(page, lines=_join_baselines(page, found)) for page, found in zip(pages, grids, strict=True)]
+    )
+    pages = [replace(page, lines=reading_order(page.lines)) for page in pages]
     style = _Style.of(pages, outline)
-    pieces = [piece for page in pages for piece in _pieces(page, style)]
+    pieces = [piece for page, found in zip(pages, grids, strict=True) for piece in _pieces(page, found, style)]
     return list(_with_headings(pieces, style))
 
 
@@ -174,14 +178,19 @@ def _page_numbers(line: str) -> list[int]:
     return [int(word) for word in {*words[:1], *words[-1:]} if len(line) <= 80 and word.isdecimal() and len(word) <= 4]
 
 
-def _join_baselines(lines: Iterable[Line]) -> tuple[Line, ...]:
-    """Lines that PDFium split though they stand side by side (cells, superscripts), as one."""
+def _join_baselines(page: Page, grids: Sequence[Grid]) -> tuple[Line, ...]:
+    """The page's lines; those that PDFium split though they stand side by side (cells, superscripts) as one, but for
+    those in a grid, whose cells are told apart by it.
+    """
     joined: list[Line] = []
-    for line in lines:
+    upright = [ruling for ruling in page.rulings if not ruling.horizontal]
+    for line in in_grids(page.lines, grids):
         last = joined[-1] if joined else None
         if last is not None and _beside(last, line):
             bigger = max(last, line, key=lambda part: part.top - part.bottom)
-            cells = split_cells(last.cells + line.cells, max(last.size, line.size))
+            cells = split_cells(
+                last.cells + line.cells, max(last.size, line.size), walls(upright, line.bottom, line.top)
+            )
             joined[-1] = replace(bigger, start=last.start, end=line.end, cells=cells, bold=last.bold and line.bold)
         else:
             joined.append(line)
@@ -191,8 +200,8 @@ def _join_baselines(lines: Iterable[Line]) -> tuple[Line, ...]:
 def _beside(left: Line, right: Line) -> bool:
     overlap = min(left.top, right.top) - max(left.bottom, right.bottom)
     height = min(left.top - left.bottom, right.top - right.bottom)
-    hyphenated = left.text.endswith(HYPHEN)
-    return not hyphenated and overlap > 0.5 * height and right.x0 >= left.x1 - 0.3 * left.size
+    apart = left.text.endswith(HYPHEN) or max(left.grid, right.grid) >= 0
+    return not apart and overlap > 0.5 * height and right.x0 >= left.x1 - 0.3 * left.size
 
 
 @dataclass(frozen=True)
@@ -202,6 +211,7 @@ class _Style:
     size: float
     bold: bool
     mono: bool
+    face: str
     pitch: float
     compounds: frozenset[str]
     outline: Mapping[int, Mapping[str, int]]
@@ -211,6 +221,7 @@ class _Style:
         sizes: Counter[float] = Counter()
         bold: Counter[bool] = Counter()
         mono: Counter[bool] = Counter()
+        faces: Counter[str] = Counter()
         pitches: Counter[float] = Counter()
         for page in pages:
             for line in page.lines:
@@ -218,6 +229,7 @@ class _Style:
                 sizes[round(line.size * 2) / 2] += weight
                 bold[line.bold] += weight
                 mono[line.mono] += weight
+                faces[line.face] += weight
             for above, line in pairwise(page.lines):
                 if above.size > 0 and 0 < above.bottom - line.bottom < 3 * above.size:
                     pitches[round((above.bottom - line.bottom) / above.size, 1)] += 1
@@ -230,6 +242,7 @@ class _Style:
             size=sizes.most_common(1)[0][0] if sizes else 0.0,
             bold=bold[True] > bold[False],
             mono=mono[True] > mono[False],
+            face=faces.most_common(1)[0][0] if faces else "",
             pitch=pitches.most_common(1)[0][0] if pitches else USUAL_PITCH,
             compounds=frozenset(compounds),
             outline=entries,
@@ -247,17 +260,26 @@ class _Piece:
     level: int | None = None
 
     @property
+    def span(self) -> Span | None:
+        """The page's characters from the first to the last of the piece."""
+        if not self.lines:
+            return None
+        return Span(self.page, min(line.start for line in self.lines), max(line.end for line in self.lines))
+
+    @property
     def look(self) -> tuple[float, bool]:
         """What tells headings of different levels apart."""
         return (round(max(line.size for line in self.lines) * 2) / 2, self.lines[0].bold)
 
 
-def _pieces(page: Page, style: _Style) -> Iterator[_Piece]:
+def _pieces(page: Page, grids: Sequence[Grid], style: _Style) -> Iterator[_Piece]:
     lines = page.lines
     edges = _right_edges(lines)
     named = style.outline.get(page.number, {})
-    tables = {table.first: table for table in _tables(lines, style, named)}
-    stops = {at for at in range(len(lines)) if at in tables or _outline_heading(lines, at, named)}
+    tables = {table.first: table for table in _all_tables(lines, grids, style, named)}
+    notes = _note_lines(lines, page.height, style)
+    apart = {at for at in range(len(lines)) if at not in notes and _stands_apart(lines, at, style)}
+    stops = notes | apart | {at for at in range(len(lines)) if at in tables or _outline_heading(lines, at, named)}
     at = 0
     while at < len(lines):
         if found := _outline_heading(lines, at, named):
@@ -266,6 +288,12 @@ def _pieces(page: Page, style: _Style) -> Iterator[_Piece]:
         elif at in tables:
             end = tables[at].end
             yield _Piece("table", tables[at].text, page.number, lines[at:end])
+        elif at in apart:
+            end = at + 1
+            yield _Piece("heading", _flow(lines[at:end], style), page.number, lines[at:end])
+        elif at in notes:
+            end = _note_end(lines, at, stops)
+            yield _Piece("note", _flow(lines[at:end], style), page.number, lines[at:end])
         elif _is_item(lines[at]):
             end = _list_end(lines, at, style, edges, stops)
             yield _Piece("list", _list_text(lines[at:end], style), page.number, lines[at:end])
@@ -273,6 +301,71 @@ def _pieces(page: Page, style: _Style) -> Iterator[_Piece]:
             end = _paragraph_end(lines, at, style, edges, stops)
             yield _paragraph(page.number, lines[at:end], lines[end] if end < len(lines) else None, style)
         at = end
+    for extra in page.extras:
+        yield _Piece(extra.kind, extra.text, page.number, ())
+
+
+def _note_lines(lines: Sequence[Line], height: float, style: _Style) -> set[int]:
+    """The lines that begin a footnote: a mark, in small letters, at the foot of a column with nothing else below."""
+    found: set[int] = set()
+    columns: dict[int, list[int]] = defaultdict(list)
+    for at, line in enumerate(lines):
+        columns[line.column].append(at)
+    for members in columns.values():
+        small: list[int] = []
+        for at in reversed(members):
+            if lines[at].size > NOTE_SCALE * style.size or lines[at].top > NOTE_ZONE * height or lines[at].grid >= 0:
+                break
+            small.append(at)
+        marked = [at for at in small if _NOTE_MARK.match(lines[at].text)]
+        found.update(marked)
+    return found
+
+
+def _note_end(lines: Sequence[Line], at: int, stops: Container[int]) -> int:
+    end = at + 1
+    while end < len(lines) and end not in stops and lines[end].column == lines[at].column:
+        end += 1
+    return end
+
+
+class _Table(NamedTuple):
+    """Lines `first` to `end` (excluded) of a page; `text` has a line per row, two spaces between cells."""
+
+    first: int
+    end: int
+    text: str
+
+
+def _all_tables(
+    lines: Sequence[Line], grids: Sequence[Grid], style: _Style, named: Mapping[str, int]
+) -> Iterator[_Table]:
+    """The tables with rulings, and those that are seen by their cells alone."""
+    at = 0
+    while at < len(lines):
+        end = at + 1
+        while end < len(lines) and (lines[end].grid, lines[end].column) == (lines[at].grid, lines[at].column):
+            end += 1
+        part = lines[at:end]
+        table = _ruled_table(part, grids[part[0].grid], at, style) if part[0].grid >= 0 else None
+        if table is not None:
+            yield table
+        else:
+            for found in _tables(part, style, named):
+                yield found._replace(first=found.first + at, end=found.end + at)
+        at = end
+
+
+def _ruled_table(lines: Sequence[Line], grid: Grid, at: int, style: _Style) -> _Table | None:
+    rows = ["  ".join(_stacked(cells, style) for cells in row if cells) for row in grid_rows(grid, lines)]
+    return _Table(at, at + len(lines), "\n".join(rows)) if rows else None
+
+
+def _stacked(cells: Sequence[Cell], style: _Style) -> str:
+    text = cells[0].text
+    for cell in cells[1:]:
+        text = _mend(text, cell.text, style)
+    return text.replace(HYPHEN, "-")
 
 
 def _paragraph(page: int, lines: Sequence[Line], below: Line | None, style: _Style) -> _Piece:
@@ -297,6 +390,26 @@ def _looks_like_heading(lines: Sequence[Line], text: str, below: Line | None, st
     return bold and len(text) <= 120 and not text.endswith((".", ",", ";")) and not runs_on
 
 
+def _stands_apart(lines: Sequence[Line], at: int, style: _Style) -> bool:
+    """Whether the line is a heading by its font alone: one line in another than the text's, which goes on below it."""
+    line, text = lines[at], lines[at].text
+    if not line.face or line.face == style.face or line.mono or line.grid >= 0 or len(line.cells) > 1:
+        return False
+    if len(text) > HEADING_LETTERS or text[:1].islower() or text.endswith((".", ",", ";", ":", HYPHEN)):
+        return False
+    if line.size < 0.97 * style.size or sum(map(str.isalpha, text)) < 3 or _CAPTION.match(text) or at + 1 >= len(lines):
+        return False
+    below, above = lines[at + 1], lines[at - 1] if at else None
+    if below.face != style.face or below.column != line.column or below.text[:1].islower():
+        return False
+    if (
+        not 0 < line.bottom - below.bottom < HEADING_PITCH * style.pitch * line.size
+        or abs(below.size - style.size) > 0.6
+    ):
+        return False
+    return above is None or above.column != line.column or bool(_SENTENCE_END.search(above.text))
+
+
 def _outline_heading(lines: Sequence[Line], at: int, named: Mapping[str, int]) -> tuple[int, int] | None:
     """The end and level of the heading at `at`, where one to three lines spell out a bookmark of this page."""
     if not named:
@@ -313,20 +426,23 @@ def _letters(text: str) -> str:
     return "".join(filter(str.isalnum, text)).casefold()
 
 
-def _right_edges(lines: Sequence[Line]) -> dict[int, float]:
-    """How far to the right lines with about the same left margin reach."""
-    edges: dict[int, float] = defaultdict(float)
+_Margin = tuple[int, int]  # a column of the page and a place in it
+
+
+def _right_edges(lines: Sequence[Line]) -> dict[_Margin, float]:
+    """How far to the right lines of a column with about the same left margin reach."""
+    edges: dict[_Margin, float] = defaultdict(float)
     for line in lines:
         edges[_margin(line)] = max(edges[_margin(line)], line.x1)
     return edges
 
 
-def _margin(line: Line) -> int:
-    return round(line.x0 / 6)
+def _margin(line: Line) -> _Margin:
+    return line.column, round(line.x0 / 6)
 
 
 def _paragraph_end(
-    lines: Sequence[Line], at: int, style: _Style, edges: Mapping[int, float], stops: Container[int]
+    lines: Sequence[Line], at: int, style: _Style, edges: Mapping[_Margin, float], stops: Container[int]
 ) -> int:
     """Before which line the paragraph ends. `stops` are the lines that begin something else: a table, a heading."""
     end = at + 1
@@ -340,7 +456,7 @@ def _paragraph_end(
     return end
 
 
-def _starts_paragraph(above: Line, line: Line, style: _Style, edges: Mapping[int, float]) -> bool:
+def _starts_paragraph(above: Line, line: Line, style: _Style, edges: Mapping[_Margin, float]) -> bool:
     if above.text.endswith(HYPHEN):
         return False
     ended = bool(_SENTENCE_END.search(above.text))
@@ -368,7 +484,9 @@ def _is_item(line: Line) -> bool:
     return bool(_BULLET.match(text) or (_NUMBER.match(text) and not line.bold))
 
 
-def _list_end(lines: Sequence[Line], at: int, style: _Style, edges: Mapping[int, float], stops: Container[int]) -> int:
+def _list_end(
+    lines: Sequence[Line], at: int, style: _Style, edges: Mapping[_Margin, float], stops: Container[int]
+) -> int:
     end = _paragraph_end(lines, at, style, edges, stops)
     while end < len(lines) and _is_item(lines[end]) and abs(lines[end].size - lines[at].size) < 1:
         if end in stops:
@@ -405,14 +523,6 @@ class _Row:
     @property
     def x1(self) -> float:
         return self.cells[-1].x1
-
-
-class _Table(NamedTuple):
-    """Lines `first` to `end` (excluded) of a page; `text` has a line per row, two spaces between cells."""
-
-    first: int
-    end: int
-    text: str
 
 
 def _tables(lines: Sequence[Line], style: _Style, named: Mapping[str, int]) -> Iterator[_Table]:
@@ -671,7 +781,7 @@ def _with_headings(pieces: Sequence[_Piece], style: _Style) -> Iterator[Block]:
         level = 0 if piece is title else levels.get(id(piece), 0)
         if piece.kind == "heading":
             path = [entry for entry in path if entry[0] < level]
-        span = Span(piece.page, piece.lines[0].start, piece.lines[-1].end)
+        span = piece.span
         yield Block(kind, piece.text, piece.page, tuple(above.text for _, above in path), span)
         if piece.kind == "heading":
             path.append((level, piece))

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections import Counter
 
 ENOUGH = 40  # characters; of fewer nothing can be said
 MOST_UNKNOWN = 0.15  # of the characters may have no meaning: private-use glyphs, controls, replacement characters
@@ -22,8 +23,9 @@ def is_legible(text: str) -> bool:
     written = _RUNS.sub(r"\1", _LAYOUT.sub(" ", text)).replace(" ", "")
     if len(written) < ENOUGH:
         return True
-    unknown = sum(letter == "\ufffd" or unicodedata.category(letter) in _NO_MEANING for letter in written)
-    letters = sum(map(str.isalnum, written))
+    counts = Counter(written)
+    unknown = sum(n for sign, n in counts.items() if sign == "\ufffd" or unicodedata.category(sign) in _NO_MEANING)
+    letters = sum(n for sign, n in counts.items() if sign.isalnum())
     return (
         unknown <= MOST_UNKNOWN * len(written)
         and letters + unknown >= LEAST_LETTERS * len(written)

@@ -11,6 +11,7 @@ from ingest.parse import pdf
 from ingest.parse.layout import HYPHEN
 from ingest.types import Document, Span
 from tests import hostile
+from tests.conftest import shared_data
 from tests.documents import Item, write_pdf, write_picture_pdf
 
 LONG = (
@@ -405,3 +406,149 @@ def test_a_letter_that_stands_for_half_a_million_is_read_in_linear_time(tmp_path
     started = time.monotonic()
     assert sum(len(block.text) for block in pdf.parse(tmp_path / "a.pdf").blocks) > 400_000
     assert time.monotonic() - started < 10
+
+
+def write_form(path: Path) -> Path:
+    """A page with a form: two fields filled in, one of them named in the text before it, one empty, two boxes."""
+    from reportlab.pdfgen.canvas import Canvas
+
+    canvas = Canvas(str(path), pagesize=(600, 800))
+    canvas.drawString(50, 700, "Tenant:")
+    canvas.drawString(220, 640, "I keep a dog")
+    form = canvas.acroForm
+    form.textfield(name="f1", value="Ada Byron", x=120, y=695, width=150, height=20)
+    form.textfield(name="f2", tooltip="Monthly rent", value="940 euros", x=120, y=665, width=150, height=20)
+    form.textfield(name="f3", tooltip="Deposit", value="", x=320, y=665, width=150, height=20)
+    form.checkbox(name="c1", checked=True, x=200, y=638, size=14)
+    form.checkbox(name="c2", tooltip="I smoke", checked=False, x=200, y=600, size=14)
+    canvas.save()
+    return path
+
+
+def test_what_is_filled_in_a_form_is_read_with_its_label(tmp_path: Path) -> None:
+    blocks = pdf.parse(write_form(tmp_path / "a.pdf")).blocks
+    assert blocks[-1].text == "Tenant: Ada Byron\nMonthly rent: 940 euros\n☒ I keep a dog"
+    assert blocks[-1].page == 1
+
+
+def test_attached_files_and_comments_are_notes(tmp_path: Path, report: Path) -> None:
+    import pypdf
+    from pypdf.annotations import Text
+
+    writer = pypdf.PdfWriter(clone_from=report)
+    writer.add_attachment("budget.csv", b"1;2")
+    writer.add_attachment("plan.pdf", b"%PDF-")
+    writer.add_annotation(1, Text(text="Ask Ada\nabout this", rect=(50, 550, 200, 650)))
+    writer.write(tmp_path / "a.pdf")
+    notes = [(block.page, block.text) for block in pdf.parse(tmp_path / "a.pdf").blocks if block.kind == "note"]
+    assert notes == [(2, "Ask Ada about this"), (None, "Attached files: budget.csv, plan.pdf")]
+
+
+def test_a_protected_pdf_opens_with_its_password_only(tmp_path: Path, document: Document) -> None:
+    path = write_pdf(
+        tmp_path / "a.pdf", REPORT, title="The lease", head="Acme Homes, confidential", numbers=True,
+        user_password="secret",
+    )  # fmt: skip
+    assert pdf.parse(path, password="secret").blocks == document.blocks
+    assert pdf.parse(path, password="secret").title == "The lease"
+    assert pdf.render_page(path, 1, password="secret").startswith(b"\x89PNG")
+    with pytest.raises(EncryptedError, match="password does not open"):
+        pdf.parse(path, password="Secret")
+
+
+def test_dates_are_those_of_the_calendar(document: Document) -> None:
+    from datetime import datetime
+
+    assert datetime.fromisoformat(document.metadata["created"]).year >= 2020
+    assert pdf._iso("D:20201002001208Z") == "2020-10-02T00:12:08+00:00"
+    assert pdf._iso("D:199812231952-08'00'") == "1998-12-23T19:52:00-08:00"
+    assert (pdf._iso("D:2001"), pdf._iso("in May")) == ("2001", "in May")
+
+
+def write_fonts(path: Path, *lines: tuple[float, str, float, str]) -> Path:
+    """A PDF of one page with each text at its height in its font and size."""
+    from reportlab.pdfgen.canvas import Canvas
+
+    canvas = Canvas(str(path), pagesize=(600, 800))
+    for y, font, size, text in lines:
+        canvas.setFont(font, size)
+        canvas.drawString(50, y, text)
+    canvas.save()
+    return path
+
+
+def test_a_line_in_another_font_than_the_text_below_it_is_a_heading(tmp_path: Path) -> None:
+    words = LONG.split()
+    text, italic = "Times-Roman", "Times-Italic"
+    path = write_fonts(
+        tmp_path / "a.pdf",
+        (700, text, 10, " ".join(words[:12])), (688, text, 10, " ".join(words[12:18]) + "."),
+        (670, italic, 10, "What is kept back"),
+        (658, text, 10, "What " + " ".join(words[5:16])), (646, text, 10, " ".join(words[16:])),
+        (634, italic, 10, "and this goes on in italics"), (622, text, 10, "to the end of the sentence."),
+    )  # fmt: skip
+    assert texts(pdf.parse(path), "heading") == ["What is kept back"]
+
+
+def test_small_print_with_a_mark_at_the_foot_is_a_note(tmp_path: Path) -> None:
+    path = write_fonts(
+        tmp_path / "a.pdf",
+        *((700 - 12 * n, "Times-Roman", 10, LONG[:80]) for n in range(5)),
+        (90, "Times-Roman", 8, "1 The first of the notes, which needs more than one line"),
+        (80, "Times-Roman", 8, "of small print."),
+        (70, "Times-Roman", 8, "2 The second."),
+    )
+    assert texts(pdf.parse(path), "note") == [
+        "1 The first of the notes, which needs more than one line of small print.", "2 The second.",
+    ]  # fmt: skip
+
+
+def test_a_table_with_rulings_is_read_cell_by_cell(tmp_path: Path) -> None:
+    from reportlab.lib import colors
+    from reportlab.platypus import SimpleDocTemplate, Table
+
+    rows = [["Item", "Cost", ""], ["", "2023", "2024"], ["Rent\nand heating", "940", "958"], ["Water", "31", "33"]]
+    style = [("GRID", (0, 0), (-1, -1), 0.5, colors.black), ("SPAN", (1, 0), (2, 0)), ("SPAN", (0, 0), (0, 1))]
+    SimpleDocTemplate(str(tmp_path / "a.pdf")).build([Table(rows, colWidths=[80, 40, 40], style=style)])
+    assert texts(pdf.parse(tmp_path / "a.pdf"), "table") == [
+        "Item  Cost 2023  Cost 2024\nRent and heating  940  958\nWater  31  33"
+    ]
+
+
+def test_spaced_out_letters_are_words(tmp_path: Path) -> None:
+    from reportlab.pdfgen.canvas import Canvas
+
+    canvas = Canvas(str(tmp_path / "a.pdf"))
+    canvas.drawString(50, 700, "ANNUAL REPORT", charSpace=6)
+    canvas.save()
+    assert [block.text for block in pdf.parse(tmp_path / "a.pdf").blocks] == ["ANNUAL REPORT"]
+
+
+@pytest.mark.needs_shared
+def test_arabic_is_read_in_the_order_it_is_spoken() -> None:
+    """Letters of a ligature in their order, a space after Latin words, cells from right to left."""
+    folder = shared_data("documents", "docling", "pdf", "sources")
+    first = pdf.parse(folder / "right_to_left_01.pdf").blocks
+    assert first[0].text == "تحسين الإنتاجية وحل المشكلات من خلال البرمجة بلغة R وPython"
+    assert "Python من الأدوات القوية" in first[1].text
+    third = "\n".join(block.text for block in pdf.parse(folder / "right_to_left_03.pdf").blocks)
+    assert third.index("تاريخ ارائه مدارک") < third.index("1403/09/19") < third.index("تاريخ پذيرش")
+
+
+@pytest.mark.needs_shared
+@pytest.mark.parametrize("damage", ["cut", "flipped"])
+def test_a_damaged_copy_ends_in_a_document_or_a_reason(tmp_path: Path, damage: str) -> None:
+    import random
+
+    choose = random.Random(damage)
+    folder = shared_data("documents", "py-pdf-sample-files")
+    for path in sorted(folder.rglob("*.pdf")):
+        data = bytearray(path.read_bytes()[:300_000])
+        if damage == "cut":
+            del data[choose.randrange(len(data)) :]
+        else:
+            for _ in range(20):
+                data[choose.randrange(len(data))] ^= 1 << choose.randrange(8)
+        (tmp_path / "a.pdf").write_bytes(data)
+        with contextlib.suppress(ParseError):
+            assert pdf.parse(tmp_path / "a.pdf").pages
