@@ -29,7 +29,7 @@ TEXTS = ROOT / "data" / "sample_maker" / "texts"
 MADE = {path.relative_to(TEXTS).as_posix().removesuffix(".txt") for path in TEXTS.glob("*/*")}
 FAMILIES = {
     "documents": (".docx", ".odt", ".rtf"), "spreadsheets": (".xlsx", ".ods", ".csv"), "slides": (".pptx", ".odp"),
-    "notes": (".md", ".rst", ".org", ".adoc", ".tex"),
+    "mails": (".eml", ".mbox"), "notes": (".md", ".rst", ".org", ".adoc", ".tex"),
 }  # fmt: skip
 
 

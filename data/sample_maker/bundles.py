@@ -31,7 +31,7 @@ def epub(text: Text) -> bytes:
     chapters = text.split(HEADING)
     names = [f"chapter{number}.xhtml" for number in range(1, len(chapters) + 1)]
     pages = {
-        f"book/{name}": _page(chapter[0].text, "".join(map(_element, chapter)), text.language)
+        f"book/{name}": _page(chapter[0].text, _body(chapter), text.language)
         for name, chapter in zip(names, chapters, strict=True)
     }
     entries = "".join(
@@ -69,6 +69,10 @@ def _package(text: Text, names: list[str]) -> str:
 
 def _page(title: str, body: str, language: str) -> str:
     return f"{XHTML.format(language=language)}<head><title>{escape(title)}</title></head><body>{body}</body></html>"
+
+
+def _body(parts: list[Part]) -> str:
+    return "".join(map(_element, parts)).replace("</ul><ul>", "")  # items one after the other are one list
 
 
 def _element(part: Part) -> str:

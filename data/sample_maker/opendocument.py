@@ -1,6 +1,7 @@
 """OpenDocument texts, spreadsheets and presentations, written as XML."""
 
 import re
+from collections.abc import Iterable
 from xml.sax.saxutils import escape, quoteattr
 
 from sample_maker.text import HEADING, ITEM, NOTE, SUBHEADING, TITLE, WRITTEN, Part, Row, Text
@@ -21,7 +22,7 @@ DAY = re.compile(r"(\d{2})/(\d{2})/(\d{4})")
 
 
 def text(source: Text) -> bytes:
-    return _document("text", source, "".join(map(_block, source.parts)))
+    return _document("text", source, _blocks(source.parts))
 
 
 def spreadsheet(source: Text) -> bytes:
@@ -38,7 +39,7 @@ def slides(source: Text) -> bytes:
     """A slide for each title, with its items or its table, and what the speaker says as its notes."""
     pages = []
     for number, (head, *parts) in enumerate(source.split(TITLE), 1):
-        items = "".join(_block(part) for part in parts if part.kind == ITEM)
+        items = _blocks(part for part in parts if part.kind == ITEM)
         tables = "".join(f"<draw:frame {_box(5)}>{_block(part)}</draw:frame>" for part in parts if part.rows)
         notes = "".join(_paragraph(part.text) for part in parts if part.kind == NOTE)
         pages.append(
@@ -70,6 +71,10 @@ def _document(kind: str, source: Text, content: str) -> bytes:
         "</manifest:manifest>",
     }
     return zipped({name: entry.encode() for name, entry in entries.items()})
+
+
+def _blocks(parts: Iterable[Part]) -> str:
+    return "".join(map(_block, parts)).replace("</text:list><text:list>", "")  # items in a row are one list
 
 
 def _block(part: Part) -> str:
