@@ -10,7 +10,15 @@ from functools import lru_cache
 from ingest.stopwords import STOPWORDS
 
 LANGUAGES = ("en", "es")
-_SNOWBALL = {"en": "english", "es": "spanish"}
+_SNOWBALL = {
+    "ar": "arabic", "ca": "catalan", "da": "danish", "de": "german", "el": "greek", "en": "english", "es": "spanish",
+    "eu": "basque", "fi": "finnish", "fr": "french", "ga": "irish", "hi": "hindi", "hu": "hungarian", "hy": "armenian",
+    "id": "indonesian", "it": "italian", "lt": "lithuanian", "nb": "norwegian", "ne": "nepali", "nl": "dutch",
+    "nn": "norwegian", "no": "norwegian", "pt": "portuguese", "ro": "romanian", "ru": "russian", "sr": "serbian",
+    "sv": "swedish", "ta": "tamil", "tr": "turkish", "yi": "yiddish",
+}  # fmt: skip
+_SURE = 0.95
+_ENOUGH_LETTERS = 20
 
 # A number with its separators (1,200.50 or 3.14), or a run of letters and digits.
 _WORD = re.compile(r"\d+(?:[.,]\d+)+|[^\W_]+")
@@ -32,12 +40,12 @@ def words(text: str) -> list[str]:
 
 
 def terms(text: str, language: str) -> list[str]:
-    """What a text is indexed under, in order and with repeats. An unknown language is stemmed as English.
+    """What a text is indexed under, in order and with repeats. A language without a stemmer is stemmed as English.
 
     A text of nothing but stop words keeps them, so that it can still be found.
     """
     found = words(text)
-    stop = STOPWORDS.get(language, STOPWORDS["en"])
+    stop = STOPWORDS.get(language, frozenset())
     kept = [word for word in found if word not in stop] or found
     return [stem(word, language) for word in kept]
 
@@ -72,16 +80,30 @@ def _number(word: str) -> str:
 
 
 def detect_language(text: str, default: str = "en") -> str:
-    """'en' or 'es'. Stop words decide where there are any; otherwise the language identifier of py3langid
-    (Lui and Baldwin 2012), which is not asked about fewer than four words."""
+    """'en' or 'es', or the default where that is another language and nothing decides. Stop words decide where there
+    are any; otherwise the language identifier of py3langid (Lui and Baldwin 2012), which is not asked about fewer than
+    four words."""
     found = words(text[:4000])
     votes = {language: sum(word in STOPWORDS[language] for word in found) for language in LANGUAGES}
     if votes["en"] != votes["es"]:
         return max(votes, key=lambda language: votes[language])
-    if len(found) < 4:
+    if len(found) < 4 or default not in LANGUAGES:
         return default
-    import py3langid
+    return next(str(language) for language, _ in _identifier().rank(text[:4000]) if language in LANGUAGES)
 
-    py3langid.set_languages(list(LANGUAGES))
-    language: str = py3langid.classify(text[:4000])[0]
-    return language
+
+def identify_language(text: str, default: str = "en") -> str:
+    """The ISO 639-1 code of a passage's language: detect_language(), but for a text of which the identifier is sure
+    that it is in another. (Of 23,825 English and Spanish paragraphs and sentences it took 2 for another language.)"""
+    if sum(map(str.isalpha, text)) >= _ENOUGH_LETTERS:
+        language, probability = _identifier().classify(text[:4000])
+        if probability >= _SURE and language not in LANGUAGES:
+            return str(language)
+    return detect_language(text, default)
+
+
+@lru_cache(maxsize=1)
+def _identifier():  # type: ignore[no-untyped-def]  # py3langid has no types
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

@@ -105,6 +105,7 @@ class Catalog:
         self.path = folder / name
         is_new = not self.path.exists() or not self.path.stat().st_size
         self._db = Database(self.path, schema.prepare)
+        self._known_languages: tuple[str, frozenset[str]] = ("", frozenset(LANGUAGES))
         if name == FILE:
             with translated(self.path):
                 remove_files(folder / DRAFT)  # left by a rebuild that was killed
@@ -424,11 +425,19 @@ class Catalog:
 
     def question_terms(self, question: str) -> tuple[Term, ...]:
         """The question's content words with their weights in this library, in order and without repeats."""
-        total = self.count_passages()
-        return tuple(self._term(word, total) for word in content_words(question))
+        total, languages = self.count_passages(), self._languages()
+        return tuple(self._term(word, total, languages) for word in content_words(question))
 
-    def _term(self, word: str, total: int) -> Term:
-        stems = tuple(sorted({stem(word, language) for language in LANGUAGES}))
+    def _languages(self) -> frozenset[str]:
+        """Those of all passages, looked up anew when the passages may have changed."""
+        generation = self.generation
+        if self._known_languages[0] != generation:
+            found = {str(language) for (language,) in self._db.read("SELECT DISTINCT language FROM passages")}
+            self._known_languages = (generation, frozenset(found.union(LANGUAGES)))
+        return self._known_languages[1]
+
+    def _term(self, word: str, total: int, languages: Iterable[str]) -> Term:
+        stems = tuple(sorted({stem(word, language) for language in languages}))
         counts = [row[0] for row in self._db.read_many("SELECT doc FROM vocabulary WHERE term IN", stems)]
         frequency = min(max(counts, default=0), total)
         seen = min(max(frequency, 1), total)  # a word of no passage tells as much as one of a single passage

@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, groupby, pairwise, zip_longest
 
-from ingest.analyse import detect_language
+from ingest.analyse import identify_language
 from ingest.catalog import NewPassage
 from ingest.embed import Embedder
 from ingest.sentences import sentences
 from ingest.types import Block, Document, Passage, Span
 from settings import Chunk
 
-VERSION = "4"
+VERSION = "5"
 SPECIAL_TOKENS = 2  # [CLS] and [SEP], or their like
 LONGEST_TOKEN = 20  # characters; no token of a vocabulary is much longer
 REACH = 1.25  # of the limit; 12,000 words: 1.0 gives 165 tokens a passage, 5 new at most for an edit; 1.25 gives 171, 7
@@ -44,7 +44,7 @@ class _Piece:
 def chunk(document: Document, folder: str, path: str, embedder: Embedder, settings: Chunk) -> list[NewPassage]:
     """`path` is the source's, relative to its library `folder` (absolute). A title is embedded with every passage, a
     file's name never: a renamed file keeps its vectors."""
-    language = detect_language(" ".join(block.text for block in document.blocks[:200]))
+    language = identify_language(" ".join(block.text for block in document.blocks[:200]))
     offsets = _bounded(embedder.offsets)
     found: list[NewPassage] = []
     ids = _Ids(folder, path)
@@ -282,7 +282,7 @@ def _passage(
         page_to=max(pages, default=None),
         spans=tuple(piece.span for piece in group if piece.span is not None),
         tokens=len(offsets(embedded)) + SPECIAL_TOKENS,
-        language=detect_language(text, language),
+        language=identify_language(text, language),
         confidence=min(confidences, default=None),
     )
     return NewPassage(passage, embedded)

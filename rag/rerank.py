@@ -34,7 +34,7 @@ class LateFeatures:
         return [self._score(known, total, passage) if total else 0.0 for passage in passages]
 
     def _score(self, question: Sequence[Term], total: float, passage: Passage) -> float:
-        stop = STOPWORDS.get(passage.language, STOPWORDS["en"])
+        stop = STOPWORDS.get(passage.language, frozenset())
         forms: set[str] = set()
         pairs: set[tuple[str, str]] = set()
         best = 0.0

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.analyse import content_words, detect_language, fold, terms, words
+from ingest.analyse import content_words, detect_language, fold, identify_language, stem, terms, words
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,25 @@ def test_folding_is_idempotent(text: str) -> None:
 @given(st.text())
 def test_any_text_has_terms_without_white_space(text: str) -> None:
     assert all(term and not any(c.isspace() for c in term) for term in terms(text, "es"))
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("The rent is due on Monday.", "en"),
+        ("El alquiler se paga el lunes.", "es"),
+        ("Die Miete ist am Montag fällig und muss überwiesen werden.", "de"),
+        ("Le loyer doit être payé lundi à la banque, avant midi.", "fr"),
+        ("家賃は月曜日に支払われます。契約は一年間です。今月の家賃", "ja"),
+        ("Revenue  1,200  3,400\nNet sales  5,600  7,100", "en"),
+        ("555 014 220", "en"),
+    ],
+)
+def test_a_passage_s_language_is_identified_and_in_doubt_it_is_one_of_ours(text: str, language: str) -> None:
+    assert identify_language(text) == language
+
+
+def test_a_passage_in_another_language_is_found_across_its_own_inflections() -> None:
+    stored = terms("Die Mieten sind am Montag fällig.", "de")
+    assert stem("miete", "de") in stored
+    assert stem("miete", "en") not in stored
