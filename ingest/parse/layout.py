@@ -34,7 +34,7 @@ RUNNING_ZONE = 0.12  # of the page's height, at its top and bottom
 
 _BULLET = re.compile(r"^(?:[•‣◦▪▫■□●○◆◇►▶➢➤✓✔∙·*–—-]|o(?=\s{1,9}[A-ZÁÉÍÓÚÑ]))\s")
 _NUMBER = re.compile(r"^(?:\(?(?:\d{1,3}|[a-z]|[ivx]{1,5})\)|\d{1,3}\.)\s")
-_NOTE_MARK = re.compile(r"^(?:\(?\d{1,3}\)?|[*†‡§¶]{1,3}|\([a-z]\))\s?(?=[^\W\d_]|[“\"‘'(\[「『«¿¡])")
+_NOTE_MARK = re.compile(r"^(?:\(?\d{1,3}\)?|[*∗†‡§¶]{1,3}|\([a-z]\))\s?(?=[^\W\d_]|[“\"‘'(\[「『«¿¡])")
 _CAPTION = re.compile(r"^(?:Figure|Fig\.|Table|Exhibit|Chart|Figura|Tabla|Gráfico|Cuadro)\s?\d+(?:\.\d+)*[.:]\s", re.I)
 _SENTENCE_END = re.compile(r"[.!?:;…][\"'”’»)\]]*$")
 _NUMERALS = re.compile(r"\d+|\b[ivxlc]+\b")
@@ -381,13 +381,18 @@ def _paragraph(page: int, lines: Sequence[Line], below: Line | None, style: _Sty
 
 
 def _looks_like_heading(lines: Sequence[Line], text: str, below: Line | None, style: _Style) -> bool:
-    if len(lines) > 3 or len(text) > 200 or sum(map(str.isalpha, text)) < 3:
+    if len(lines) > 3 or len(text) > 200 or sum(map(str.isalpha, text)) < 3 or any(map(_runs_up, lines)):
         return False
     if min(line.size for line in lines) >= HEADING_SCALE * style.size:
         return not (len(text) > 80 and text.endswith((".", ",", ";")))
     runs_on = below is not None and below.text[:1].islower()
     bold = all(line.bold for line in lines) and not style.bold
     return bold and len(text) <= 120 and not text.endswith((".", ",", ";")) and not runs_on
+
+
+def _runs_up(line: Line) -> bool:
+    """Whether the line runs up or down the page, as a stamp in the margin does."""
+    return line.x1 - line.x0 < 0.15 * line.size * (line.end - line.start)
 
 
 def _stands_apart(lines: Sequence[Line], at: int, style: _Style) -> bool:

@@ -17,6 +17,7 @@ GUTTER = 0.8  # in font sizes: the least white between columns
 COLUMN_LINES = 2  # the least lines of a column
 PROSE_WORDS = 4  # lines of text in columns have more than cells of a table
 SIDE_BY_SIDE = 0.5  # of the lower column's height: so far the other must stand beside it
+HEAD_BANDS = 5  # lines above columns that do not run over all of them
 SPLIT_LINES = 5  # lines of two columns that the file writes across
 CELL_LINES = 5  # of a cell that the file writes before the next cell of its row
 MAX_LINES = 600  # of a page; with more, the file's order is taken
@@ -145,12 +146,12 @@ def _cut(
     bands = _bands(units)
     at = 0
     while at < len(bands):
-        parts, end = _side_by_side(bands, at, gutter) if depth < MAX_DEPTH else ([bands[at]], at + 1)
+        parts, end = _side_by_side(bands, at, gutter) if depth < MAX_DEPTH else ([units], len(bands))
         if len(parts) > 1:
             for part in parts:
                 yield from _cut(part, gutter, next(numbers), numbers, depth + 1)
         else:
-            yield from ((column, line) for line in sorted(line for unit in bands[at] for line in unit.members))
+            yield from ((column, line) for line in sorted(line for unit in parts[0] for line in unit.members))
         at = end
 
 
@@ -170,24 +171,29 @@ def _bands(units: Iterable[_Unit]) -> list[list[_Unit]]:
 
 
 def _side_by_side(bands: Sequence[list[_Unit]], at: int, gutter: float) -> tuple[list[list[_Unit]], int]:
-    """The columns that begin with the band `at`, and the band after them; one column where nothing is side by side."""
-    strips = _strips(bands[at], [], gutter)
-    end = at + 1
-    while end < len(bands):
-        longer = _strips(bands[end], strips, gutter)
-        if len(longer) < 2:
-            break
+    """The columns that begin with the band `at`, and the band after them; one column where none begin: of the lines
+    that stand side by side in another way, or are only the first of what does.
+    """
+    end = _group_end(bands, at, gutter)
+    for start in range(at, min(end, at + HEAD_BANDS)):
+        last = end if start == at else _group_end(bands, start, gutter)
+        if _are_columns(columns := _columns(_joined(bands[start:last]), gutter)):
+            return (columns, last) if start == at else ([_joined(bands[at:start])], start)
+    if all(len(_strips(band, [], gutter)) == 1 for band in bands[at:end]):
+        end = at + 1  # one below the other, if not in one column
+    return [_joined(bands[at:end])], end
+
+
+def _group_end(bands: Sequence[list[_Unit]], at: int, gutter: float) -> int:
+    """The band before which no white runs down any more from the band `at`."""
+    strips, end = _strips(bands[at], [], gutter), at + 1
+    while end < len(bands) and len(longer := _strips(bands[end], strips, gutter)) > 1:
         strips, end = longer, end + 1
-    while end > at:
-        units = [unit for band in bands[at:end] for unit in band]
-        columns = _columns(units, strips) if len(strips) > 1 else []
-        if _are_columns(columns):
-            return columns, end
-        if end == at + 1:
-            break
-        end = at + 1
-        strips = _strips(bands[at], [], gutter)
-    return [bands[at]], at + 1
+    return end
+
+
+def _joined(bands: Iterable[list[_Unit]]) -> list[_Unit]:
+    return [unit for band in bands for unit in band]
 
 
 def _strips(units: Iterable[_Unit], strips: Sequence[tuple[float, float]], gutter: float) -> list[tuple[float, float]]:
@@ -201,17 +207,21 @@ def _strips(units: Iterable[_Unit], strips: Sequence[tuple[float, float]], gutte
     return covered
 
 
-def _columns(units: Iterable[_Unit], strips: Sequence[tuple[float, float]]) -> list[list[_Unit]]:
+def _columns(units: Sequence[_Unit], gutter: float) -> list[list[_Unit]]:
+    """The units by the strips they stand in, left to right."""
+    strips = _strips(units, [], gutter)
     columns: list[list[_Unit]] = [[] for _ in strips]
     for unit in units:
         columns[next(at for at, (x0, x1) in enumerate(strips) if x0 <= unit.x0 and unit.x1 <= x1)].append(unit)
-    return [column for column in columns if column]
+    return columns
 
 
 def _are_columns(columns: Sequence[Sequence[_Unit]]) -> bool:
     """Whether they are columns of the page: beside each other for long enough, and written one after the other or each
-    of lines long enough for text."""
-    if len(columns) < 2 or any(len(column) < COLUMN_LINES for column in columns):
+    of lines long enough for text. A single line may stand beside columns, as a stamp does.
+    """
+    columns = [column for column in columns if len(column) >= COLUMN_LINES]
+    if len(columns) < 2:
         return False
     extents = [(min(u.bottom for u in column), max(u.top for u in column)) for column in columns]
     for (bottom, top), (other_bottom, other_top) in pairwise(extents):

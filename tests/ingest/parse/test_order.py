@@ -61,6 +61,14 @@ def test_a_head_written_last_is_read_first() -> None:
     assert names(reading_order([*column("a", 50, 550, 700, 4), *HEAD])) == ["Head", "a0", "a1", "a2", "a3"]
 
 
+def test_a_stamp_beside_columns_and_short_lines_above_them_do_not_mix_them_up() -> None:
+    title, author, stamp = line("Title", 180, 420, 750), line("Author", 250, 350, 735), line("Stamp", 10, 30, 650)
+    abstract = line("Abstract", 150, 190, 715)
+    assert names(reading_order([title, author, abstract, *LEFT, *RIGHT, stamp])) == [
+        "Title", "Author", "Stamp", "Abstract", *READ[1:-1],
+    ]  # fmt: skip
+
+
 def test_a_date_beside_the_first_line_is_no_column() -> None:
     date = line("1 May", 500, 550, 750)
     assert names(reading_order([line("Report", 50, 100, 762), date, *column("a", 50, 480, 730, 5)])) == [
