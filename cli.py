@@ -516,6 +516,7 @@ def search(
         place = _place(passage.path, passage.page, passage.page_to, passage.section)
         _print(_wrapped(place, f"{hit.rank}. ", "    "), "bold")
         _print(_indented(passage.text) + "\n")
+        _print_unsure(passage.confidence)
         if hit.copies:
             _print(_wrapped(_copies(hit.copies), "    ", "    ") + "\n")
 
@@ -557,8 +558,9 @@ def ask(
     """Answer a question, citing the passages; Ctrl-C stops at once.
 
     JSON: {"question", "answer", "abstained", "citations": [{"n", "id", "source", "page", "section", "quote", "start",
-    "end", "supported"}], "sentences": [{"text", "citations", "supported"}], "model", "timings": {"retrieve",
-    "first_token", "total"}}; `start` and `end` are character offsets of the quote in the passage's text.
+    "end", "supported", "confidence"}], "sentences": [{"text", "citations", "supported"}], "model", "timings":
+    {"retrieve", "first_token", "total"}}; `start` and `end` are character offsets of the quote in the passage's text,
+    `confidence` is that of `cita search`.
     """
     asked = _asked(question)
     with _engine(context) as engine:
@@ -615,8 +617,17 @@ def _print_citations(citations: Sequence["Citation"]) -> None:
         place = _place(citation.source, citation.page, citation.page, citation.section)
         _print("\n" + _wrapped(place, f"[{citation.n}] ", "    "), "bold")
         _print(_indented(f"“{citation.quote}”"))
+        _print_unsure(citation.confidence)
         if not citation.supported:
             _print("    The passage does not carry this claim.", "yellow")
+
+
+def _print_unsure(confidence: float | None) -> None:
+    """Warns of text that was recognised with doubt."""
+    from ingest.types import LOW_CONFIDENCE
+
+    if confidence is not None and confidence < LOW_CONFIDENCE:
+        _print(f"    Recognised from a picture, {confidence:.0%} sure.".replace("%", " %"), "yellow")
 
 
 def _is_empty(engine: "Engine") -> bool:
@@ -723,9 +734,10 @@ def doctor(context: typer.Context, as_json: Json = False) -> None:
     """Show what this machine can run, what is wrong and what to do.
 
     JSON: {"version", "machine": {"system", "processor", "cores", "memory", "memory_available", "disk_free", "python",
-    "sqlite", "libraries", "embedder", "embedder_runtime", "llama_cpp": {"loads", "gpu", "detail"}, "isolation":
-    {"network", "files", "processes", "memory", "detail"}}, "home": what `cita status` has, or null, "ok", "problems":
-    [{"problem", "remedy"}]}; sizes are bytes; "isolation": what the readers of documents are kept from.
+    "sqlite", "libraries", "embedder", "embedder_runtime", "llama_cpp": {"loads", "gpu", "detail"}, "ocr": {"works",
+    "version", "languages", "missing"}, "isolation": {"network", "files", "processes", "memory", "detail"}}, "home":
+    what `cita status` has, or null, "ok", "problems": [{"problem", "remedy"}]}; sizes are bytes; "ocr": text
+    recognition; "isolation": what the readers of documents are kept from.
     """
     from models.doctor import examine
 
@@ -766,9 +778,17 @@ def _machine_pairs(machine: dict[str, Any]) -> list[tuple[str, str]]:
         ("Python", f"{machine['python']}, SQLite {machine['sqlite']}"),
         ("Embedding", f"{machine['embedder']} on {machine['embedder_runtime'] or 'nothing'}"),
         ("llama.cpp", f"loads, {gpu}" if llama_cpp["loads"] else f"does not load: {_text(llama_cpp['detail'])}"),
+        ("Text recognition", _ocr_words(machine["ocr"])),
         ("Isolation", _isolation_words(machine["isolation"])),
         ("Libraries", "\n".join(f"{name} {version or 'missing'}" for name, version in machine["libraries"].items())),
     ]
+
+
+def _ocr_words(ocr: dict[str, Any]) -> str:
+    if not ocr["works"]:
+        return "off"
+    missing = f"; no data for {', '.join(ocr['missing'])}" if ocr["missing"] else ""
+    return f"Tesseract {ocr['version']}, {', '.join(ocr['languages'])}{missing}"
 
 
 def _isolation_words(isolation: dict[str, Any]) -> str:

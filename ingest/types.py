@@ -6,6 +6,8 @@ from typing import Literal, get_args
 SourceStatus = Literal["indexed", "empty", "needs-ocr", "encrypted", "unsupported", "too-large", "failed"]
 BlockKind = Literal["title", "heading", "paragraph", "list", "table", "code", "caption", "note"]
 
+LOW_CONFIDENCE = 0.8  # recognised text that is less sure is shown with a warning; a clean scan has 0.9 or more
+
 SOURCE_STATUSES: tuple[str, ...] = get_args(SourceStatus)
 
 

@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from errors import CitaError
+from errors import CitaError, NeedsOcrError
 from ingest.confine import Isolation
 from settings import Settings
 
@@ -26,6 +26,7 @@ LIBRARIES = (
     "llama-cpp-python",
     "pypdf",
     "pypdfium2",
+    "tesserocr",
     "unstructured",
     "streamlit",
 )
@@ -62,6 +63,17 @@ class LlamaCpp:
 
 
 @dataclass(frozen=True, slots=True)
+class Ocr:
+    """Whether text in pictures is recognised, by which Tesseract, in which languages of those that are set; `missing`
+    are the others."""
+
+    works: bool
+    version: str
+    languages: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Machine:
     """Sizes are bytes; `cores` are those this process may use. `libraries` has "" for one that is missing."""
 
@@ -77,6 +89,7 @@ class Machine:
     embedder: str
     embedder_runtime: str
     llama_cpp: LlamaCpp
+    ocr: Ocr
     isolation: Isolation
     problems: tuple[Problem, ...]
 
@@ -91,6 +104,7 @@ def examine(settings: Settings) -> Machine:
     llama_cpp = _load_llama_cpp()
     runtime, embedder_problems = _embedder(settings)
     isolation = _isolation(settings)
+    ocr, ocr_problems = _ocr(settings)
     return Machine(
         system=platform.platform(),
         processor=platform.machine(),
@@ -104,6 +118,7 @@ def examine(settings: Settings) -> Machine:
         embedder=settings.embed.model,
         embedder_runtime=runtime,
         llama_cpp=llama_cpp,
+        ocr=ocr,
         isolation=isolation,
         problems=(
             *_room(memory.available, disk_free, settings.home),
@@ -111,6 +126,7 @@ def examine(settings: Settings) -> Machine:
             *_sqlite(),
             *embedder_problems,
             *_llama_cpp_problems(llama_cpp),
+            *ocr_problems,
             *_isolation_problems(isolation),
         ),
     )
@@ -216,6 +232,22 @@ def _llama_cpp_problems(llama_cpp: LlamaCpp) -> list[Problem]:
             )
         ]
     return []
+
+
+def _ocr(settings: Settings) -> tuple[Ocr, list[Problem]]:
+    """Text recognition, and what keeps it from working; that it is switched off is no problem."""
+    from ingest.parse.ocr import HOW_TO_INSTALL, find_recogniser, tesseract_version
+
+    wanted = settings.ocr.languages.split("+")
+    try:
+        found = find_recogniser(settings.ocr)
+    except NeedsOcrError as error:
+        problem = Problem(f"{error.message} Scans and pictures of text stay unread.", error.hint)
+        return Ocr(False, "", (), tuple(wanted)), [problem] if settings.ocr.on else []
+    languages = found.languages.split("+")
+    missing = [language for language in wanted if language not in languages]
+    problem = Problem(f"Text recognition has no language data for {', '.join(missing)}.", HOW_TO_INSTALL)
+    return Ocr(True, tesseract_version(), tuple(languages), tuple(missing)), [problem] if missing else []
 
 
 def _isolation(settings: Settings) -> Isolation:

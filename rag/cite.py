@@ -155,6 +155,7 @@ def _citation(claim: str, hit: Hit, citations: dict[tuple[str, int, int], Citati
             start=start,
             end=end,
             supported=supports(quote, claim, passage),
+            confidence=passage.confidence,
         )
     return citations[key]
 

@@ -35,7 +35,8 @@ class SearchResult:
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """The evidence for a claim: `quote` is characters `start` to `end` of the passage `id`'s text."""
+    """The evidence for a claim: `quote` is characters `start` to `end` of the passage `id`'s text. `confidence` (0 to
+    1) is text recognition's; None where the passage was not recognised from a picture."""
 
     n: int
     id: str
@@ -46,6 +47,7 @@ class Citation:
     start: int
     end: int
     supported: bool
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from engine import Status
 from errors import EngineUnreachableError, ModelDiedError
 from ingest.confine import Isolation
 from ingest.types import IndexReport, PathReason, Source, VerifyReport, WatchEvent
-from rag.types import ABSTENTION, Answer, Completed, Event, Hit, SearchResult, Timings, Token
+from rag.types import ABSTENTION, Answer, Citation, Completed, Event, Hit, SearchResult, Timings, Token
 from remote import RemoteEngine
 from settings import Settings
 from tests.conftest import ROOT
@@ -277,7 +277,9 @@ def test_ask_prints_the_whole_answer() -> None:
     assert keys(done) == {"question", "answer", "abstained", "citations", "sentences", "model", "timings"}
     assert done["question"] == "What is the notice period?"
     (citation,) = done["citations"]
-    assert keys(citation) == {"n", "id", "source", "page", "section", "quote", "start", "end", "supported"}
+    assert keys(citation) == {
+        "n", "id", "source", "page", "section", "quote", "start", "end", "supported", "confidence",
+    }  # fmt: skip
     assert LEASE.text[citation["start"] : citation["end"]] == citation["quote"]
     assert [keys(sentence) for sentence in done["sentences"]] == [{"text", "citations", "supported"}]
     assert done["sentences"][0]["citations"] == [1]
@@ -323,6 +325,7 @@ def test_doctor_prints_the_machine_the_home_and_the_problems() -> None:
     assert keys(done) == {"version", "machine", "home", "ok", "problems"}
     assert keys(done["machine"]) == MACHINE
     assert keys(done["machine"]["llama_cpp"]) == {"loads", "gpu", "detail"}
+    assert keys(done["machine"]["ocr"]) == {"works", "version", "languages", "missing"}
     assert keys(done["machine"]["isolation"]) == {"network", "files", "processes", "memory", "detail"}
     assert keys(done["home"]) == STATUS
     assert all(keys(problem) == {"problem", "remedy"} for problem in done["problems"])
@@ -510,6 +513,16 @@ def test_the_answer_is_followed_by_its_citations() -> None:
     assert done.splitlines()[0].strip() == "The notice period is thirty days. [1]"
     assert "[1] contracts/lease.pdf, page 2, Lease > Ending the lease" in done
     assert "“The notice period is thirty days.”" in done
+
+
+@pytest.mark.parametrize(("confidence", "warned"), [(None, False), (0.95, False), (0.634, True)])
+def test_a_quote_that_was_recognised_with_doubt_says_so(
+    confidence: float | None, warned: bool, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    citation = Citation(1, "id", "a.png", 1, "", "thirty days", 0, 11, True, confidence)
+    answer = Answer("?", "Thirty. [1]", False, (citation,), (), "tiny", Timings(0, 0, 0))
+    monkeypatch.setattr(engine, "ask", lambda *_: (event for event in [Completed(answer)]))
+    assert ("Recognised from a picture, 63 % sure." in run("ask", "notice").stdout) is warned
 
 
 def test_an_abstention_is_the_fixed_sentence_alone() -> None:

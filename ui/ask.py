@@ -11,7 +11,7 @@ import streamlit as st
 from engine import Engine
 from errors import CitaError
 from ingest.names import printable
-from ingest.types import Source
+from ingest.types import LOW_CONFIDENCE, Source
 from rag.types import Answer, Citation, Completed, Hit, Retrieved, Token
 from ui import library, reader, render
 from ui.engine import get_engine, get_settings
@@ -191,7 +191,12 @@ def _draw_hit(number: int, hit: Hit, texts: Texts) -> None:
     with st.container(key=f"cite-{number}-hit-{hit.rank}", horizontal=True, vertical_alignment="center"):
         st.html(
             render.source_card(
-                "", passage.path, reader.place(passage.page, passage.page_to, texts), passage.section, passage.text
+                "",
+                passage.path,
+                reader.place(passage.page, passage.page_to, texts),
+                passage.section,
+                passage.text,
+                _unsure(passage.confidence, texts),
             )
         )
         st.button(
@@ -213,6 +218,7 @@ def _draw_answer(number: int, answer: Answer, texts: Texts) -> None:
 
 def _draw_citation(number: int, citation: Citation, texts: Texts) -> None:
     chosen = reader.is_open(citation)
+    unsupported = "" if citation.supported else texts.ask_unsupported
     key = f"cite-{number}-{citation.n}-{'open' if chosen else 'shut'}"
     with st.container(key=key, horizontal=True, vertical_alignment="center"):
         st.html(
@@ -222,13 +228,20 @@ def _draw_citation(number: int, citation: Citation, texts: Texts) -> None:
                 reader.place(citation.page, None, texts),
                 citation.section,
                 citation.quote,
-                "" if citation.supported else texts.ask_unsupported,
+                " · ".join(filter(None, (unsupported, _unsure(citation.confidence, texts)))),
             )
         )
         st.button(
             texts.ask_open, key=f"open-{number}-{citation.n}", icon=":material/open_in_full:", type="tertiary",
             on_click=reader.open_citation, args=(citation,),
         )  # fmt: skip
+
+
+def _unsure(confidence: float | None, texts: Texts) -> str:
+    """A warning where the text was recognised with doubt, else ''."""
+    if confidence is None or confidence >= LOW_CONFIDENCE:
+        return ""
+    return texts.ask_recognised.format(percent=round(100 * confidence))
 
 
 def _draw_timing(answer: Answer, texts: Texts) -> None:

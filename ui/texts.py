@@ -50,6 +50,7 @@ class Texts:
     ask_nearest: str
     ask_abstained: str
     ask_unsupported: str
+    ask_recognised: str
     ask_unsupported_sentence: str
     ask_invented: str
     ask_timing: str
@@ -206,6 +207,7 @@ ENGLISH = Texts(
     ask_nearest="The nearest passages, in case they help",
     ask_abstained="No passage answers this question.",
     ask_unsupported="Not confirmed: this quote does not carry the claim",
+    ask_recognised="Recognised from a picture, {percent} % sure",
     ask_unsupported_sentence="Not confirmed by a passage",
     ask_invented="{n} citation(s) that pointed to no passage were removed.",
     ask_timing="{model} · {seconds} s",
@@ -351,6 +353,7 @@ SPANISH = Texts(
     ask_nearest="Los pasajes más cercanos, por si ayudan",
     ask_abstained="Ningún pasaje responde a esta pregunta.",
     ask_unsupported="Sin confirmar: esta cita no sostiene lo que se afirma",
+    ask_recognised="Reconocido en una imagen, con una seguridad del {percent} %",
     ask_unsupported_sentence="Ningún pasaje lo confirma",
     ask_invented="Se quitaron {n} citas que no apuntaban a ningún pasaje.",
     ask_timing="{model} · {seconds} s",

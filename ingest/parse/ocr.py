@@ -47,7 +47,7 @@ _PLACES = (
     *("/opt/local/share/tessdata", "C:/Program Files/Tesseract-OCR/tessdata"),
 )
 _INSTALL = {
-    "linux": "Install the language data (Debian, Ubuntu: `sudo apt install tesseract-ocr-eng tesseract-ocr-spa`).",
+    "linux": "Install the language data (`sudo apt install tesseract-ocr-eng tesseract-ocr-spa tesseract-ocr-osd`).",
     "darwin": "Install it: `brew install tesseract tesseract-lang pkg-config`, then `pip install tesserocr`.",
     "win32": "Install Tesseract with its English and Spanish data (UB Mannheim's installer).",
 }

@@ -3,10 +3,39 @@ from pathlib import Path
 import pytest
 
 import ingest.isolate
+import ingest.parse.ocr
 from errors import StorageFullError
 from ingest.confine import Isolation
 from models import doctor
 from settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("installed", "works", "missing", "problems"),
+    [(["eng", "spa"], True, (), 0), (["spa"], True, ("eng",), 1), ([], False, ("eng", "spa"), 1)],
+)
+def test_it_tells_in_which_languages_text_is_recognised(
+    installed: list[str],
+    works: bool,
+    missing: tuple[str, ...],
+    problems: int,
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for language in installed:
+        (tmp_path / f"{language}.traineddata").touch()
+    monkeypatch.setattr(ingest.parse.ocr, "_PLACES", (str(tmp_path),))
+    monkeypatch.setattr(ingest.parse.ocr, "tesseract_version", lambda: "5.0")
+    found, told = doctor._ocr(settings)
+    assert (found.works, found.languages, found.missing) == (works, tuple(installed), missing)
+    assert len(told) == problems
+
+
+def test_text_recognition_that_is_switched_off_is_no_problem(settings: Settings) -> None:
+    off = settings.model_copy(update={"ocr": settings.ocr.model_copy(update={"on": False})})
+    found, told = doctor._ocr(off)
+    assert (found.works, told) == (False, [])
 
 
 def problems(isolation: Isolation) -> list[doctor.Problem]:

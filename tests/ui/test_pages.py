@@ -187,6 +187,18 @@ def test_a_question_is_kept_to_the_chosen_sources_and_passages(engine: FakeEngin
     assert calls == [("notice?", 3, ("contracts",))]
 
 
+@pytest.mark.parametrize(("confidence", "shown"), [(None, False), (0.95, False), (0.63, True)])
+def test_a_quote_that_was_recognised_with_doubt_says_so(
+    confidence: float | None, shown: bool, engine: FakeEngine, draw: Draw
+) -> None:
+    def recognised(question: str, model: str) -> Iterator[Event]:
+        citation = Citation(1, LEASE.id, LEASE.path, 2, "", "thirty days", 0, 11, True, confidence)
+        yield Completed(Answer(question, "Thirty. [1]", False, (citation,), (), model, Timings(0, 0, 0)))
+
+    engine._answer = recognised  # type: ignore[method-assign]
+    assert ("Recognised from a picture, 63 % sure" in html(asked(draw, "How many days?"))) is shown
+
+
 def test_an_unsupported_citation_is_marked_and_not_hidden(engine: FakeEngine, draw: Draw) -> None:
     def doubtful(question: str, model: str) -> Iterator[Event]:
         citation = Citation(1, LEASE.id, LEASE.path, 2, "", "thirty days", 0, 11, supported=False)
