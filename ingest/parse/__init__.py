@@ -32,7 +32,8 @@ class Format:
     """A kind of file. `parser` is the module that reads it; `begins` what its first bytes may say it is ("" for
     nothing that is known, as of text); `heavy`: its libraries take seconds to import; `holds_members`: it may hold
     other documents, which the module's read_member() gives; `paged`: its pages can be shown and may be pictures of
-    text, so its parse() takes what was recognised on them, picture() gives one to recognise, render_page() shows it."""
+    text, so its parse() takes what was recognised on them, picture() gives one to recognise, render_page() shows it;
+    `locks`: it may have a password, which these functions take."""
 
     media_type: str
     parser: str
@@ -41,6 +42,7 @@ class Format:
     heavy: bool = False
     holds_members: bool = False
     paged: bool = False
+    locks: bool = False
 
 
 _WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
@@ -48,24 +50,28 @@ _SHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _SLIDES = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
 _PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".heic", ".heif")
 FORMATS = (
-    Format("application/pdf", "pdf", (".pdf",), (_PDF,), paged=True),
+    Format("application/pdf", "pdf", (".pdf",), (_PDF,), paged=True, locks=True),
     Format("text/markdown", "markdown", (".md", ".markdown", ".mdown", ".mkd")),
     Format("text/plain", "text", (".txt", ".text", ".log")),
     Format("text/html", "html", (".html", ".htm", ".xhtml")),
     Format("text/x-rst", "rst", (".rst", ".rest")),
     Format("text/org", "org", (".org",)),
     Format("text/x-tex", "latex", (".tex", ".latex", ".ltx")),
+    Format("application/xml", "xml", (".xml", ".nxml", ".jats", ".docbook", ".dbk", ".tei", ".dita", ".rss", ".atom")),
+    Format("application/json", "data", (".json", ".geojson", ".jsonl", ".ndjson")),
+    Format("application/yaml", "data", (".yaml", ".yml")),
     Format("text/asciidoc", "asciidoc", (".adoc", ".asciidoc", ".asc")),
-    Format(_WORD, "docx", (".docx", ".docm", ".dotx", ".dotm"), (_ZIP, _OLE)),
-    Format(_SHEET, "spreadsheet", (".xlsx", ".xlsm", ".xltx", ".xlsb", ".ods"), (_ZIP, _OLE)),
+    Format(_WORD, "docx", (".docx", ".docm", ".dotx", ".dotm"), (_ZIP, _OLE), locks=True),
+    Format(_SHEET, "spreadsheet", (".xlsx", ".xlsm", ".xltx", ".xlsb", ".ods"), (_ZIP, _OLE), locks=True),
     Format("application/vnd.oasis.opendocument.text", "opendocument", (".odt", ".ott", ".odp", ".otp", ".odg"), (_ZIP,)),
-    Format("application/vnd.ms-excel", "spreadsheet", (".xls", ".xlt"), (_OLE, _ZIP, "")),
+    Format("application/vnd.ms-excel", "spreadsheet", (".xls", ".xlt"), (_OLE, _ZIP, ""), locks=True),
     Format("text/csv", "spreadsheet", (".csv", ".tsv", ".tab")),
     Format("application/rtf", "rtf", (".rtf",), (_RTF,)),
     Format("application/epub+zip", "epub", (".epub",), (_ZIP,)),
     Format("message/rfc822", "mail", (".eml", ".emlx"), holds_members=True),
+    Format("application/vnd.ms-outlook", "outlook", (".msg",), (_OLE,), heavy=True, holds_members=True),
     Format("application/mbox", "mail", (".mbox", ".mbx"), holds_members=True),
-    Format(_SLIDES, "slides", (".pptx", ".pptm", ".ppsx", ".ppsm", ".potx"), (_ZIP, _OLE)),
+    Format(_SLIDES, "slides", (".pptx", ".pptm", ".ppsx", ".ppsm", ".potx"), (_ZIP, _OLE), locks=True),
     Format("image", "image", _PICTURE_SUFFIXES, ("", *_PICTURES), paged=True),
     Format("application/zip", "zip", (".zip",), (_ZIP,), holds_members=True),
 )
@@ -135,31 +141,38 @@ def format_of(path: Path) -> Format | None:
         return None
 
 
-def parse(path: Path, member: Sequence[str] = (), recognised: Sequence["Recognition"] = ()) -> Document:
+def parse(
+    path: Path, member: Sequence[str] = (), recognised: Sequence["Recognition"] = (), password: str | None = None
+) -> Document:
     """Reads a file, or the document inside it that the names of `member` lead to, with the parser for it. An empty file
     gives a document without blocks. `recognised`: pages of it that were pictures of text; the others are `unread`.
 
     Raises UnsupportedError with the reason where there is no parser, and the parser's ParseErrors.
     """
     with opened_member(path, member) as file:
-        return _parse(file, recognised)
+        return _parse(file, recognised, password)
 
 
-def _parse(path: Path, recognised: Sequence["Recognition"]) -> Document:
+def _parse(path: Path, recognised: Sequence["Recognition"], password: str | None) -> Document:
     format = identify(path)
     if not path.stat().st_size:
         return Document("", format.media_type, parser_version(format), ())
-    module = _module(format.parser)
-    document: Document = module.parse(path, recognised) if format.paged else module.parse(path)
+    pages = {"recognised": recognised} if format.paged else {}
+    document: Document = _module(format.parser).parse(path, **pages, **_key(format, password))
     return bounded(replace(document, parser=parser_version(format)))
 
 
-def recognise(path: Path, page: int, recogniser: "Recogniser") -> "Recognition":
+def _key(format: Format, password: str | None) -> dict[str, str]:
+    return {"password": password} if format.locks and password is not None else {}
+
+
+def recognise(path: Path, page: int, recogniser: "Recogniser", password: str | None = None) -> "Recognition":
     """The text on a page (1-based) that is a picture. Raises UnsupportedError where the file has no pages to show, and
     the parser's ParseErrors."""
     from ingest.parse import ocr
 
-    picture, size, points = _paged(path).picture(path, page, recogniser.dpi)
+    format = _paged(path)
+    picture, size, points = _module(format.parser).picture(path, page, recogniser.dpi, **_key(format, password))
     return ocr.recognise(picture, page, size, points, recogniser)
 
 
@@ -170,18 +183,21 @@ def render_page(
     spans: Sequence[Span],
     scale: float,
     recognised: RecognisedPage | None = None,
+    password: str | None = None,
 ) -> bytes:
     """A PNG of a page (1-based) with the quotes highlighted; of one that was recognised, where `recognised` has them.
     Raises UnsupportedError where the file has no pages to show, UsageError if it has no such page."""
-    data: bytes = _paged(path).render_page(path, page, quotes, spans, scale, recognised)
+    format = _paged(path)
+    key = _key(format, password)
+    data: bytes = _module(format.parser).render_page(path, page, quotes, spans, scale, recognised, **key)
     return data
 
 
-def _paged(path: Path) -> ModuleType:
+def _paged(path: Path) -> Format:
     format = identify(path)
     if not format.paged:
         raise UnsupportedError(f"{path.name} has no pages to show.", hint="Only PDFs and pictures have.")
-    return _module(format.parser)
+    return format
 
 
 def read_member(path: Path, name: str) -> bytes:

@@ -253,7 +253,7 @@ def _is_picture_of_page(part: Message) -> bool:
 def _enclosed(part: Message) -> Attachment:
     inner = next(iter(_parts(part)), None)
     subject = re.sub(r"[\\/]", " ", _header(inner, "subject"))[:MAX_SUBJECT] if inner is not None else ""
-    name = _decoded(part.get_filename() or "") or f"{subject.strip() or 'message'}.eml"
+    name = decoded(part.get_filename() or "") or f"{subject.strip() or 'message'}.eml"
     name = name if name.lower().endswith(".eml") else f"{name}.eml"
     return Attachment(name, lambda: _serialised(inner))
 
@@ -266,7 +266,7 @@ def _serialised(message: Message | None) -> bytes:
 
 
 def _file_name(part: Message) -> str:
-    if name := _decoded(part.get_filename() or ""):
+    if name := decoded(part.get_filename() or ""):
         return name
     return f"unnamed{mimetypes.guess_extension(part.get_content_type()) or ''}"
 
@@ -294,10 +294,10 @@ def _payload(part: Message) -> bytes:
 def _header(message: Message, name: str) -> str:
     """A header's text, decoded; of repeated ones all."""
     values = (str(value)[:MAX_HEADER] for key, value in message.raw_items() if key.lower() == name)
-    return ", ".join(filter(None, map(_decoded, values)))
+    return ", ".join(filter(None, map(decoded, values)))
 
 
-def _decoded(raw: str) -> str:
+def decoded(raw: str) -> str:
     """Words that are encoded in a header (RFC 2047), as text; bytes that are not as they should be, by a guess."""
     if not raw.isascii():
         raw = _guessed(raw.encode("utf-8", "surrogateescape"), "")

@@ -6,7 +6,7 @@ unless it is kept from doing so before it is used.
 
 import io
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
@@ -33,27 +33,16 @@ _LEFT_OUT = frozenset(("Header", "Footer", "PageBreak", "PageNumber", "Image"))
 
 
 def parser_version(name: str) -> str:
-    return f"{name}/2 unstructured {version('unstructured')}"
+    return f"{name}/1 unstructured {version('unstructured')}"
 
 
-def html_blocks(page: str) -> list[Block]:
-    """The blocks of an HTML page. Raises ParseError if unstructured cannot read it."""
+def msg_blocks(data: bytes) -> list[Block]:
+    """The body of an Outlook message. Raises ParseError if unstructured cannot read it."""
     _load()
-    from unstructured.partition.html import partition_html
+    from unstructured.partition.msg import partition_msg
 
-    elements = _partition(lambda: partition_html(text=page, languages=[""]))
-    return list(_merge(_blocks(elements, {}, headings_have_depth=True)))
-
-
-def docx_blocks(data: bytes, kinds: Mapping[str, int | BlockKind]) -> list[Block]:
-    """The blocks of a DOCX. `kinds` tells what unstructured does not: by a paragraph's text, its heading level
-    (from 0) or its kind. Raises ParseError if unstructured cannot read it.
-    """
-    _load()
-    from unstructured.partition.docx import partition_docx
-
-    elements = _partition(lambda: partition_docx(file=io.BytesIO(data), languages=[""]))
-    return list(_merge(_blocks(elements, kinds, headings_have_depth=False)))
+    elements = _partition(lambda: partition_msg(file=io.BytesIO(data), languages=[""], process_attachments=False))
+    return list(_merge(_blocks(elements)))
 
 
 @cache
@@ -76,8 +65,12 @@ def _load() -> None:
 
 def warm() -> None:
     """Imports what parsing needs and runs it once, so that a process forked afterwards starts at once."""
-    html_blocks("<h1>Warm</h1><p>A sentence is read here. It makes the pipeline load.</p><table><tr><td>1</table>")
-    from unstructured.partition.docx import partition_docx  # noqa: F401
+    _load()
+    from unstructured.partition.html import partition_html
+    from unstructured.partition.msg import partition_msg  # noqa: F401
+
+    page = "<p>A sentence is read here. It makes the pipeline load.</p><table><tr><td>1</table>"
+    _partition(lambda: partition_html(text=page, languages=[""]))
 
 
 def _partition(read: Any) -> list["Element"]:
@@ -92,28 +85,24 @@ def _partition(read: Any) -> list["Element"]:
         ) from error
 
 
-def _blocks(
-    elements: Iterable["Element"], kinds: Mapping[str, int | BlockKind], *, headings_have_depth: bool
-) -> Iterator[Block]:
+def _blocks(elements: Iterable["Element"]) -> Iterator[Block]:
     path: list[tuple[int, str]] = []
     for element in elements:
         text = _text(element)
         if element.category in _LEFT_OUT or not text:
             continue
-        told = kinds.get(text)
-        level = told if isinstance(told, int) else None
-        if level is None and element.category == "Title" and headings_have_depth:
-            level = element.metadata.category_depth  # None: not marked as a heading, it only reads like one
+        # None: not marked as a heading, it only reads like one
+        level = element.metadata.category_depth if element.category == "Title" else None
         headings = tuple(title for _, title in path)
-        if level is not None and element.category != "Table":
+        if level is not None:
             path = [entry for entry in path if entry[0] < level]
             title = " ".join(text.split())
             yield Block("heading", title, headings=tuple(title for _, title in path))
             path.append((level, title))
         else:
-            kind = told if isinstance(told, str) else _KINDS.get(element.category, "paragraph")
+            kind = _KINDS.get(element.category, "paragraph")
             text = scrub(element.text).strip("\r\n").rstrip() if kind == "code" else text  # indents are code's own
-            yield Block(kind, text, headings=headings)
+            yield Block(kind, f"- {text}" if kind == "list" else text, headings=headings)
 
 
 def _text(element: "Element") -> str:
