@@ -14,6 +14,7 @@ _NAMESPACES = (
     'xmlns:p="http://schemas.openxmlformats.org/presentationml/2006/main" '
     'xmlns:wps="http://schemas.microsoft.com/office/word/2010/wordprocessingShape"'
 )
+CONTENT_TYPES = b'<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>'
 _EXTERNAL = ' TargetMode="External"'
 
 
@@ -61,6 +62,7 @@ def write_slides(path: Path, slides: list[str], *, notes: str = "", comments: st
     layout = shape("", kind="title", at=(0, 0, 90, 10)) + shape("", kind="body", index=1, at=(0, 20, 90, 70))
     bullets = '<p:txStyles><p:bodyStyle><a:lvl1pPr><a:buChar char="•"/></a:lvl1pPr></p:bodyStyle></p:txStyles>'
     entries = {
+        "[Content_Types].xml": CONTENT_TYPES,
         "_rels/.rels": relations({"r1": ("officeDocument", "ppt/presentation.xml")}),
         "ppt/presentation.xml": part("p:presentation", f"<p:sldIdLst>{ids}</p:sldIdLst>"),
         "ppt/_rels/presentation.xml.rels": relations(
@@ -114,7 +116,7 @@ def write_workbook(
     names = "".join(f'<sheet name="{name}" sheetId="{n}" r:id="s{n}"/>' for n, name in enumerate(sheets, 1))
     book = f'<workbook xmlns="{main}" xmlns:r="{_RELATIONS}"><sheets>{names}</sheets></workbook>'
     entries = {
-        "[Content_Types].xml": b'<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>',
+        "[Content_Types].xml": CONTENT_TYPES,
         "_rels/.rels": relations({"r1": ("officeDocument", "xl/workbook.xml")}),
         "xl/workbook.xml": book.encode(),
         "xl/_rels/workbook.xml.rels": relations(

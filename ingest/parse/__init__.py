@@ -66,6 +66,8 @@ FORMATS = (
     Format("application/vnd.oasis.opendocument.text", "opendocument", (".odt", ".ott", ".odp", ".otp", ".odg"), (_ZIP,)),
     Format("application/vnd.ms-excel", "spreadsheet", (".xls", ".xlt"), (_OLE, _ZIP, ""), locks=True),
     Format("text/csv", "spreadsheet", (".csv", ".tsv", ".tab")),
+    Format("application/msword", "legacy", (".doc", ".dot"), (_OLE, _ZIP, _RTF)),
+    Format("application/vnd.ms-powerpoint", "legacy", (".ppt", ".pps", ".pot"), (_OLE, _ZIP)),
     Format("application/rtf", "rtf", (".rtf",), (_RTF,)),
     Format("application/epub+zip", "epub", (".epub",), (_ZIP,)),
     Format("message/rfc822", "mail", (".eml", ".emlx"), holds_members=True),

@@ -12,6 +12,18 @@ def library_version() -> str:
     return f"msoffcrypto-tool {version('msoffcrypto-tool')}"
 
 
+def is_encrypted(data: bytes) -> bool:
+    """Whether a document of the old binary kind needs a password; False for a damaged one."""
+    import msoffcrypto
+
+    try:
+        return bool(msoffcrypto.OfficeFile(io.BytesIO(data)).is_encrypted())
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - whatever the library's parts raise: then the damage is what counts
+        return False
+
+
 def decrypted(data: bytes, password: str) -> bytes:
     """The document without its password. Raises EncryptedError if it is not the right one, ParseError if the file is
     damaged."""

@@ -61,6 +61,7 @@ class Relation(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Package:
+    data: bytes
     file: zipfile.ZipFile
     names: frozenset[str]
 
@@ -123,7 +124,7 @@ def opened(path: Path, what: str, password: str | None = None, *, doctypes: bool
     archive.check(data, doctypes=doctypes)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as file:
-            opened = Package(file, frozenset(file.namelist()))
+            opened = Package(data, file, frozenset(file.namelist()))
             if _MANIFEST in opened.names and b"encryption-data" in opened.read(_MANIFEST):  # OpenDocument
                 raise EncryptedError(_PROTECTED, hint=_UNPROTECT)
             yield opened
@@ -133,8 +134,13 @@ def opened(path: Path, what: str, password: str | None = None, *, doctypes: bool
         raise ParseError("The document is nested too deeply.", hint=RESAVE) from error
 
 
+def is_wrapped(data: bytes) -> bool:
+    """Whether it is a package with a password."""
+    return data.startswith(OLE) and "EncryptedPackage".encode("utf-16-le") in data
+
+
 def _unwrapped(data: bytes, what: str, password: str | None) -> bytes:
-    if "EncryptedPackage".encode("utf-16-le") not in data:
+    if not is_wrapped(data):
         raise ParseError(f"The file is no readable {what} but one of the old binary kind.", hint=RESAVE)
     if password is None:
         raise EncryptedError(_PROTECTED, hint=_UNPROTECT)

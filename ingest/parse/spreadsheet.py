@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 from errors import EncryptedError, ParseError
 from ingest.parse import package
 from ingest.parse.drawing import chart_rows, chart_title
-from ingest.parse.office_password import decrypted
+from ingest.parse.office_password import decrypted, is_encrypted
 from ingest.parse.office_password import library_version as password_version
 from ingest.parse.outline import Outline, noted
-from ingest.parse.package import OLE, RESAVE, C, Package, R, local_name
+from ingest.parse.package import OLE, RESAVE, C, Package, R, is_wrapped, local_name
 from ingest.parse.text import decode
 from ingest.types import Document
 
@@ -67,24 +67,15 @@ def parse(path: Path, password: str | None = None) -> Document:
     ParseError if it is damaged.
     """
     data = path.read_bytes()
+    if data.startswith(b"PK") or is_wrapped(data):
+        with package.opened(path, "spreadsheet", password) as book:
+            return _workbook(book.data, book)
     if data.startswith(OLE):
-        return _workbook(_decrypted(data, password), None)
-    if data.startswith(b"PK"):
-        with package.opened(path, "spreadsheet") as book:
-            return _workbook(data, book)
+        return _workbook(decrypted(data, password) if password is not None and is_encrypted(data) else data, None)
     text, encoding = decode(data)
     if text.lstrip()[:1] == "<":  # what web pages offer as XLS is often a page itself
         return _page(text, encoding)
     return _cells_of_text(text, encoding, MEDIA_TYPES.get(path.suffix.lower(), "text/csv"))
-
-
-def _decrypted(data: bytes, password: str | None) -> bytes:
-    is_wrapped = "EncryptedPackage".encode("utf-16-le") in data
-    if is_wrapped and password is None:
-        raise EncryptedError(
-            "The file is protected by a password.", hint="Save a copy without the password and add that."
-        )
-    return decrypted(data, password) if password is not None else data
 
 
 def _workbook(data: bytes, book: Package | None) -> Document:
