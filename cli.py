@@ -452,6 +452,30 @@ File = Annotated[Path, typer.Argument(metavar="FILE", help="The backup.")]
 
 
 @app.command()
+def unlock(
+    context: typer.Context,
+    path: Annotated[str, typer.Argument(metavar="PATH", help="The document, as `cita list` names it.")],
+    as_json: Json = False,
+) -> None:
+    """Give the password of a protected document, and index it.
+
+    The password is asked for, or read from a pipe; the system's keyring keeps it. JSON: {"ok", "problems": [...]}.
+    """
+    password = _password(path)
+    with _engine(context) as engine:
+        kept = engine.unlock(path, password)
+    where = "" if kept else " No keyring keeps the password: after a change of the file it is asked for again."
+    _print_verdict(_sound(), as_json, f"{_name(path)} is open.{where}")
+
+
+def _password(path: str) -> str:
+    if sys.stdin.isatty():
+        given: str = typer.prompt(f"Password of {_name(path)}", hide_input=True, err=True)
+        return given
+    return sys.stdin.readline().rstrip("\r\n")
+
+
+@app.command()
 def backup(context: typer.Context, file: File, as_json: Json = False) -> None:
     """Keep the index in one file, which anyone who can read it can read your documents from.
 

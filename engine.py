@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from errors import (
     CatalogDamagedError,
     CatalogError,
+    EncryptedError,
     EngineError,
     EngineUnreachableError,
     FolderError,
@@ -88,6 +89,11 @@ class Engine(Protocol):
 
     def rebuild(self, progress: Callable[[IndexProgress], None] | None = None) -> IndexReport:
         """Reads every file anew into a new catalogue, which then takes the old one's place at once."""
+        ...
+
+    def unlock(self, path: str, password: str) -> bool:
+        """Opens a document that waits for a password, and indexes it. Whether the system's keyring keeps the password:
+        otherwise it is known until this engine ends, and what was indexed stays."""
         ...
 
     def backup(self, file: Path) -> None: ...
@@ -230,6 +236,7 @@ class LocalEngine:
     def __init__(self, settings: Settings) -> None:
         from ingest.catalog import Catalog
         from ingest.isolate import Isolator
+        from ingest.passwords import Passwords
         from ingest.recognise import Reader
         from ingest.vectors import LiveIndex
         from ingest.watch import Watcher
@@ -239,7 +246,8 @@ class LocalEngine:
         self._catalog = Catalog(settings.index)
         self._registry = Registry(settings.models)
         self._isolator = Isolator(settings.parse, temporary=settings.index / "tmp")
-        self._reader = Reader(self._isolator, settings)
+        self._passwords = Passwords()
+        self._reader = Reader(self._isolator, settings, passwords=self._passwords)
         self._watcher = Watcher(self.folders, self.index, settings.watch)
         self._at_close: list[Callable[[], None]] = []
         self._lock = threading.RLock()  # guards what is opened late
@@ -315,6 +323,7 @@ class LocalEngine:
             progress or (lambda _: None),
             confirm=confirm,
             read_data=read_data,
+            unlocked=lambda source: self._password_of(source) is not None,
         )
         self._forget_removed_folders(catalog)
         if catalog is self._catalog:
@@ -348,6 +357,26 @@ class LocalEngine:
             draft.discard()
             self._update_chroma()
             return report
+
+    def unlock(self, path: str, password: str) -> bool:
+        """Raises UsageError if no document of that path waits for a password, EncryptedError if it is not this one."""
+        from ingest.names import absolute
+
+        locked = [source for source in self._catalog.sources_at(path) if source.status == "encrypted"]
+        if not locked:
+            raise UsageError(
+                f"No document {path!r} waits for a password.", hint="`cita list --failed` shows which documents do."
+            )
+        kept = True
+        for source in locked:
+            names = self._catalog.names_inside(source)
+            self._reader.read(absolute(source.folder, source.container or source.path), names, password=password)
+            kept = self._passwords.keep(source.sha256, password, names) and kept
+        self.index()
+        return kept
+
+    def _password_of(self, source: Source) -> str | None:
+        return self._passwords.get(source.sha256, self._catalog.names_inside(source))
 
     def backup(self, file: Path) -> None:
         """Writes the index to one file, while others read and write. Raises as Catalog.backup() does."""
@@ -487,7 +516,19 @@ class LocalEngine:
         file = absolute(source.folder, source.container or source.path)
         names = self._catalog.names_inside(source)
         recognised = self._catalog.recognised_page(source.folder, source.path, page)
-        return self._isolator.render_page(file, page, quotes, cited, scale, member=names, recognised=recognised)
+
+        def render(password: str | None = None) -> bytes:
+            return self._isolator.render_page(
+                file, page, quotes, cited, scale, member=names, recognised=recognised, password=password
+            )
+
+        try:
+            return render()
+        except EncryptedError:
+            password = self._password_of(source)
+            if password is None:
+                raise
+            return render(password)
 
     # --- models
 

@@ -444,6 +444,9 @@ class RemoteEngine:
     def rebuild(self, progress: Callable[[IndexProgress], None] | None = None) -> IndexReport:
         return self._call(Engine.rebuild, progress)
 
+    def unlock(self, path: str, password: str) -> bool:
+        return self._call(Engine.unlock, path, password)
+
     def backup(self, file: Path) -> None:
         self._call(Engine.backup, *_absolute([file]))
 

@@ -85,23 +85,39 @@ class Isolator:
         self._lock = threading.Lock()
         self._zygotes: dict[bool, _Zygote] = {}
 
-    def parse(self, path: Path, member: Sequence[str] = (), recognised: Sequence[bytes] = ()) -> Document:
+    def parse(
+        self,
+        path: Path,
+        member: Sequence[str] = (),
+        recognised: Sequence[bytes] = (),
+        *,
+        password: str | None = None,
+    ) -> Document:
         """`member`: the names that lead to a document inside the file (ingest.parse.opened_member()); `recognised`:
-        what recognise() gave for pages of it.
+        what recognise() gave for pages of it; `password`: the document's own.
 
         Raises the parser's ParseErrors, TooLargeError over the size limit, ParserDiedError over the others.
         """
         from pydantic import ValidationError
 
-        answer = self.run("parse", path, b"\n".join(recognised), member=list(member))
+        answer = self.run("parse", path, b"\n".join(recognised), member=list(member), password=password)
         try:
             return document_adapter().validate_json(answer)
         except ValidationError as error:
             raise ParserDiedError("The parser's answer is no document.", hint=_RESAVE) from error
 
-    def recognise(self, path: Path, page: int, recogniser: "Recogniser", member: Sequence[str] = ()) -> bytes:
+    def recognise(
+        self,
+        path: Path,
+        page: int,
+        recogniser: "Recogniser",
+        member: Sequence[str] = (),
+        *,
+        password: str | None = None,
+    ) -> bytes:
         """The text on a page (1-based) that is a picture, for parse(). Raises as parse() does."""
-        return self.run("recognise", path, member=list(member), page=page, recogniser=astuple(recogniser))
+        which: dict[str, Any] = {"member": list(member), "page": page, "password": password}
+        return self.run("recognise", path, recogniser=astuple(recogniser), **which)
 
     def render_page(
         self,
@@ -113,11 +129,12 @@ class Isolator:
         *,
         member: Sequence[str] = (),
         recognised: RecognisedPage | None = None,
+        password: str | None = None,
     ) -> bytes:
         """ingest.parse.render_page(), isolated."""
         arguments = {"page": page, "quotes": list(quotes), "spans": [astuple(span) for span in spans], "scale": scale}
         words = recognised_page_adapter().dump_json(recognised) if recognised else b""
-        return self.run("render_page", path, words, member=list(member), **arguments)
+        return self.run("render_page", path, words, member=list(member), password=password, **arguments)
 
     def prove(self) -> Isolation:
         """What a worker on this system is kept from, tried out in one. Raises CitaError if none can be started."""

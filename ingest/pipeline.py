@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -65,12 +65,14 @@ def index_folders(
     *,
     confirm: bool = False,
     read_data: bool = False,
+    unlocked: Callable[[Source], bool] = lambda _: False,
 ) -> IndexReport:
     """Looks, plans, settles what needs no reading, then parses, chunks, embeds and stores the rest, file by file.
 
     `parse` runs in `settings.parse.workers` threads. Each source is stored in one transaction, so stopping at any
     moment loses at most the source at hand. A file that cannot be read is noted with its reason. `confirm`: also
-    remove what a folder that suddenly lacks most of its files has lost; `read_data`: compare all files' bytes. Raises
+    remove what a folder that suddenly lacks most of its files has lost; `read_data`: compare all files' bytes;
+    `unlocked`: whether there is a password for a source that was found encrypted, so that it is read again. Raises
     CatalogError, EmbedderError or EngineClosedError, which no other file would escape.
     """
     run = _Run(catalog, embedder, settings, progress)
@@ -78,7 +80,10 @@ def index_folders(
     look = look_at_folders(folders, settings)
     sources = catalog.sources()
     known = Known(_files(sources), look.folders, catalog.devices())
-    run.settle(look, known, sources, make_plan(look, known, settings, confirm=confirm, read_data=read_data))
+    waiting = [source for source in sources if source.status == "encrypted" and unlocked(source)]
+    again = {(source.folder, source.container or source.path) for source in waiting}
+    made = make_plan(look, known, settings, confirm=confirm, read_data=read_data, again=again)
+    run.settle(look, known, sources, made)
     for outcome in _read(run.to_read, parse, settings.parse.workers):
         run.store(outcome)
     return run.finish()
@@ -114,12 +119,21 @@ def look_at_folders(folders: Sequence[Path], settings: Settings) -> Look:
     return Look(disk, tuple(to_text(str(folder)) for folder in roots), tuple(skipped), errors)
 
 
-def make_plan(look: Look, known: Known, settings: Settings, *, confirm: bool = False, read_data: bool = False) -> Plan:
-    """What is to be done; the bytes of files are read only where size and times do not decide."""
+def make_plan(
+    look: Look,
+    known: Known,
+    settings: Settings,
+    *,
+    confirm: bool = False,
+    read_data: bool = False,
+    again: Collection[Key] = (),
+) -> Plan:
+    """What is to be done; the bytes of files are read only where size and times do not decide. `again`: files to be
+    read whatever is known of them."""
     readers, recogniser = _current_readers(settings), recogniser_name(settings)
 
     def is_current(source: Source) -> bool:
-        return text_parser(source.parser, recogniser) in readers
+        return text_parser(source.parser, recogniser) in readers and (source.folder, source.path) not in again
 
     rules = Rules(is_current, _family, settings.parse.max_file_mb * 1_000_000)
     files = undecided(look.disk, known, rules, read_data=read_data)

@@ -4,6 +4,7 @@ A document is parsed; each page that it names as unread is rendered and recognis
 it is parsed again with what was recognised. What cannot be recognised costs that page only, and is named.
 """
 
+import hashlib
 import re
 import threading
 from collections.abc import Callable, Sequence
@@ -11,9 +12,10 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from errors import EngineClosedError, NeedsOcrError, ParseError, StorageFullError
+from errors import EncryptedError, EngineClosedError, NeedsOcrError, ParseError, StorageFullError
 from ingest.isolate import Isolator
 from ingest.parse import ocr
+from ingest.passwords import Passwords
 from ingest.types import Document
 from settings import Settings
 
@@ -29,32 +31,48 @@ class Reader:
     """Reads documents through `isolator`; its read() is what index_folders() takes. Threads may share it.
 
     `on_page` is told of each page that is done: the file, how many of the pages to recognise are, and how many there
-    are. close() waits for no page.
+    are. `passwords` open what is protected. close() waits for no page.
     """
 
-    def __init__(self, isolator: Isolator, settings: Settings, on_page: OnPage = lambda *_: None) -> None:
+    def __init__(
+        self,
+        isolator: Isolator,
+        settings: Settings,
+        on_page: OnPage = lambda *_: None,
+        passwords: Passwords | None = None,
+    ) -> None:
         self._isolator = isolator
+        self._passwords = passwords or Passwords()
         self._settings = settings.ocr
         self._on_page = on_page
         self._pool = ThreadPoolExecutor(settings.parse.workers, thread_name_prefix="recognise")
 
-    def read(self, path: Path, member: Sequence[str] = ()) -> Document:
+    def read(self, path: Path, member: Sequence[str] = (), *, password: str | None = None) -> Document:
         """`member`: the names that lead to a document inside the file. Its parser says what recognised it, or that
         nothing could; its reason names the pages that stay unread.
 
         Raises what Isolator.parse() does, and NeedsOcrError where all its text is in pictures and there is no
         text recognition.
         """
-        document = self._isolator.parse(path, member)
+        try:
+            return self._read(path, member, password)
+        except EncryptedError:
+            known = None if password is not None else self._passwords.get(hash_of(path), member)
+            if known is None:
+                raise
+        return self._read(path, member, known)
+
+    def _read(self, path: Path, member: Sequence[str], password: str | None) -> Document:
+        document = self._isolator.parse(path, member, password=password)
         if not document.unread:
             return document
         try:
             recogniser = ocr.find_recogniser(self._settings)
         except NeedsOcrError as error:
             return _unrecognised(document, error)
-        pages = self._recognise(path, member, document.unread, recogniser)
+        pages = self._recognise(path, member, document.unread, recogniser, password)
         recognised = [page for page in pages.values() if isinstance(page, bytes)]
-        document = self._isolator.parse(path, member, recognised)
+        document = self._isolator.parse(path, member, recognised, password=password)
         document = replace(document, parser=f"{document.parser} {recogniser.name}")
         failures = {number: page for number, page in pages.items() if isinstance(page, ParseError)}
         if not failures:
@@ -74,7 +92,12 @@ class Reader:
         self.close()
 
     def _recognise(
-        self, path: Path, member: Sequence[str], numbers: Sequence[int], recogniser: ocr.Recogniser
+        self,
+        path: Path,
+        member: Sequence[str],
+        numbers: Sequence[int],
+        recogniser: ocr.Recogniser,
+        password: str | None,
     ) -> dict[int, bytes | ParseError]:
         """What each page gives, or why it gives nothing."""
         done = _Done(path, len(numbers), self._on_page)
@@ -83,7 +106,7 @@ class Reader:
             if done.failures >= MAX_FAILURES:
                 return ParseError("Too many of its pages before failed.")
             try:
-                return self._isolator.recognise(path, number, recogniser, member)
+                return self._isolator.recognise(path, number, recogniser, member, password=password)
             except (EngineClosedError, StorageFullError):  # not the document's doing
                 raise
             except ParseError as error:
@@ -118,6 +141,15 @@ class _Done:
         with self.lock:
             self.done += 1
             self.on_page(self.path, self.done, self.pages)
+
+
+def hash_of(path: Path) -> str:
+    """The SHA-256 of a file's bytes. Raises ParseError if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ParseError(f"The file cannot be read: {error.strerror}.", hint="Check that it is still there.") from error
 
 
 def _unrecognised(document: Document, why: NeedsOcrError) -> Document:

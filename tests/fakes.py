@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 
 from engine import Status
-from errors import FolderError, ModelNotFoundError, UsageError
+from errors import EncryptedError, FolderError, ModelNotFoundError, UsageError
 from ingest.embed import Vectors
 from ingest.types import IndexProgress, IndexReport, Passage, PathReason, Source, VerifyReport, WatchEvent
 from models.types import EXTRACTIVE, ModelInfo
@@ -77,6 +77,7 @@ class FakeEngine:
         self._models = [EXTRACTIVE]
         self.indexed: list[tuple[bool, bool]] = []
         self.kept: list[tuple[str, Path]] = []
+        self.unlocked: list[str] = []
         self.watches: list[FakeWatch] = []
 
     def folders(self) -> list[Path]:
@@ -128,6 +129,12 @@ class FakeEngine:
 
     def rebuild(self, progress: Callable[[IndexProgress], None] | None = None) -> IndexReport:
         return self.index(progress)
+
+    def unlock(self, path: str, password: str) -> bool:
+        if password != "open sesame":
+            raise EncryptedError("The password does not open the file.", hint="Try another one.")
+        self.unlocked.append(path)
+        return False
 
     def backup(self, file: Path) -> None:
         self.kept.append(("backup", file))

@@ -45,6 +45,7 @@ COMMANDS = [
     ["status"],
     ["verify"],
     ["rebuild"],
+    ["unlock"],
     ["backup"],
     ["restore"],
     ["search"],
@@ -230,6 +231,16 @@ def test_verify_passes_on_that_the_data_is_read() -> None:
 def test_rebuilding_prints_whether_the_new_index_is_true(engine: FakeEngine) -> None:
     assert run("rebuild", "--json").json == {"ok": True, "problems": []}
     assert engine.indexed
+
+
+def test_a_password_is_read_from_a_pipe_and_never_from_the_command_line(engine: FakeEngine) -> None:
+    done = CliRunner().invoke(cli.app, ["unlock", "home/locked.pdf"], input="open sesame\n")
+    assert (done.exit_code, engine.unlocked) == (0, ["home/locked.pdf"])
+    assert "No keyring keeps the password" in done.stdout
+    assert "sesame" not in done.output
+    wrong = CliRunner().invoke(cli.app, ["unlock", "home/locked.pdf"], input="wrong\n")
+    assert wrong.exit_code == 1
+    assert "does not open" in wrong.stderr
 
 
 @pytest.mark.parametrize("command", ["backup", "restore"])

@@ -88,6 +88,7 @@ CALLS: dict[str, Callable[[Engine, Path], object]] = {
     "watch": lambda engine, _: first(engine.watch()),
     "verify": lambda engine, _: engine.verify(read_data=True),
     "rebuild": lambda engine, _: engine.rebuild(),
+    "unlock": lambda engine, _: engine.unlock("a.pdf", "open sesame"),
     "backup": lambda engine, folder: engine.backup(folder / "backup"),
     "restore": lambda engine, folder: engine.restore(folder / "backup"),
     "search": lambda engine, _: engine.search("notice", k=3, within=["contracts"]),

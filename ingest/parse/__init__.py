@@ -47,6 +47,7 @@ class Format:
 
 _WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 _SHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+_OPEN = "application/vnd.oasis.opendocument.text"
 _SLIDES = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
 _PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".heic", ".heif")
 FORMATS = (
@@ -63,7 +64,7 @@ FORMATS = (
     Format("text/asciidoc", "asciidoc", (".adoc", ".asciidoc", ".asc")),
     Format(_WORD, "docx", (".docx", ".docm", ".dotx", ".dotm"), (_ZIP, _OLE), locks=True),
     Format(_SHEET, "spreadsheet", (".xlsx", ".xlsm", ".xltx", ".xlsb", ".ods"), (_ZIP, _OLE), locks=True),
-    Format("application/vnd.oasis.opendocument.text", "opendocument", (".odt", ".ott", ".odp", ".otp", ".odg"), (_ZIP,)),
+    Format(_OPEN, "opendocument", (".odt", ".ott", ".odp", ".otp", ".odg"), (_ZIP,)),
     Format("application/vnd.ms-excel", "spreadsheet", (".xls", ".xlt"), (_OLE, _ZIP, ""), locks=True),
     Format("text/csv", "spreadsheet", (".csv", ".tsv", ".tab")),
     Format("application/msword", "legacy", (".doc", ".dot"), (_OLE, _ZIP, _RTF)),

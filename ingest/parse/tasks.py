@@ -62,7 +62,7 @@ def parse(arguments: dict[str, Any]) -> bytes:
     lines = Path(arguments["attachment"]).read_bytes().splitlines() if "attachment" in arguments else ()
     recognised = [recognition_adapter().validate_json(line) for line in lines]
     with _document(arguments) as path:
-        document = parsers.parse(path, recognised=recognised)
+        document = parsers.parse(path, recognised=recognised, password=arguments.get("password"))
     characters = sum(len(block.text) for block in document.blocks)
     if characters > MAX_CHARACTERS:
         raise TooLargeError(f"The document has {characters:,} characters; {MAX_CHARACTERS:,} are allowed.", hint=_SPLIT)
@@ -74,21 +74,24 @@ def parse(arguments: dict[str, Any]) -> bytes:
 
 
 def recognise(arguments: dict[str, Any]) -> bytes:
-    """The Recognition of a page as JSON, in one line. `path`, `max_mb`, `page` and `recogniser` are needed."""
+    """The Recognition of a page as JSON, in one line. `path`, `max_mb`, `page` and `recogniser` are needed;
+    `member` and `password` as in parse()."""
     with _document(arguments) as path:
-        recognition = parsers.recognise(path, arguments["page"], ocr.Recogniser(*arguments["recogniser"]))
+        recogniser = ocr.Recogniser(*arguments["recogniser"])
+        recognition = parsers.recognise(path, arguments["page"], recogniser, arguments.get("password"))
     return recognition_adapter().dump_json(recognition)
 
 
 def render_page(arguments: dict[str, Any]) -> bytes:
     """The PNG of a page. `path`, `max_mb`, `page`, `quotes`, `spans` and `scale` are needed; `attachment` is a file
-    with the RecognisedPage, where it was recognised."""
+    with the RecognisedPage, where it was recognised; `member` and `password` as in parse()."""
     spans = [Span(*span) for span in arguments["spans"]]
     recognised = None
     if "attachment" in arguments:
         recognised = recognised_page_adapter().validate_json(Path(arguments["attachment"]).read_bytes())
     with _document(arguments) as path:
-        return parsers.render_page(path, arguments["page"], arguments["quotes"], spans, arguments["scale"], recognised)
+        page, quotes, scale = (arguments[name] for name in ("page", "quotes", "scale"))
+        return parsers.render_page(path, page, quotes, spans, scale, recognised, arguments.get("password"))
 
 
 def prove(arguments: dict[str, Any]) -> bytes:

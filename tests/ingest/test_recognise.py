@@ -143,11 +143,11 @@ class Failing(Isolator):
     fails: frozenset[int] = frozenset()
     tried = 0
 
-    def recognise(self, path, page, recogniser, member=()):  # type: ignore[no-untyped-def]
+    def recognise(self, path, page, recogniser, member=(), *, password=None):  # type: ignore[no-untyped-def]
         self.tried += 1
         if page in self.fails:
             raise ParserDiedError("The parser took longer than 60 s.")
-        return super().recognise(path, page, recogniser, member)
+        return super().recognise(path, page, recogniser, member, password=password)
 
 
 def test_a_page_that_fails_costs_that_page_only_and_is_named(tmp_path: Path) -> None:
@@ -197,10 +197,10 @@ def test_closing_stops_what_waits(isolator: Isolator, tmp_path: Path) -> None:
     began, closed = threading.Event(), threading.Event()
 
     class Slow(Isolator):
-        def recognise(self, path, page, recogniser, member=()):  # type: ignore[no-untyped-def]
+        def recognise(self, path, page, recogniser, member=(), *, password=None):  # type: ignore[no-untyped-def]
             began.set()
             closed.wait(20)
-            return super().recognise(path, page, recogniser, member)
+            return super().recognise(path, page, recogniser, member, password=password)
 
     path = write_scan(tmp_path / "scan.pdf", [draw_page("Page")] * 8)
     with Slow(Settings().parse) as slow, ThreadPoolExecutor(1) as pool:
