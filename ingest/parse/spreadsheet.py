@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from functools import cache
 from importlib.metadata import version
-from itertools import groupby, pairwise, takewhile
+from itertools import groupby, islice, pairwise, takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from errors import EncryptedError, ParseError
 from ingest.parse import package
@@ -422,19 +422,18 @@ def _delimiter(text: str) -> str:
 
 def _rows(text: str, delimiter: str, limit: int | None = None) -> Grid:
     """The cells. Quotation marks that enclose hundreds of lines are taken for text."""
-    for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):
-        csv.field_size_limit(len(text) + 1)
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting)
-        rows: Grid = []
-        try:
-            for row in reader:
-                rows.append(row)
-                if limit is not None and len(rows) >= limit:
-                    break
-        except csv.Error as error:
-            raise ParseError(
-                f"The file is no readable table: {error}.", hint="Save it anew as CSV in UTF-8."
-            ) from error
-        if quoting == csv.QUOTE_NONE or not any(cell.count("\n") > _MAX_LINES for row in rows for cell in row):
-            break
+    rows = _split(text, delimiter, csv.QUOTE_MINIMAL, limit)
+    if any(cell.count("\n") > _MAX_LINES for row in rows for cell in row):
+        rows = _split(text, delimiter, csv.QUOTE_NONE, limit)
     return [[" ".join(cell.split()) for cell in row] for row in rows]
+
+
+def _split(text: str, delimiter: str, quoting: Literal[0, 3], limit: int | None) -> Grid:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting)
+    usual = csv.field_size_limit(len(text) + 1)  # of the whole process
+    try:
+        return list(islice(reader, limit))
+    except csv.Error as error:
+        raise ParseError(f"The file is no readable table: {error}.", hint="Save it as CSV anew.") from error
+    finally:
+        csv.field_size_limit(usual)

@@ -1,4 +1,5 @@
 import contextlib
+import csv
 import random
 from pathlib import Path
 
@@ -131,6 +132,12 @@ def test_lines_before_the_header_of_a_text_of_cells_stand_before_it(tmp_path: Pa
         ("paragraph", "Exported in May"),
         ("table", "a  b  c\n1  2  3"),
     ]
+
+
+def test_a_long_cell_is_read_and_the_csv_module_left_as_it_was(tmp_path: Path) -> None:
+    before = csv.field_size_limit()
+    assert read_text(tmp_path, f"a,b\n{'x' * 200_000},2\n") == [("table", f"a  b\n{'x' * 200_000}  2")]
+    assert csv.field_size_limit() == before
 
 
 def test_a_text_of_cells_may_have_any_encoding(tmp_path: Path) -> None:
