@@ -13,6 +13,7 @@ from ingest.parse.text import scrub
 from ingest.types import Block, BlockKind
 
 SKIPPED = ""  # what `tag_of` gives for an element that is left out with all in it
+APART = "apart"  # for an element inside a line that does not touch what stands beside it
 LAYOUT = "div"  # for parts of a table that only places things on the page
 
 MAX_HEADING = 500  # characters; what is longer is a paragraph, most likely of a heading that was never closed
@@ -171,7 +172,9 @@ class _Writer:
         self._superscript: list[int] = []
 
     def open(self, tag: str, element: Any) -> None:
-        if tag == "br":
+        if tag == APART:
+            self._pieces.append(" ")
+        elif tag == "br":
             self._pieces.append("\n" if self._pre else _BREAK)
         elif tag in ("a", "img", "sup"):
             self._open_inline(tag, element)
@@ -200,7 +203,9 @@ class _Writer:
             self._flush()
 
     def close(self, tag: str) -> None:
-        if tag in ("a", "sup"):
+        if tag == APART:
+            self._pieces.append(" ")
+        elif tag in ("a", "sup"):
             self._close_inline(tag)
         elif self._table is not None:
             self._close_in_table(tag)

@@ -11,7 +11,11 @@ _DATA_URL = re.compile(r"data:[\w.+/-]{1,100};base64,[\w+/=%-]{1000,}")
 MAX_TAG = 100_000  # characters besides quoted values; libxml2 compares each attribute with all others
 _LONG_TAG = re.compile(rf"<[a-zA-Z][^<>]{{{MAX_TAG},}}")
 _QUOTED = re.compile(r"\"[^\"]*+\"|'[^']*+'")
-_LIMITS = {"Excessive depth": "it is nested too deeply", "Buffer size": "one piece of it has more than 10 MB"}
+_LIMITS = {
+    "Excessive depth": "it is nested too deeply",
+    "Buffer size": "one piece of it has more than 10 MB",
+    "amplification": "its entities are made to exhaust memory",
+}
 _RESAVE = "Open it with the program that made it and save it anew."
 
 
