@@ -582,7 +582,8 @@ def _attached_files(pdf: "pypdfium2.PdfDocument") -> list[Block]:
 
 
 def _needs_recognition(pdf: "pypdfium2.PdfDocument", page: Page) -> bool:
-    """Whether something is drawn on the page and its text layer has none of it, or no more than a stamp on it."""
+    """Whether something is drawn on the page and its text layer has none of it: no letters, some signs without sense,
+    or no more than a stamp on a picture."""
     letters = _letters(page, FEW_LETTERS)
     if letters >= FEW_LETTERS:
         return False
@@ -591,7 +592,8 @@ def _needs_recognition(pdf: "pypdfium2.PdfDocument", page: Page) -> bool:
     except ParseError:
         return False
     try:
-        return _is_a_picture(shown) if letters else _is_drawn_on(shown)
+        mostly_letters = 2 * letters > sum(len("".join(line.text.split())) for line in page.lines)
+        return _is_a_picture(shown) if mostly_letters else _is_drawn_on(shown)
     finally:
         shown.close()
 

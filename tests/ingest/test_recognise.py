@@ -121,6 +121,16 @@ def test_a_text_layer_that_is_noise_is_recognised_instead(reader: Reader, tmp_pa
     assert "thirty days after" in document.blocks[0].text
 
 
+def test_signs_without_letters_are_looked_at_and_kept_where_nothing_better_is_seen(
+    reader: Reader, isolator: Isolator, tmp_path: Path
+) -> None:
+    path = write_scan(tmp_path / "signs.pdf", ['"7+%- "%+-'])
+    assert isolator.parse(path).unread == (1,)
+    document = reader.read(path)
+    assert [block.text for block in document.blocks] == ['"7+%- "%+-']
+    assert document.recognised == document.unread == ()
+
+
 def test_pictures_of_nothing_leave_an_empty_document(reader: Reader, tmp_path: Path) -> None:
     draw_photo().save(tmp_path / "hill.png")
     document = reader.read(tmp_path / "hill.png")
