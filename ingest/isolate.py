@@ -106,6 +106,10 @@ class Isolator:
         except ValidationError as error:
             raise ParserDiedError("The parser's answer is no document.", hint=_RESAVE) from error
 
+    def extract(self, path: Path, member: Sequence[str]) -> bytes:
+        """The bytes of a document inside the file. Raises as parse() does."""
+        return self.run("extract", path, member=list(member))
+
     def recognise(
         self,
         path: Path,

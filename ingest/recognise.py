@@ -6,15 +6,18 @@ it is parsed again with what was recognised. What cannot be recognised costs tha
 
 import hashlib
 import re
+import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from errors import EncryptedError, EngineClosedError, NeedsOcrError, ParseError, StorageFullError
+from ingest import convert
 from ingest.isolate import Isolator
-from ingest.parse import ocr
+from ingest.parse import SUFFIXES, ocr, parser_version
 from ingest.passwords import Passwords
 from ingest.types import Document
 from settings import Settings
@@ -63,6 +66,25 @@ class Reader:
         return self._read(path, member, known)
 
     def _read(self, path: Path, member: Sequence[str], password: str | None) -> Document:
+        name = member[-1] if member else path.name
+        if PurePosixPath(name).suffix.lower() in convert.SUCCESSORS:
+            return self._read_old(path, member, password)
+        return self._read_pages(path, member, password)
+
+    def _read_old(self, path: Path, member: Sequence[str], password: str | None) -> Document:
+        """A document of an old binary kind, which LibreOffice converts first."""
+        name = PurePosixPath(member[-1] if member else path.name)
+        with ExitStack() as stack:
+            if member:
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cita-")))
+                inner = folder / f"member{name.suffix.lower()}"
+                inner.write_bytes(self._isolator.extract(path, member))
+                path = inner
+            document = self._read_pages(stack.enter_context(convert.readable(path)), (), password)
+        format = SUFFIXES[name.suffix.lower()]
+        return replace(document, parser=parser_version(format), media_type=format.media_type)
+
+    def _read_pages(self, path: Path, member: Sequence[str], password: str | None) -> Document:
         document = self._isolator.parse(path, member, password=password)
         if not document.unread:
             return document

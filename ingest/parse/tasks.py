@@ -73,6 +73,12 @@ def parse(arguments: dict[str, Any]) -> bytes:
     return document_adapter().dump_json(document)
 
 
+def extract(arguments: dict[str, Any]) -> bytes:
+    """The bytes of a document inside a file. `path`, `max_mb` and `member` are needed."""
+    with _document(arguments) as path:
+        return path.read_bytes()
+
+
 def recognise(arguments: dict[str, Any]) -> bytes:
     """The Recognition of a page as JSON, in one line. `path`, `max_mb`, `page` and `recogniser` are needed;
     `member` and `password` as in parse()."""
@@ -124,6 +130,7 @@ def _check_size(path: Path, max_mb: int) -> None:
 
 TASKS: dict[str, Callable[[dict[str, Any]], bytes]] = {
     "parse": parse,
+    "extract": extract,
     "recognise": recognise,
     "render_page": render_page,
     "prove": prove,

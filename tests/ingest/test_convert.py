@@ -1,16 +1,20 @@
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import psutil
 import pytest
 
+from engine import open_engine
 from errors import ParseError, ParserDiedError, UnsupportedError
 from ingest import convert
+from ingest.embed import Embedder
 from ingest.parse import legacy, parse
 from ingest.parse.package import OLE
+from settings import Settings
 from tests.conftest import shared_data
-from tests.documents import write_docx
+from tests.documents import write_docx, write_zip
 
 needs_libreoffice = pytest.mark.skipif(not convert.libreoffice(), reason=f"needs LibreOffice: {convert.HOW_TO_INSTALL}")
 
@@ -127,3 +131,20 @@ def test_what_it_says_of_a_failure_is_passed_on(old: Path, tmp_path: Path, monke
     (tmp_path / "there").mkdir()
     with pytest.raises(ParseError, match="cannot read the file: source file could not be loaded"):
         convert.convert(old, "docx", tmp_path / "there")
+
+
+@needs_libreoffice
+def test_an_old_document_and_one_inside_an_archive_are_indexed_like_their_successors(
+    tmp_path: Path, settings: Settings, embedder: Embedder
+) -> None:
+    (tmp_path / "there").mkdir()
+    settings.library.mkdir(parents=True)
+    made = convert.convert(write_docx(tmp_path / "a.docx"), "doc", tmp_path / "there")
+    write_zip(settings.library / "letters.zip", {"old/rules.doc": made.read_bytes()})
+    made.rename(settings.library / "rules.doc")
+    with closing(open_engine(settings)) as engine:
+        engine.index()
+        statuses = {source.path: (source.status, source.media_type) for source in engine.sources()}
+        assert statuses["rules.doc"] == statuses["letters.zip/old/rules.doc"] == ("indexed", legacy.MEDIA_TYPE)
+        assert engine.verify().problems == ()
+        assert engine.index().unchanged == 3
