@@ -63,6 +63,7 @@ _FIXED_PITCH = 1  # PDF 32000-1:2008, table 123
 _FORCE_BOLD = 1 << 18
 _THIN = 2.5  # points: a path no wider is a ruling
 _SHORT = 5.0  # points: one no longer is none
+_LEVEL = 0.3  # of the letters' height; what has less in common with its neighbour stands above or below it
 _ROW_HEIGHT = 80.0  # points; a coloured area this high is no row of a table
 _DATE = re.compile(r"D:(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(Z|[+-]\d\d'?\d\d)?")
 _JUNK_TITLE = re.compile(r"untitled|microsoft \w+ - .*|[\W\d_]*|\S*\.(docx?|xlsx?|pptx?|tex|dvi|indd|qxd|pdf)", re.I)
@@ -315,8 +316,7 @@ class _PageReader:
         """The page's lines in the file's order; `rulings` part the cells of tables."""
         upright = [ruling for ruling in rulings if not ruling.horizontal]
         for match in _LINES.finditer(self.text):
-            words = self._words(match.start(), match[0])
-            if words:
+            for words in _level(self._words(match.start(), match[0])):
                 yield self._line(words, upright, bool(_SPACED.search(match[0])))
 
     def _words(self, offset: int, line: str) -> list["_Word"]:
@@ -327,9 +327,9 @@ class _PageReader:
         for match in _WORDS.finditer(line):
             start, end = offset + match.start(), offset + match.end()
             loose_box(handle, start, at)
-            x0 = rect.left - left
+            x0, bottom, top = rect.left - left, rect.bottom, rect.top
             loose_box(handle, end - 1, at)
-            words.append(_Word(match[0], start, end, x0, rect.right - left))
+            words.append(_Word(match[0], start, end, x0, rect.right - left, bottom, top))
         return words
 
     def _odd_word(self, offset: int, match: re.Match[str]) -> "_Word | None":
@@ -341,14 +341,17 @@ class _PageReader:
             return None
         return _Word(text + HYPHEN * hyphenated, start, end, *self._extent(start, end - 1 - hyphenated))
 
-    def _extent(self, first: int, last: int) -> tuple[float, float]:
-        """From where to where characters stand that may run to the left, as the page is read."""
+    def _extent(self, first: int, last: int) -> tuple[float, float, float, float]:
+        """From where to where characters stand that may run to the left, as the page is read, and how high."""
         a, b = self.box(first), self.box(last)
         left, right = min(a.left, b.left), max(a.right, b.right)
-        return (self.width - right, self.width - left) if self._mirrored else (left, right)
+        if self._mirrored:
+            left, right = self.width - right, self.width - left
+        return left, right, a.bottom, a.top
 
     def _line(self, words: Sequence["_Word"], upright: Sequence[Ruling], spaced: bool) -> Line:
-        main = max(words, key=lambda word: word.end - word.start)
+        lengths = [len(word.text) for word in words]
+        main = words[lengths.index(max(lengths))]
         box = self.box(main.start)
         size, bold, mono, face = self._font(main.start)
         if bold or mono or face != self._face:  # a long word may stand out; the line does if its ends do as well
@@ -513,6 +516,21 @@ class _Word(NamedTuple):
     end: int
     x0: float
     x1: float
+    bottom: float
+    top: float
+
+
+def _level(words: Sequence[_Word]) -> Iterator[Sequence[_Word]]:
+    """The words in lines: PDFium may take cells one below the other for one line."""
+    start = 0
+    for at in range(1, len(words)):
+        last, word = words[at - 1], words[at]
+        overlap = min(last.top, word.top) - max(last.bottom, word.bottom)
+        if overlap < _LEVEL * (word.top - word.bottom) and overlap < _LEVEL * (last.top - last.bottom):
+            yield words[start:at]
+            start = at
+    if words:
+        yield words[start:]
 
 
 def _extras(

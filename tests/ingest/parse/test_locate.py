@@ -92,3 +92,24 @@ def test_of_a_quote_over_two_pages_each_page_shows_its_part() -> None:
     assert locate(page("foo. the notice perio"), quote) == [Box(5, 0, 20, 1), Box(0, -2, 1, -1)]
     assert locate(page("d is ninety days. bar"), quote) == [Box(0, 0, 16, 1)]
     assert locate(page("the dog"), quote) == [], "three letters are no part of a quote"
+
+
+def test_a_quote_that_the_page_has_in_another_order_is_put_together_inside_its_span() -> None:
+    written = "rent deposit parking 940 1880 31 rent deposit"
+    chars = page(written)
+    table = Span(1, 0, 32)
+    found = locate(chars, "rent 940 deposit 1880", [table])
+    assert solid(chars, covered(chars, found)) == solid(chars, {*range(12), *range(21, 29)})
+    assert locate(chars, "rent 940 deposit 1880") == [], "without a span it could be anywhere"
+    assert locate(chars, "rent 941 deposit 1880", [table]) == []
+
+
+def test_of_equal_pieces_the_nearest_is_taken_and_none_twice() -> None:
+    chars = page("total costs  15 15   income       15 29")  # 20 characters to a line
+    found = locate(chars, "income 15 total costs 15 15", [Span(1, 0, 39)])
+    assert solid(chars, covered(chars, found)) == solid(chars, {*range(36)})
+
+
+def test_one_tall_sign_does_not_make_the_line_taller() -> None:
+    boxes = [Box(0, -20, 1, 30), *(Box(at, 0, at + 1, 10) for at in range(1, 9))]
+    assert locate(PageChars("_I accept", boxes), "_I accept") == [Box(0, 0, 9, 10)]

@@ -9,6 +9,7 @@ import pytest
 from errors import EncryptedError, ParseError, TooLargeError, UsageError
 from ingest.parse import pdf
 from ingest.parse.layout import HYPHEN
+from ingest.parse.locate import Box, locate
 from ingest.types import Document, Span
 from tests import hostile
 from tests.conftest import shared_data
@@ -515,6 +516,14 @@ def test_a_table_with_rulings_is_read_cell_by_cell(tmp_path: Path) -> None:
     ]
 
 
+def test_cells_below_each_other_are_lines_of_their_own_though_pdfium_takes_them_for_one() -> None:
+    def word(text: str, x: float, y: float, height: float = 10.0) -> pdf._Word:
+        return pdf._Word(text, 0, len(text), x, x + 5 * len(text), y, y + height)
+
+    words = [word("Balance", 50, 700), word("Granted", 50, 688), word("28", 200, 700), word("5", 213, 705, 6)]
+    assert [[w.text for w in line] for line in pdf._level(words)] == [["Balance"], ["Granted"], ["28", "5"]]
+
+
 def test_spaced_out_letters_are_words(tmp_path: Path) -> None:
     from reportlab.pdfgen.canvas import Canvas
 
@@ -552,3 +561,44 @@ def test_a_damaged_copy_ends_in_a_document_or_a_reason(tmp_path: Path, damage: s
         (tmp_path / "a.pdf").write_bytes(data)
         with contextlib.suppress(ParseError):
             assert pdf.parse(tmp_path / "a.pdf").pages
+
+
+@pytest.mark.needs_shared
+def test_the_boxes_of_a_quote_cover_its_words_and_no_others() -> None:
+    """Of 200 blocks of filings; the characters under the boxes are read from the page."""
+    import random
+
+    import pypdfium2
+
+    folder = shared_data("qa", "financebench", "pdfs")
+    exact = count = 0
+    for name in (
+        "AMCOR_2022_8K_dated-2022-07-01.pdf",
+        "FOOTLOCKER_2022_8K_dated_2022-08-19.pdf",
+        "AMCOR_2023Q2_10Q.pdf",
+    ):
+        quotes = [block for block in pdf.parse(folder / name).blocks if block.span]
+        with contextlib.closing(pypdfium2.PdfDocument(folder / name)) as opened:
+            for block in random.Random(0).sample(quotes, min(70, len(quotes))):
+                assert block.page is not None
+                reader = pdf._PageReader(opened[block.page - 1], as_shown=True)
+                chars = reader.chars()
+                boxes = locate(chars, block.text, [block.span] if block.span else [])
+                under = "".join(
+                    char for char, box in zip(chars.text, chars.boxes, strict=True)
+                    if any(_holds(rectangle, box) for rectangle in boxes)
+                )  # fmt: skip
+                exact += sorted(_letters(under)) == sorted(_letters(block.text))
+                count += 1
+    assert count >= 200
+    assert exact / count >= 0.97
+
+
+def _holds(rectangle: Box, box: Box) -> bool:
+    x, y = (box.left + box.right) / 2, (box.bottom + box.top) / 2
+    inside = rectangle.left <= x <= rectangle.right and rectangle.bottom <= y <= rectangle.top
+    return box.right > box.left and inside
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text))
