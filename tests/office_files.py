@@ -110,8 +110,8 @@ def item(text: str, properties: str = "", level: int = 0) -> str:
 def write_workbook(
     path: Path, sheets: dict[str, list[list[str | float | None]]], merged: str = "", **parts: str
 ) -> Path:
-    """An XLSX of sheets by their names; texts like "2024-05-01" are dates where they begin with "@". `merged` are
-    ranges of the first sheet ("A1:B2 C3:C4"), `parts` belong to it: "comments", by their content, and "chart"."""
+    """An XLSX of sheets by their names; texts like "@2024-05-01" are dates, "=A9" is a figure in that cell. `merged`
+    are ranges of the first sheet ("A1:B2 C3:C4"), `parts` belong to it: "comments", by their content, and "chart"."""
     main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
     names = "".join(f'<sheet name="{name}" sheetId="{n}" r:id="s{n}"/>' for n, name in enumerate(sheets, 1))
     book = f'<workbook xmlns="{main}" xmlns:r="{_RELATIONS}"><sheets>{names}</sheets></workbook>'
@@ -146,6 +146,8 @@ def _sheet_cell(value: str | float | None) -> str:
         return "<c/>"
     if isinstance(value, bool):
         return f'<c t="b"><v>{int(value)}</v></c>'
+    if isinstance(value, str) and value.startswith("="):
+        return f'<c r="{value[1:]}"><v>1</v></c>'
     if isinstance(value, str):
         is_date = value.startswith("@")
         return f'<c t="d"><v>{value[1:]}</v></c>' if is_date else f'<c t="inlineStr"><is><t>{value}</t></is></c>'

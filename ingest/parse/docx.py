@@ -187,7 +187,7 @@ class _Reader:
             return self.styles.get(self.default_style, _Style())
         style = self.styles.get(_value(properties, "pStyle") or self.default_style, _Style())
         outline = _value(properties, "outlineLvl")
-        if outline.isdigit():
+        if outline.isdecimal():
             style = style._replace(level=int(outline) + 1 if int(outline[:4]) < 9 else None)
         if (numbered := properties.find(f"{W}numPr")) is not None:
             list_id = _value(numbered, "numId") or style.list_id
@@ -332,7 +332,7 @@ def _is_layout(cell: Element) -> bool:
 def _width(cell: Element) -> int:
     found = cell.find(f"{W}tcPr/{W}gridSpan")
     text = found.get(_VAL, "") if found is not None else ""
-    return max(1, int(text)) if text.isdigit() and len(text) < 4 else 1
+    return max(1, int(text)) if text.isdecimal() and len(text) < 4 else 1
 
 
 def _goes_on(cell: Element) -> bool:
@@ -371,7 +371,7 @@ def _field(data: Element) -> str:
     if (choice := data.find(f"{W}ddList")) is not None:
         entries = [entry.get(_VAL, "") for entry in choice.findall(f"{W}listEntry")]
         place = _value(choice, "result") or "0"
-        return entries[int(place)] if place.isdigit() and int(place[:6]) < len(entries) else ""
+        return entries[int(place)] if place.isdecimal() and int(place[:6]) < len(entries) else ""
     return ""
 
 
@@ -408,7 +408,7 @@ def _style(key: str, elements: dict[str, Element]) -> _Style:
                 list_id = list_id or _value(numbered, "numId")
                 place = place or _value(numbered, "ilvl")
         key = _value(element, "basedOn")
-    if found.level is None and found.kind is None and outline.isdigit() and int(outline[:4]) < 9:
+    if found.level is None and found.kind is None and outline.isdecimal() and int(outline[:4]) < 9:
         found = found._replace(level=int(outline) + 1)
     return found._replace(list_id=list_id, place=level_number(place))
 
@@ -417,7 +417,7 @@ def _named_level(name: str) -> int | None:
     if name == "title":
         return TITLE
     number = name.removeprefix("heading ")
-    return int(number) if name != number and number.isdigit() and len(number) == 1 else None
+    return int(number) if name != number and number.isdecimal() and len(number) == 1 else None
 
 
 def _named_kind(name: str) -> BlockKind | None:

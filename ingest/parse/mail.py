@@ -70,7 +70,7 @@ def read_member(path: Path, name: str) -> bytes:
     rest = name
     if _is_mailbox(path, data):
         number, _, rest = name.partition("/")
-        place = int(number[:4]) - 1 if number[:4].isdigit() else -1
+        place = int(number[:4]) - 1 if number[:4].isdecimal() else -1
         messages = list(_split(data))
         letter = _read(messages[place]) if 0 <= place < len(messages) else None
         if letter and number != _folder(place + 1, letter):

@@ -53,7 +53,7 @@ class Numbering:
                 place = level_number(override.get(f"{W}ilvl"))
                 for level in override.iter(f"{W}lvl"):
                     numbering.levels["n" + key, place] = _level(level)
-                if (start := _value(override, "startOverride")).isdigit():
+                if (start := _value(override, "startOverride")).isdecimal():
                     numbering.starts[key, place] = int(start[:6])
         return numbering
 
@@ -86,13 +86,13 @@ class Numbering:
 
 def level_number(text: str | None) -> int:
     """A level as the file has it, kept within what there is."""
-    return min(int(text), LEVELS - 1) if text and text.isdigit() and len(text) < 4 else 0
+    return min(int(text), LEVELS - 1) if text and text.isdecimal() and len(text) < 4 else 0
 
 
 def _level(element: Element) -> Level:
     start = _value(element, "start")
     return Level(
-        _value(element, "numFmt") or "decimal", _value(element, "lvlText"), int(start[:6]) if start.isdigit() else 1
+        _value(element, "numFmt") or "decimal", _value(element, "lvlText"), int(start[:6]) if start.isdecimal() else 1
     )
 
 

@@ -262,7 +262,7 @@ class _Reader:
             match local_name(child):
                 case "s":
                     count = _get(child, "c")
-                    line.text.append(" " * (min(int(count), 200) if count.isdigit() and len(count) < 5 else 1))
+                    line.text.append(" " * (min(int(count), 200) if count.isdecimal() and len(count) < 5 else 1))
                 case "tab":
                     line.text.append("\t")
                 case "line-break":
@@ -377,7 +377,7 @@ class _Reader:
         if local_name(paragraph) != "h":
             return None
         level = _get(paragraph, "outline-level")
-        return int(level) if level.isdigit() and 0 < int(level[:3]) < 100 else 1
+        return int(level) if level.isdecimal() and 0 < int(level[:3]) < 100 else 1
 
     def _kind(self, paragraph: Element) -> BlockKind | None:
         names = [_get(style, "name").lower() for style in self._ancestors(paragraph)]
@@ -389,17 +389,17 @@ class _Reader:
 def _add_levels(numbering: Numbering, name: str, style: Element) -> None:
     for level in style:
         number = _get(level, "level")
-        if not (number.isdigit() and 0 < int(number[:3]) <= LEVELS):
+        if not (number.isdecimal() and 0 < int(number[:3]) <= LEVELS):
             continue
         place = int(number[:3]) - 1
         form = _FORMS.get(_get(level, "num-format"), "decimal")
         if local_name(level) in ("list-level-style-bullet", "list-level-style-image"):
             form = "bullet"
         above, start = _get(level, "display-levels"), _get(level, "start-value")
-        shown = min(int(above), place + 1) if above.isdigit() and int(above[:3]) > 0 else 1
+        shown = min(int(above), place + 1) if above.isdecimal() and int(above[:3]) > 0 else 1
         numbers = ".".join(f"%{at + 1}" for at in range(place + 1 - shown, place + 1))
         text = f"{_get(level, 'num-prefix')}{numbers}{_get(level, 'num-suffix')}" if form != "none" else ""
-        numbering.levels["a" + name, place] = Level(form, text, int(start[:6]) if start.isdigit() else 1)
+        numbering.levels["a" + name, place] = Level(form, text, int(start[:6]) if start.isdecimal() else 1)
 
 
 def _plain(paragraph: Element) -> str:
@@ -427,7 +427,7 @@ def _rows(table: Element) -> Iterator[Element]:
 
 def _count(element: Element, name: str) -> int:
     text = _get(element, name)
-    return min(max(1, int(text[:8])), MAX_SPAN) if text.isdigit() else 1
+    return min(max(1, int(text[:8])), MAX_SPAN) if text.isdecimal() else 1
 
 
 def _in_order(page: Element) -> Iterator[Element]:

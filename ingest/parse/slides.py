@@ -180,7 +180,7 @@ class _Lists:
         """The number or bullet ("" for none) of a paragraph, and its level from 0."""
         properties = paragraph.find(f"{A}pPr")
         level = properties.get("lvl", "0") if properties is not None else "0"
-        depth = min(int(level), LEVELS - 1) if level.isdigit() and len(level) < 4 else 0
+        depth = min(int(level), LEVELS - 1) if level.isdecimal() and len(level) < 4 else 0
         for settings in self._settings(shape, properties, depth):
             for child in settings:
                 match local_name(child):
@@ -209,7 +209,9 @@ def _number(setting: Element, depth: int, counted: Numbering) -> str:
     form = next((form for name, form in _FORMS.items() if kind.startswith(name)), "decimal")
     start = setting.get("startAt", "1")
     text = f"%{depth + 1}" + (")" if kind.endswith("ParenR") else "" if kind.endswith("Plain") else ".")
-    counted.levels.setdefault(("a", depth), Level(form, text, int(start) if start.isdigit() and len(start) < 6 else 1))
+    counted.levels.setdefault(
+        ("a", depth), Level(form, text, int(start) if start.isdecimal() and len(start) < 6 else 1)
+    )
     return counted.label("", depth)
 
 
@@ -296,4 +298,4 @@ def _cells(table: Element) -> list[list[tuple[str, int, int]]]:
 
 def _count(cell: Element, name: str) -> int:
     text = cell.get(name, "1")
-    return max(1, int(text)) if text.isdigit() and len(text) < 4 else 1
+    return max(1, int(text)) if text.isdecimal() and len(text) < 4 else 1

@@ -7,6 +7,7 @@ The one file that imports python-calamine.
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
@@ -16,7 +17,7 @@ from itertools import groupby, islice, pairwise, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from errors import EncryptedError, ParseError
+from errors import EncryptedError, ParseError, TooLargeError
 from ingest.parse import package
 from ingest.parse.drawing import chart_rows, chart_title
 from ingest.parse.office_password import decrypted, is_encrypted
@@ -32,11 +33,13 @@ if TYPE_CHECKING:
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 MEDIA_TYPES = {".csv": "text/csv", ".tsv": "text/tab-separated-values", ".tab": "text/tab-separated-values"}
 
+MAX_AREA = 20_000_000  # cells of a sheet, used or not, between its first and last
 MAX_MERGED = 100_000  # places of a sheet that merged cells fill
 MAX_DEPTH = 8  # of tables beside or below each other, inside each other
 MAX_HEADER = 3  # rows of text over a gap that may be a header of the figures below
 MAX_TITLE = 120  # characters of a line above a table that is its heading
 PROSE = 60  # characters a cell, on the mean, above which a lone column is text and no table
+_REFERENCE = re.compile(rb"""<(?:\w{1,20}:)?c\s[^<>]{0,200}?\br=["']([A-Z]+)(\d+)""")
 _DELIMITERS = ",;\t|:"
 _SAMPLE_ROWS = 200
 _MAX_LINES = 100  # in one quoted cell; more come of a quotation mark that is none
@@ -79,6 +82,8 @@ def parse(path: Path, password: str | None = None) -> Document:
 
 
 def _workbook(data: bytes, book: Package | None) -> Document:
+    if book is not None:
+        _check_area(book)
     outline = Outline()
     with _translated():
         workbook = _opened(data)
@@ -101,6 +106,28 @@ def _workbook(data: bytes, book: Package | None) -> Document:
         pages=len(names),
         metadata=metadata,
     )
+
+
+def _check_area(book: Package) -> None:
+    """calamine keeps a place for each cell from the first to the last, however few there are."""
+    for name in book.names:
+        if name.startswith("xl/worksheets/") and name.endswith(".xml"):
+            columns, rows = 1, 1
+            for column, row in set(_REFERENCE.findall(book.read(name))):
+                columns, rows = max(columns, _column(column)), max(rows, int(row[:12]))
+            if columns * rows > MAX_AREA:
+                raise TooLargeError(
+                    f"A sheet's cells reach over {rows:,} rows and {columns:,} columns.",
+                    hint="Delete what stands far from the rest, or split the sheet.",
+                )
+
+
+def _column(letters: bytes) -> int:
+    """A column's number from its letters: 1 for A, 27 for AA."""
+    number = 0
+    for letter in letters[:8]:
+        number = 26 * number + letter - 64
+    return number
 
 
 def _opened(data: bytes) -> "CalamineWorkbook":
@@ -365,7 +392,7 @@ def _add_drawn(outline: Outline, book: Package, place: int) -> None:
         for comment in root.iter():
             if local_name(comment) == "comment":
                 number = comment.get("authorId", "")
-                author = authors[int(number)] if number.isdigit() and int(number[:6]) < len(authors) else ""
+                author = authors[int(number)] if number.isdecimal() and int(number[:6]) < len(authors) else ""
                 outline.add("note", noted(author, "", " ".join("".join(comment.itertext()).split())))
 
 

@@ -163,6 +163,12 @@ def test_what_is_protected_damaged_or_a_bomb_says_so(tmp_path: Path) -> None:
         parser.parse(write_zip(path, {f"part{n}": bytes(2_000_000) for n in range(20)}))
 
 
+def test_a_cell_at_the_far_end_of_a_sheet_does_not_exhaust_memory(tmp_path: Path) -> None:
+    assert read(tmp_path, ["a", "b"], ["=B900"]) == [("table", "a  b"), ("paragraph", "1")]
+    with pytest.raises(TooLargeError, match="1,048,576 rows and 16,384 columns"):
+        read(tmp_path, ["a", "b"], ["=XFD1048576"])
+
+
 @pytest.mark.parametrize("seed", range(30))
 def test_a_damaged_part_ends_in_a_document_or_a_reason(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
