@@ -36,7 +36,7 @@ def _points(holder: Element | None) -> dict[int, str]:
         return found
     for place, point in enumerate(holder.iter(f"{C}pt")):
         index = point.get("idx", "")
-        key = int(index) if index.isdigit() and len(index) < 8 else place
+        key = int(index) if index.isdecimal() and len(index) < 8 else place
         text = _number(point.findtext(f"{C}v") or "")
         found[key] = f"{text} {found[key]}" if key in found else text
         if len(found) >= _POINTS:
