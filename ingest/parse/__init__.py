@@ -50,6 +50,11 @@ _SHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _OPEN = "application/vnd.oasis.opendocument.text"
 _SLIDES = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
 _PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".heic", ".heif")
+_SOURCE_CODE = """
+    .py .pyi .js .mjs .cjs .jsx .ts .tsx .vue .svelte .java .kt .kts .scala .groovy .gradle .c .h .cc .cpp .cxx .hh .hpp
+    .cs .fs .vb .m .mm .rs .go .swift .dart .zig .rb .php .pl .pm .lua .r .jl .f90 .hs .ml .ex .exs .erl .clj .lisp .el
+    .sh .bash .zsh .fish .ps1 .bat .cmd .sql .css .scss .less .proto .graphql .tf .cmake .mk .vim .diff .patch
+"""
 FORMATS = (
     Format("application/pdf", "pdf", (".pdf",), (_PDF,), paged=True, locks=True),
     Format("text/markdown", "markdown", (".md", ".markdown", ".mdown", ".mkd")),
@@ -59,8 +64,11 @@ FORMATS = (
     Format("text/org", "org", (".org",)),
     Format("text/x-tex", "latex", (".tex", ".latex", ".ltx")),
     Format("application/xml", "xml", (".xml", ".nxml", ".jats", ".docbook", ".dbk", ".tei", ".dita", ".rss", ".atom")),
-    Format("application/json", "data", (".json", ".geojson", ".jsonl", ".ndjson")),
+    Format("application/json", "data", (".json", ".geojson")),
+    Format("application/jsonl", "data", (".jsonl", ".ndjson")),
     Format("application/yaml", "data", (".yaml", ".yml")),
+    Format("text/x-source", "code", tuple(_SOURCE_CODE.split())),
+    Format("text/x-settings", "code", (".toml", ".ini", ".cfg", ".conf", ".properties", ".editorconfig")),
     Format("text/asciidoc", "asciidoc", (".adoc", ".asciidoc", ".asc")),
     Format(_WORD, "docx", (".docx", ".docm", ".dotx", ".dotm"), (_ZIP, _OLE), locks=True),
     Format(_SHEET, "spreadsheet", (".xlsx", ".xlsm", ".xltx", ".xlsb", ".ods"), (_ZIP, _OLE), locks=True),

@@ -20,7 +20,7 @@ from ingest.parse.text import warm as warm
 from ingest.types import Block, Document
 
 MEDIA_TYPES = {
-    ".json": "application/json", ".geojson": "application/geo+json", ".jsonl": "application/jsonl",
+    ".json": "application/json", ".geojson": "application/json", ".jsonl": "application/jsonl",
     ".ndjson": "application/jsonl", ".yaml": "application/yaml", ".yml": "application/yaml",
 }  # fmt: skip
 SMALL = 1200  # characters of "key: value" lines that stay together
