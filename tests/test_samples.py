@@ -27,10 +27,10 @@ ANSWERABLE = [entry for entry in QUESTIONS if not entry.get("unanswerable")]
 FILES = {path.relative_to(SAMPLES).as_posix() for path in SAMPLES.rglob("*") if path.is_file()}
 TEXTS = ROOT / "data" / "sample_maker" / "texts"
 MADE = {path.relative_to(TEXTS).as_posix().removesuffix(".txt") for path in TEXTS.glob("*/*")}
-UNWRITABLE = {"outlook"}  # formats that only their own programs write
+UNWRITABLE = {"legacy", "outlook"}  # formats that only their own programs write
 FAMILIES = {
     "documents": (".docx", ".odt", ".rtf"), "spreadsheets": (".xlsx", ".ods", ".csv"), "slides": (".pptx", ".odp"),
-    "mails": (".eml", ".mbox"), "notes": (".md", ".rst", ".org", ".adoc", ".tex"),
+    "mails": (".eml", ".mbox"), "notes": (".md", ".rst", ".org", ".adoc", ".tex"), "data": (".json", ".yaml", ".xml"),
 }  # fmt: skip
 
 
