@@ -6,6 +6,7 @@ after the paragraph that has them; what was inserted as a tracked change.
 Left out: what was deleted as one, hidden text, running heads and feet, pictures.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -44,12 +45,17 @@ _SYMBOLS = {
     0xB7: "•",
     0xA7: "▪",
 }
+_HEADING_NAME = re.compile(
+    r"(?:(?:chapter|part|appendix) ?title"
+    r"|(?:heading|head|h|überschrift|titre|título|titolo|kop) ?-?(?P<level>[1-9]|[a-e]))"
+    r"(?: ?number(?:ed)?)?"
+)
 _MAX_ANCESTORS = 20  # a chain of styles may be a ring
 
 
 @cache
 def parser_version() -> str:
-    return "docx/3"
+    return "docx/4"
 
 
 def warm() -> None:
@@ -83,6 +89,7 @@ class _Style(NamedTuple):
     kind: BlockKind | None = None
     list_id: str = ""
     place: int = 0
+    bullet: bool = False  # an item by the style's name only
 
 
 @dataclass
@@ -166,7 +173,7 @@ class _Reader:
             self.outline.add("note", note)
 
     def _add(self, text: str, style: _Style) -> None:
-        label = self.numbering.label(style.list_id, style.place) if style.list_id else ""
+        label = self.numbering.label(style.list_id, style.place) if style.list_id else BULLET * style.bullet
         if style.level is not None:
             label = "" if label == BULLET else f"{label} "
             self.outline.heading(style.level, f"{label}{text}")
@@ -400,7 +407,9 @@ def _style(key: str, elements: dict[str, Element]) -> _Style:
         element = elements[key]
         name = _value(element, "name").lower()
         if found.level is None and found.kind is None:
-            found = found._replace(level=_named_level(name), kind=_named_kind(name))
+            found = found._replace(
+                level=_named_level(name), kind=_named_kind(name), bullet=found.bullet or _is_bullet(name)
+            )
         properties = element.find(f"{W}pPr")
         if properties is not None:
             outline = outline or _value(properties, "outlineLvl")
@@ -414,13 +423,23 @@ def _style(key: str, elements: dict[str, Element]) -> _Style:
 
 
 def _named_level(name: str) -> int | None:
+    """A heading's level by its style's name: Word's own, or one of those that templates have for it ("HeadA")."""
     if name == "title":
         return TITLE
-    number = name.removeprefix("heading ")
-    return int(number) if name != number and number.isdecimal() and len(number) == 1 else None
+    match = _HEADING_NAME.fullmatch(name)
+    if match is None:
+        return None
+    mark = match["level"]
+    if not mark:
+        return 1  # a chapter's title
+    return int(mark) if mark.isdecimal() else ord(mark) - ord("a") + 2  # letters go on below the chapter's title
+
+
+def _is_bullet(name: str) -> bool:
+    return "bullet" in name
 
 
 def _named_kind(name: str) -> BlockKind | None:
-    if "code" in name or "preformatted" in name:
-        return "code"
-    return "caption" if name == "caption" else None
+    if "caption" in name or name.replace(" ", "") in ("tabletitle", "figuretitle"):
+        return "caption"
+    return "code" if "code" in name or "preformatted" in name else None

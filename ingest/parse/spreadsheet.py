@@ -39,7 +39,8 @@ MAX_DEPTH = 8  # of tables beside or below each other, inside each other
 MAX_HEADER = 3  # rows of text over a gap that may be a header of the figures below
 MAX_TITLE = 120  # characters of a line above a table that is its heading
 PROSE = 60  # characters a cell, on the mean, above which a lone column is text and no table
-_REFERENCE = re.compile(rb"""<(?:\w{1,20}:)?c\s[^<>]{0,200}?\br=["']([A-Z]+)(\d+)""")
+_REFERENCE = re.compile(rb"""<(?:\w{1,20}:)?c\s[^<>]{0,200}?\br\s*=\s*["']([A-Z]+)(\d+)""")
+_COUNT = re.compile(rb"""\b(?:unique)?[cC]ount\s*=\s*["']\s*(\d+)""")
 _DELIMITERS = ",;\t|:"
 _SAMPLE_ROWS = 200
 _MAX_LINES = 100  # in one quoted cell; more come of a quotation mark that is none
@@ -84,6 +85,7 @@ def parse(path: Path, password: str | None = None) -> Document:
 def _workbook(data: bytes, book: Package | None) -> Document:
     if book is not None:
         _check_area(book)
+        _check_counts(book)
     outline = Outline()
     with _translated():
         workbook = _opened(data)
@@ -120,6 +122,15 @@ def _check_area(book: Package) -> None:
                     f"A sheet's cells reach over {rows:,} rows and {columns:,} columns.",
                     hint="Delete what stands far from the rest, or split the sheet.",
                 )
+
+
+def _check_counts(book: Package) -> None:
+    """calamine makes room for as many texts and styles as a part claims to have."""
+    for name in ("xl/sharedStrings.xml", "xl/styles.xml"):
+        if name in book.names:
+            data = book.read(name)
+            if any(int(count[:12]) > len(data) for count in _COUNT.findall(data)):
+                raise ParseError(f"The file is damaged: {name} claims more than it has.", hint=RESAVE)
 
 
 def _column(letters: bytes) -> int:

@@ -148,6 +148,23 @@ def test_a_numbered_heading_keeps_its_number(tmp_path: Path) -> None:
     assert texts(path) == [("heading", "1. Scope")]
 
 
+def test_styles_of_templates_are_known_by_their_names(tmp_path: Path) -> None:
+    names = ("ChapterTitle", "HeadA", "HeadB", "Body", "ListBullet", "CodeListingCaption", "CodeWide", "Header")
+    style = '<w:style w:type="paragraph" w:styleId="{0}"><w:name w:val="{0}"/></w:style>'
+    styles = "".join(map(style.format, names))
+    path = write_word(tmp_path / "a.docx", "".join(p(f"As {name}.", name) for name in names), styles=styles)
+    assert [(block.kind, block.text, len(block.headings)) for block in parser.parse(path).blocks] == [
+        ("heading", "As ChapterTitle.", 0),
+        ("heading", "As HeadA.", 1),
+        ("heading", "As HeadB.", 2),
+        ("paragraph", "As Body.", 3),
+        ("list", "- As ListBullet.", 3),
+        ("caption", "As CodeListingCaption.", 3),
+        ("code", "As CodeWide.", 3),
+        ("paragraph", "As Header.", 3),
+    ]
+
+
 def test_insertions_are_read_and_deletions_and_hidden_text_are_not(tmp_path: Path) -> None:
     body = (
         "<w:p><w:r><w:t>The rent is </w:t></w:r><w:del><w:r><w:delText>900</w:delText></w:r></w:del>"

@@ -169,6 +169,14 @@ def test_a_cell_at_the_far_end_of_a_sheet_does_not_exhaust_memory(tmp_path: Path
         read(tmp_path, ["a", "b"], ["=XFD1048576"])
 
 
+def test_a_claim_of_more_texts_than_there_are_does_not_exhaust_memory(tmp_path: Path) -> None:
+    entries = zip_entries(write_workbook(tmp_path / "a.xlsx", {"A": [["a"]]}))
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    texts = f'<sst xmlns="{main}" count="99999999999" uniqueCount="99999999999"><si><t>a</t></si></sst>'.encode()
+    with pytest.raises(ParseError, match="claims more than it has"):
+        parser.parse(write_zip(tmp_path / "b.xlsx", entries | {"xl/sharedStrings.xml": texts}))
+
+
 @pytest.mark.parametrize("seed", range(30))
 def test_a_damaged_part_ends_in_a_document_or_a_reason(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
