@@ -204,8 +204,9 @@ def index(
     """Bring the index in line with the folders.
 
     JSON: {"added", "changed", "renamed", "removed", "unchanged", "skipped": [{"path", "reason"}],
-    "failed": [{"path", "reason"}], "passages", "embedded", "seconds", "held": [{"path", "reason"}]}; `held` are
-    folders whose lost files stay in the index until a run with --confirm.
+    "failed": [{"path", "reason"}], "passages", "embedded", "seconds", "held": [{"path", "reason"}], "partly":
+    [{"path", "reason"}]}; `held` are folders whose lost files stay in the index until a run with --confirm, `partly`
+    files that are in the index but for the pages that the reason names.
     """
     with _engine(context) as engine:
         report = _with_progress(lambda progress: engine.index(progress, confirm, read_data))
@@ -261,6 +262,8 @@ class _PlainProgress:
 
 
 def _rate(now: "IndexProgress") -> str:
+    if now.pages:
+        return f"text recognition, page {now.page} of {now.pages}"
     left = f", {_duration(now.seconds_left)} left" if now.seconds_left is not None else ""
     return f"{now.passages_per_second:.0f} passages/s{left}"
 
@@ -270,6 +273,7 @@ def _print_report(report: "IndexReport") -> None:
     _print(f"{', '.join(found)}." if found else "No documents. `cita add FOLDER` names a folder that has some.")
     passages = "1 passage" if report.passages == 1 else f"{report.passages} passages"
     _print(f"{passages}, {report.embedded} embedded, in {_duration(report.seconds)}.")
+    _print_left_out("In part", report.partly)
     _print_left_out("Skipped", report.skipped)
     _print_left_out("Failed", report.failed)
 
@@ -802,7 +806,7 @@ def _machine_pairs(machine: dict[str, Any]) -> list[tuple[str, str]]:
         ("Python", f"{machine['python']}, SQLite {machine['sqlite']}"),
         ("Embedding", f"{machine['embedder']} on {machine['embedder_runtime'] or 'nothing'}"),
         ("llama.cpp", f"loads, {gpu}" if llama_cpp["loads"] else f"does not load: {_text(llama_cpp['detail'])}"),
-        ("Text recognition", _ocr_words(machine["ocr"])),
+        ("OCR", _ocr_words(machine["ocr"])),
         ("Isolation", _isolation_words(machine["isolation"])),
         ("Libraries", "\n".join(f"{name} {version or 'missing'}" for name, version in machine["libraries"].items())),
     ]

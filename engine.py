@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -230,6 +230,25 @@ def _check_question(question: str) -> None:
         raise UsageError(f"The question {question.strip()!r} has no words.", hint="Type a question in words.")
 
 
+class _Progress:
+    """An index run's progress, from the run itself and from the threads that recognise pages, one at a time."""
+
+    def __init__(self, progress: Callable[[IndexProgress], None]) -> None:
+        self._progress = progress
+        self._lock = threading.Lock()
+        self._last: IndexProgress | None = None
+
+    def tell(self, now: IndexProgress) -> None:
+        with self._lock:
+            self._last = now
+            self._progress(now)
+
+    def tell_page(self, name: str, page: int, pages: int) -> None:
+        with self._lock:
+            if self._last is not None:
+                self._progress(replace(self._last, path=name, page=page, pages=pages))
+
+
 class LocalEngine:
     """The engine in the process that owns the home. What is costly is opened at its first use."""
 
@@ -247,13 +266,14 @@ class LocalEngine:
         self._registry = Registry(settings.models)
         self._isolator = Isolator(settings.parse, temporary=settings.index / "tmp")
         self._passwords = Passwords()
-        self._reader = Reader(self._isolator, settings, passwords=self._passwords)
+        self._reader = Reader(self._isolator, settings, self._recognised, self._passwords)
         self._watcher = Watcher(self.folders, self.index, settings.watch)
         self._at_close: list[Callable[[], None]] = []
         self._lock = threading.RLock()  # guards what is opened late
         self._indexing = threading.Lock()
         self._vectors = LiveIndex(settings.index, self._catalog)
         self._generator: Generator | None = None
+        self._progress = _Progress(lambda _: None)
 
     # --- folders
 
@@ -314,13 +334,14 @@ class LocalEngine:
     ) -> IndexReport:
         from ingest.pipeline import index_folders
 
+        self._progress = _Progress(progress or (lambda _: None))
         report = index_folders(
             self.folders(),
             catalog,
             self._embedder,
             self._reader.read,
             self._settings,
-            progress or (lambda _: None),
+            self._progress.tell,
             confirm=confirm,
             read_data=read_data,
             unlocked=lambda source: self._password_of(source) is not None,
@@ -329,6 +350,9 @@ class LocalEngine:
         if catalog is self._catalog:
             self._update_chroma()
         return report
+
+    def _recognised(self, path: Path, page: int, pages: int) -> None:
+        self._progress.tell_page(path.name, page, pages)
 
     def _forget_removed_folders(self, catalog: "Catalog") -> None:
         """A folder may have been taken out of the library while its files were being indexed."""

@@ -237,6 +237,7 @@ class _Run:
     skipped: list[PathReason] = field(default_factory=list)
     failed: list[PathReason] = field(default_factory=list)
     held: list[PathReason] = field(default_factory=list)
+    partly: list[PathReason] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
     files: int = 0
     files_done: int = 0
@@ -295,6 +296,8 @@ class _Run:
         self.files = len(look.disk.files)
         self.files_done = self.files - len(self.to_read)
         self.bytes_left = sum(file.size for file in self.to_read)
+        if self.to_read:
+            self.progress(IndexProgress(self.files, self.files_done, self.to_read[0].path, 0, 0.0, None))
 
     def _hold(self, folder: str, sources: Sequence[Source]) -> None:
         total = sum(1 for root, _ in self.known if root == folder)
@@ -312,8 +315,7 @@ class _Run:
         for source in self._with_inside(known):
             if source.status == "indexed":
                 self.counts["unchanged"] += 1
-            else:
-                self._account(source)
+            self._account(source)
 
     def _moved(self, moved: Source, file: Found) -> Iterator[tuple[Source, Source, list[str]]]:
         folder, container = file.key
@@ -351,8 +353,7 @@ class _Run:
             if one.source.status == "indexed":
                 self.counts["changed" if one.source.path in known else "added"] += 1
                 self.counts["passages"] += len(one.passages)
-            else:
-                self._account(one.source)
+            self._account(one.source)
 
     def _read(self, file: Found, sha256: str, path: str, result: Document | ParseError) -> NewSource:
         """What becomes of a document that was read: the file's own, or one inside it."""
@@ -440,9 +441,12 @@ class _Run:
         )
 
     def _account(self, source: Source) -> None:
-        """Every file is in exactly one place of the report."""
+        """Every file that is not in the index is in exactly one place of the report; one that is in part, too."""
         where = self.skipped if source.status in SKIPPED else self.failed
-        where.append(PathReason(source.path, source.reason))
+        if source.status == "indexed":
+            where = self.partly
+        if source.reason or source.status != "indexed":
+            where.append(PathReason(source.path, source.reason))
 
     def _report_progress(self, file: Found) -> None:
         seconds = time.monotonic() - self.started
@@ -468,6 +472,7 @@ class _Run:
             embedded=self.counts["embedded"],
             seconds=time.monotonic() - self.started,
             held=tuple(self.held),
+            partly=tuple(self.partly),
         )
 
 

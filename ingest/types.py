@@ -154,7 +154,8 @@ class PathReason:
 
 @dataclass(frozen=True, slots=True)
 class IndexProgress:
-    """Where an index run stands. `files_done` of `files` are settled; rates are over the run so far."""
+    """Where an index run stands. `files_done` of `files` are settled; rates are over the run so far. `page` of `pages`
+    are recognised of a scan; 0 while none is at hand."""
 
     files: int
     files_done: int
@@ -162,6 +163,8 @@ class IndexProgress:
     passages: int
     passages_per_second: float
     seconds_left: float | None
+    page: int = 0
+    pages: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +172,7 @@ class IndexReport:
     """What an index run did. Counts, and for every file left out its reason.
 
     `held`: the folders (absolute) that suddenly lack most of their files. Their documents stay in the index until a
-    run with `confirm`.
+    run with `confirm`. `partly`: files that are in the index but for the pages that the reason names.
     """
 
     added: int
@@ -183,6 +186,7 @@ class IndexReport:
     embedded: int
     seconds: float
     held: tuple[PathReason, ...] = ()
+    partly: tuple[PathReason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

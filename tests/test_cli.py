@@ -101,7 +101,7 @@ SOURCE = {
     "links",
 }
 COUNTS = ["added", "changed", "renamed", "removed", "unchanged"]
-INDEX = {*COUNTS, "skipped", "failed", "passages", "embedded", "seconds", "held"}
+INDEX = {*COUNTS, "skipped", "failed", "passages", "embedded", "seconds", "held", "partly"}
 MODEL = {"name", "title", "path", "size", "architecture", "quantisation", "parameters", "context", "active"}
 STATUS = {field.name for field in fields(Status)}
 MACHINE = {field.name for field in fields(models.doctor.Machine)} - {"problems"}
@@ -134,8 +134,9 @@ def test_index_prints_counts_and_lists_of_what_was_left_out(
 ) -> None:
     held = (PathReason("/disk", "Gone."),)
     report = IndexReport(
-        1, 2, 3, 4, 5, (PathReason("a.zip", "No."),), (PathReason("b.pdf", "Broken."),), 6, 7, 0.5, held
-    )
+        1, 2, 3, 4, 5, (PathReason("a.zip", "No."),), (PathReason("b.pdf", "Broken."),), 6, 7, 0.5, held,
+        (PathReason("c.pdf", "Page 3 could not be read."),),
+    )  # fmt: skip
     monkeypatch.setattr(engine, "index", lambda *_: report)
     assert run("index", "--json").json == {
         **dict(zip(COUNTS, range(1, 6), strict=True)),
@@ -144,6 +145,7 @@ def test_index_prints_counts_and_lists_of_what_was_left_out(
         "passages": 6,
         "embedded": 7,
         "seconds": 0.5,
+        "partly": [{"path": "c.pdf", "reason": "Page 3 could not be read."}],
         "held": [{"path": "/disk", "reason": "Gone."}],
     }
 

@@ -11,7 +11,7 @@ import streamlit as st
 from engine import Engine
 from errors import CitaError
 from ingest.names import printable
-from ingest.types import LOW_CONFIDENCE, Source
+from ingest.types import LOW_CONFIDENCE, Passage, Source
 from rag.types import Answer, Citation, Completed, Hit, Retrieved, Token
 from ui import library, reader, render
 from ui.engine import get_engine, get_settings
@@ -22,6 +22,7 @@ from ui.texts import Texts
 
 REDRAW_SECONDS = 0.06
 NEAREST = 3
+NAMED_COPIES = 3  # documents where the same text stands
 
 
 @dataclass
@@ -141,7 +142,7 @@ def _draw_turn(engine: Engine, number: int, turn: Turn, texts: Texts) -> None:
         elif turn.answer.abstained:
             _draw_abstention(number, turn, turn.answer, texts)
         else:
-            _draw_answer(number, turn.answer, texts)
+            _draw_answer(number, turn.answer, turn.hits, texts)
 
 
 def _stream(engine: Engine, turn: Turn, texts: Texts) -> None:
@@ -197,6 +198,7 @@ def _draw_hit(number: int, hit: Hit, texts: Texts) -> None:
                 passage.section,
                 passage.text,
                 _unsure(passage.confidence, texts),
+                _copies(hit.copies, texts),
             )
         )
         st.button(
@@ -205,18 +207,26 @@ def _draw_hit(number: int, hit: Hit, texts: Texts) -> None:
         )  # fmt: skip
 
 
-def _draw_answer(number: int, answer: Answer, texts: Texts) -> None:
+def _copies(copies: Sequence[Passage], texts: Texts) -> str:
+    """Where else the same stands: the first few documents by name."""
+    paths = list(dict.fromkeys(printable(copy.path) for copy in copies))
+    more = [f"+ {len(paths) - NAMED_COPIES}"] if len(paths) > NAMED_COPIES else []
+    return texts.ask_copies.format(places=", ".join(paths[:NAMED_COPIES] + more)) if paths else ""
+
+
+def _draw_answer(number: int, answer: Answer, hits: Sequence[Hit], texts: Texts) -> None:
+    copies = {hit.passage.id: hit.copies for hit in hits}
     st.html(render.answer(answer, texts.ask_unsupported_sentence))
     if answer.citations:
         st.html(render.block("label", render.span("t", texts.ask_sources)))
     for citation in answer.citations:
-        _draw_citation(number, citation, texts)
+        _draw_citation(number, citation, copies.get(citation.id, ()), texts)
     if answer.invented:
         st.html(render.block("stopped", render.span("t", texts.ask_invented.format(n=answer.invented))))
     _draw_timing(answer, texts)
 
 
-def _draw_citation(number: int, citation: Citation, texts: Texts) -> None:
+def _draw_citation(number: int, citation: Citation, copies: Sequence[Passage], texts: Texts) -> None:
     chosen = reader.is_open(citation)
     unsupported = "" if citation.supported else texts.ask_unsupported
     key = f"cite-{number}-{citation.n}-{'open' if chosen else 'shut'}"
@@ -229,6 +239,7 @@ def _draw_citation(number: int, citation: Citation, texts: Texts) -> None:
                 citation.section,
                 citation.quote,
                 " · ".join(filter(None, (unsupported, _unsure(citation.confidence, texts)))),
+                _copies(copies, texts),
             )
         )
         st.button(

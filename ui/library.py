@@ -32,6 +32,7 @@ def draw() -> None:
     sources = engine.sources()
     _draw_counts(sources, texts)
     _draw_sources(sources, texts)
+    _draw_locked(engine, [source for source in sources if source.status == "encrypted"], texts)
     _draw_folders(engine, settings, texts)
 
 
@@ -147,7 +148,9 @@ def _follow_indexing() -> None:
 
 def _progress_text(progress: IndexProgress, texts: Texts) -> str:
     parts = [texts.library_files_of.format(done=f"{progress.files_done:,}", files=f"{progress.files:,}")]
-    if progress.passages:
+    if progress.pages:
+        parts.append(texts.library_recognising.format(page=progress.page, pages=progress.pages))
+    elif progress.passages:
         parts.append(texts.library_rate.format(rate=f"{progress.passages_per_second:.0f}"))
     if progress.seconds_left is not None:
         parts.append(texts.library_left.format(time=_duration(progress.seconds_left)))
@@ -167,6 +170,8 @@ def _draw_report(report: IndexReport, texts: Texts) -> None:
         line = texts.library_unchanged
     if report.skipped:
         line += " " + texts.library_skipped.format(n=len(report.skipped)) + "."
+    if report.partly:
+        line += " " + texts.library_partly.format(n=len(report.partly)) + "."
     if report.failed:
         line += " " + texts.library_failed.format(n=len(report.failed)) + "."
     draw_line = st.warning if report.failed else st.success
@@ -218,9 +223,33 @@ def _draw_sources(sources: list[Source], texts: Texts) -> None:
     )
 
 
+def _draw_locked(engine: Engine, locked: list[Source], texts: Texts) -> None:
+    """Where there are documents with a password: which, and a box for it."""
+    if not locked:
+        return
+    paths = sorted({source.path for source in locked}, key=str.casefold)
+    with st.expander(texts.library_locked.format(n=len(paths)), icon=":material/lock:"):
+        with st.form("unlock", border=False, clear_on_submit=True):
+            path = st.selectbox(texts.library_locked_which, paths, format_func=printable, key="locked")
+            password = st.text_input(texts.library_locked_password, type="password", key="password")
+            given = st.form_submit_button(texts.library_locked_open, icon=":material/lock_open:")
+        if given and password and path:
+            try:
+                kept = engine.unlock(path, password)
+            except CitaError as error:
+                notice(error)
+                return
+            st.session_state.unlocked = "" if kept else texts.library_locked_not_kept
+            st.rerun()
+    if said := st.session_state.pop("unlocked", ""):
+        st.info(said, icon=":material/key_off:")
+
+
 def _matches(source: Source, kind: str, wanted: str) -> bool:
     right_kind = kind == "all" or (source.status == "indexed") == (kind == "good")
-    return right_kind and wanted.strip().casefold() in source.path.casefold()
+    words = wanted.strip().casefold()
+    tagged = words.startswith("#") and any(f"#{tag}".casefold().startswith(words) for tag in source.tags)
+    return right_kind and (tagged or words in f"{source.path} {source.title}".casefold())
 
 
 def _failed_first(source: Source) -> tuple[bool, bool, str]:

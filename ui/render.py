@@ -81,8 +81,11 @@ def _unsupported(value: Answer) -> Iterable[tuple[int, int]]:
             yield start, done
 
 
-def source_card(number: str, path: str, page: str, section: str, quote: str, warning: str = "") -> str:
-    """Where a claim comes from: number, file, page, section, quote, and a warning where the quote does not carry it."""
+def source_card(
+    number: str, path: str, page: str, section: str, quote: str, warning: str = "", copies: str = ""
+) -> str:
+    """Where a claim comes from: number, file, page, section, quote, a warning where the quote does not carry it, and
+    where else the same stands."""
     path = printable(path)
     folder, _, name = path.rpartition("/")
     head = [f'<span class="cita-n">{escape(number)}</span>' if number else "", span("file", name, path)]
@@ -92,6 +95,7 @@ def source_card(number: str, path: str, page: str, section: str, quote: str, war
         block("source-head", *head, span("where", where) if where else ""),
         block("quote", span("t", quote)) if quote else "",
         block("warning", span("t", warning)) if warning else "",
+        block("copies", span("t", copies)) if copies else "",
     )
 
 

@@ -47,6 +47,7 @@ class Texts:
     ask_passages: str
     ask_sources: str
     ask_open: str
+    ask_copies: str
     ask_nearest: str
     ask_abstained: str
     ask_unsupported: str
@@ -90,6 +91,13 @@ class Texts:
     library_watch_problem: str
     library_held: str
     library_held_remove: str
+    library_partly: str
+    library_recognising: str
+    library_locked: str
+    library_locked_which: str
+    library_locked_password: str
+    library_locked_open: str
+    library_locked_not_kept: str
     library_skipped: str
     library_failed: str
     library_files: str
@@ -204,6 +212,7 @@ ENGLISH = Texts(
     ask_passages="{k} passages",
     ask_sources="Sources",
     ask_open="Open",
+    ask_copies="The same in {places}",
     ask_nearest="The nearest passages, in case they help",
     ask_abstained="No passage answers this question.",
     ask_unsupported="Not confirmed: this quote does not carry the claim",
@@ -246,6 +255,14 @@ ENGLISH = Texts(
     library_held="{folder} suddenly lacks most of its files. What it held is still in the index and is answered from. "
     "Connect its disk; or, if the files are really gone, remove them from the index.",
     library_held_remove="Remove them from the index",
+    library_partly="{n} read in part",
+    library_recognising="text recognition, page {page} of {pages}",
+    library_locked="Protected by a password: {n}",
+    library_locked_which="Document",
+    library_locked_password="Password",
+    library_locked_open="Open",
+    library_locked_not_kept="This system has no keyring that keeps the password. The text stays in the index; after a "
+    "change of the file the password is asked for again.",
     library_skipped="{n} skipped",
     library_failed="{n} failed",
     library_files="Files",
@@ -350,6 +367,7 @@ SPANISH = Texts(
     ask_passages="{k} pasajes",
     ask_sources="Fuentes",
     ask_open="Abrir",
+    ask_copies="Lo mismo en {places}",
     ask_nearest="Los pasajes más cercanos, por si ayudan",
     ask_abstained="Ningún pasaje responde a esta pregunta.",
     ask_unsupported="Sin confirmar: esta cita no sostiene lo que se afirma",
@@ -393,6 +411,14 @@ SPANISH = Texts(
     library_held="A {folder} le falta de repente la mayoría de sus archivos. Lo que tenía sigue en el índice y se usa "
     "para responder. Conecta su disco; o, si los archivos ya no existen, quítalos del índice.",
     library_held_remove="Quitarlos del índice",
+    library_partly="{n} leídos en parte",
+    library_recognising="reconocimiento de texto, página {page} de {pages}",
+    library_locked="Protegidos con contraseña: {n}",
+    library_locked_which="Documento",
+    library_locked_password="Contraseña",
+    library_locked_open="Abrir",
+    library_locked_not_kept="Este sistema no tiene un llavero que guarde la contraseña. El texto sigue en el índice; "
+    "si el archivo cambia, se volverá a pedir.",
     library_skipped="{n} omitidos",
     library_failed="{n} con error",
     library_files="Archivos",
