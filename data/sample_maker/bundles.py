@@ -1,6 +1,6 @@
 """Files that hold others: archives, mails with attachments, books."""
 
-from email import message_from_bytes, policy
+from email import message_from_string, policy
 from email.message import EmailMessage
 from xml.sax.saxutils import escape
 
@@ -16,9 +16,8 @@ archive = zipped
 
 def mail(members: dict[str, bytes]) -> bytes:
     """The message (headers, an empty line, the text) with the other members as attachments."""
-    letter = message_from_bytes(members[MESSAGE], policy=policy.SMTP.clone(linesep="\n"))
-    assert isinstance(letter, EmailMessage)
-    letter.set_content(letter.get_payload(decode=True).decode(), cte="8bit")
+    letter = message_from_string(members[MESSAGE].decode(), EmailMessage, policy=policy.default)
+    letter.set_content(letter.get_payload(), cte="8bit")
     for name, data in members.items():
         if name != MESSAGE:
             letter.add_attachment(data, maintype="application", subtype=name.rpartition(".")[2], filename=name)

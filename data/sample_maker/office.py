@@ -7,7 +7,7 @@ from io import BytesIO
 import docx
 import pptx
 import xlsxwriter
-from pptx.shapes.placeholder import SlidePlaceholder
+from pptx.slide import Slide
 from pptx.util import Cm
 
 from sample_maker.text import HEADING, ITEM, NOTE, SUBHEADING, TABLE, TITLE, WRITTEN, Part, Text
@@ -15,8 +15,7 @@ from sample_maker.zipped import undated
 
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-LAYOUT = 5  # python-pptx's template: a title and nothing else
-BULLETS = 1  # a title and a list
+TITLE_AND_LIST, TITLE_ONLY = 1, 5  # layouts of python-pptx's template
 
 
 def word(text: Text) -> bytes:
@@ -48,8 +47,10 @@ def spreadsheet(text: Text) -> bytes:
     with xlsxwriter.Workbook(file, {"in_memory": True}) as book:
         book.set_properties({"created": WRITTEN.replace(tzinfo=None)})
         bold = book.add_format({"bold": True})
-        day = book.add_format({"num_format": "yyyy-mm-dd"})
-        money = book.add_format({"num_format": "#,##0.00"})
+        shown = {
+            date: book.add_format({"num_format": "yyyy-mm-dd"}),
+            float: book.add_format({"num_format": "#,##0.00"}),
+        }
         for head, *parts in text.split(TITLE):
             sheet = book.add_worksheet(head.text)
             sheet.set_column(0, 8, 18)
@@ -57,15 +58,15 @@ def spreadsheet(text: Text) -> bytes:
             headers = [part.rows[0] for part in parts if part.rows]
             for number, line in enumerate(lines):
                 for column, cell in enumerate(line):
-                    if line in headers:
-                        sheet.write_string(number, column, cell, bold)
-                    elif DAY.fullmatch(cell):
-                        sheet.write_datetime(number, column, date.fromisoformat(cell), day)
-                    elif NUMBER.fullmatch(cell):
-                        sheet.write_number(number, column, float(cell), money if "." in cell else None)
-                    else:
-                        sheet.write_string(number, column, cell)
+                    value = _value(cell)
+                    sheet.write(number, column, value, bold if line in headers else shown.get(type(value)))
     return undated(file.getvalue())
+
+
+def _value(cell: str) -> date | float | str:
+    if DAY.fullmatch(cell):
+        return date.fromisoformat(cell)
+    return float(cell) if NUMBER.fullmatch(cell) else cell
 
 
 def slides(text: Text) -> bytes:
@@ -77,24 +78,20 @@ def slides(text: Text) -> bytes:
     properties.author = properties.last_modified_by = properties.comments = ""
     for head, *parts in text.split(TITLE):
         table = next((part for part in parts if part.kind == TABLE), None)
-        slide = deck.slides.add_slide(deck.slide_layouts[LAYOUT if table else BULLETS])
+        slide = deck.slides.add_slide(deck.slide_layouts[TITLE_ONLY if table else TITLE_AND_LIST])
         slide.shapes.title.text = head.text
         if table:
             _add_table(slide, table)
         else:
-            body = next(shape for shape in slide.placeholders if shape.placeholder_format.idx == 1)
-            _add_items(body, parts)
+            body = next(shape for shape in slide.placeholders if shape != slide.shapes.title)
+            body.text_frame.text = "\n".join(part.text for part in parts if part.kind == ITEM)
         slide.notes_slide.notes_text_frame.text = "\n".join(part.text for part in parts if part.kind == NOTE)
     file = BytesIO()
     deck.save(file)
     return undated(file.getvalue())
 
 
-def _add_items(body: SlidePlaceholder, parts: list[Part]) -> None:
-    body.text_frame.text = "\n".join(part.text for part in parts if part.kind == ITEM)
-
-
-def _add_table(slide: object, part: Part) -> None:
+def _add_table(slide: Slide, part: Part) -> None:
     frame = slide.shapes.add_table(len(part.rows), len(part.rows[0]), Cm(2), Cm(5), Cm(21), Cm(8))
     for row, cells in zip(part.rows, frame.table.rows, strict=True):
         for content, cell in zip(row, cells.cells, strict=True):

@@ -93,12 +93,12 @@ def _rows(rows: list[Row] | tuple[Row, ...]) -> str:
 
 
 def _cell(content: str) -> str:
-    value = ' office:value-type="string"'
+    value = 'office:value-type="string"'
     if AMOUNT.fullmatch(content):
-        value = f' office:value-type="float" office:value="{content.replace(",", ".")}"'
+        value = f'office:value-type="float" office:value="{content.replace(",", ".")}"'
     elif day := DAY.fullmatch(content):
-        value = f' office:value-type="date" office:date-value="{day[3]}-{day[2]}-{day[1]}"'
-    return f"<table:table-cell{value}>{_paragraph(content)}</table:table-cell>"
+        value = f'office:value-type="date" office:date-value="{day[3]}-{day[2]}-{day[1]}"'
+    return f"<table:table-cell {value}>{_paragraph(content)}</table:table-cell>"
 
 
 def _paragraph(content: str) -> str:
