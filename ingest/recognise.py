@@ -25,7 +25,7 @@ from settings import Settings
 MAX_FAILURES = 5  # pages of a document that took too long or crashed; after these the rest is left unread
 
 WITHOUT_OCR = " without ocr"
-_RECOGNISED = re.compile(rf"{WITHOUT_OCR}| tesseract \S+ \S+ \d+")
+_RECOGNISED = re.compile(rf"{WITHOUT_OCR}| ocr/\d+ tesseract \S+ \S+ \d+")
 
 OnPage = Callable[[Path, int, int], None]
 

@@ -8,6 +8,7 @@ writing upside down not at all.
 import math
 import os
 import sys
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -23,6 +24,7 @@ from settings import Ocr
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+VERSION = 1  # of what is done here: when it changes, what was recognised is recognised anew
 MAX_PIXELS = 20_000_000  # of a picture that is read; a larger one is made smaller
 MAX_SKEW = 12.0  # degrees
 LEAST_SKEW = 0.4  # degrees; less does no harm
@@ -36,8 +38,11 @@ CLEAR = 0.93  # that of a page on which nothing can be read better
 LEAST_WORD = 0.4
 LEAST_ROW = 0.7  # of the surest word of two letters in a row
 LEAST_LETTER = 0.9  # of a letter or figure that stands alone
-SAME_SIZE = 0.3  # sizes that differ by less are one font's: a line's height is measured by its letters
-EM = 1.07  # a font's size over the height from its descenders to its ascenders
+# Sizes between these shares of the usual one are of one font: at 200 dots per inch a pixel is 8 % of small letters.
+SMALLER, LARGER = 0.75, 1.12
+BULLET_LIKE = frozenset("•*+=©®°¢«»·¤eo")  # what a bullet is taken for
+X_TO_SIZE = 2.0  # a font's size over the height of its x
+X_OF_INK = 0.65  # of a line's letters the x is no higher, or its height was measured wrong
 
 ORIENTATION = "osd"  # the language data that tells how a page is turned
 _DATA = ".traineddata"
@@ -64,8 +69,8 @@ class Recogniser:
 
     @property
     def name(self) -> str:
-        """What recognised text depends on besides the document: 'tesseract 5.5.4 eng+spa 200'."""
-        return f"tesseract {tesseract_version()} {self.languages} {self.dpi}"
+        """What recognised text depends on besides the document: 'ocr/1 tesseract 5.5.4 eng+spa 200'."""
+        return f"ocr/{VERSION} tesseract {tesseract_version()} {self.languages} {self.dpi}"
 
     @property
     def knows_orientation(self) -> bool:
@@ -164,7 +169,7 @@ def pages(recognitions: Iterable[Recognition]) -> dict[int, Page]:
     usual = median(sizes) if sizes else 0.0
 
     def evened(line: Line) -> Line:
-        return replace(line, size=usual) if abs(line.size - usual) <= SAME_SIZE * usual else line
+        return replace(line, size=usual) if SMALLER * usual <= line.size <= LARGER * usual else line
 
     return {one.page.number: Page(one.page.number, one.height, tuple(map(evened, one.lines))) for one in recognised}
 
@@ -199,11 +204,12 @@ class _Word(NamedTuple):
 
 
 class _Row(NamedTuple):
-    """A line of words; `size` is its letters' height in pixels, descenders to ascenders."""
+    """A line of words; `height` is from its descenders to its ascenders, `x_height` that of its x, in pixels."""
 
     words: tuple[_Word, ...]
     top: float
-    size: float
+    height: float
+    x_height: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +252,7 @@ def _best_reading(picture: "Image", recogniser: Recogniser) -> _Reading:
             best = max(best, _read(picture, other, scale, recogniser), key=lambda reading: reading.weight)
             if best.confidence >= SURE:
                 break
-    if best.rows and scale < 2 and best.confidence < CLEAR and median(row.size for row in best.rows) <= SMALL:
+    if best.rows and scale < 2 and best.confidence < CLEAR and median(row.height for row in best.rows) <= SMALL:
         finer = min(2 * scale, (MAX_PIXELS / (picture.width * picture.height)) ** 0.5)
         best = max(best, _read(picture, best.angle, finer, recogniser), key=lambda reading: reading.weight)
     return best
@@ -320,10 +326,27 @@ def _read(picture: "Image", angle: float, scale: float, recogniser: Recogniser) 
     turned = _turned(picture, angle, scale)
     _show(engine, turned, recogniser.dpi)
     try:
-        rows = tuple(_rows(engine)) if engine.Recognize() else ()
+        rows = list(_rows(engine)) if engine.Recognize() else []
     finally:
         engine.Clear()
-    return _Reading(rows, turned.size, angle, scale)
+    return _Reading(tuple(_with_bullets(rows)), turned.size, angle, scale)
+
+
+def _with_bullets(rows: Sequence[_Row]) -> Iterator[_Row]:
+    """The lines with the bullets of lists, for which Tesseract sees letters and signs of their form, put right."""
+
+    def edge(row: _Row) -> int:
+        return round(row.words[0].left / row.height / 2)
+
+    marked = [row for row in rows if len(row.words) > 1 and row.words[0].text in BULLET_LIKE]
+    marks: dict[int, list[str]] = defaultdict(list)
+    for row in marked:
+        marks[edge(row)].append(row.words[0].text)
+    lists = {edge for edge, found in marks.items() if len(found) >= 3 and not all(map(str.isalpha, found))}
+    for row in rows:
+        if row in marked and edge(row) in lists:
+            row = row._replace(words=(row.words[0]._replace(text="•"), *row.words[1:]))
+        yield row
 
 
 def _rows(engine: Any) -> Iterator[_Row]:
@@ -333,7 +356,7 @@ def _rows(engine: Any) -> Iterator[_Row]:
     iterator = engine.GetIterator()
     if iterator is None:
         return
-    rows: list[tuple[list[_Word], float, float]] = []
+    rows: list[tuple[list[_Word], float, float, float]] = []
     begins = True
     for at in iterate_level(iterator, RIL.WORD):
         begins = begins or at.IsAtBeginningOf(RIL.TEXTLINE)
@@ -345,9 +368,9 @@ def _rows(engine: Any) -> Iterator[_Row]:
             begins = False
         if word.confidence >= LEAST_WORD:
             rows[-1][0].append(word)
-    for words, top, size in rows:
+    for words, *heights in rows:
         if any(map(_is_sure, words)):
-            yield _Row(tuple(words), top, size)
+            yield _Row(tuple(words), *heights)
 
 
 def _is_sure(word: _Word) -> bool:
@@ -355,14 +378,15 @@ def _is_sure(word: _Word) -> bool:
     return letters > 0 and word.confidence >= (LEAST_ROW if letters > 1 else LEAST_LETTER)
 
 
-def _height(at: Any) -> tuple[float, float]:
-    """The line's upper edge and its letters' height, which do not depend on which letters it has."""
+def _height(at: Any) -> tuple[float, float, float]:
+    """The line's upper edge, its height, and that of its x. None depends on which letters it has."""
     from tesserocr import RIL
 
-    attributes, baseline = at.RowAttributes(), at.Baseline(RIL.TEXTLINE)
-    size = float(attributes["row_height"])
+    attributes, baseline, box = at.RowAttributes(), at.Baseline(RIL.TEXTLINE), at.BoundingBox(RIL.TEXTLINE)
+    height, below = float(attributes["row_height"]), float(attributes["descenders"])
     middle = (baseline[0][1] + baseline[1][1]) / 2
-    return middle - attributes["descenders"] - size, size
+    x_height = min(height - attributes["ascenders"] + below, X_OF_INK * (box[3] - box[1]))
+    return middle - below - height, height, x_height
 
 
 def _word(at: Any) -> _Word | None:
@@ -397,9 +421,9 @@ def _as_page(
             cells.append(Cell(word.text, word.left * unit, word.right * unit))
             offset += len(word.text) + 1
         texts.append(" ".join(word.text for word in row.words))
-        bottom, letters = height - (row.top + row.size) * unit, row.size * unit
-        joined = split_cells(cells, letters)
-        lines.append(Line(start, offset - 1, joined, bottom, bottom + letters, EM * letters))
+        bottom, points_high = height - (row.top + row.height) * unit, row.height * unit
+        joined = split_cells(cells, points_high)
+        lines.append(Line(start, offset - 1, joined, bottom, bottom + points_high, X_TO_SIZE * row.x_height * unit))
     page = RecognisedPage(number, size[0], size[1], "\n".join(texts), tuple(words))
     return Recognition(page, height, tuple(lines), tuple(confidences))
 

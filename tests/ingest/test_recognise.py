@@ -227,12 +227,16 @@ def test_closing_stops_what_waits(isolator: Isolator, tmp_path: Path) -> None:
     ("parser", "recogniser", "expected"),
     [
         ("pdf/4 x", "", "pdf/4 x"),
-        ("pdf/4 x", "tesseract 5.5 eng 200", "pdf/4 x"),
+        ("pdf/4 x", "ocr/1 tesseract 5.5 eng 200", "pdf/4 x"),
         ("pdf/4 x without ocr", "", "pdf/4 x"),
-        ("pdf/4 x without ocr", "tesseract 5.5 eng 200", "pdf/4 x without ocr"),
-        ("pdf/4 x tesseract 5.5 eng 200 chunk/4", "tesseract 5.5 eng 200", "pdf/4 x chunk/4"),
-        ("pdf/4 x tesseract 5.5 eng 200", "tesseract 5.5 eng+spa 200", "pdf/4 x tesseract 5.5 eng 200"),
-        ("pdf/4 x tesseract 5.5 eng 200", "", "pdf/4 x"),
+        ("pdf/4 x without ocr", "ocr/1 tesseract 5.5 eng 200", "pdf/4 x without ocr"),
+        ("pdf/4 x ocr/1 tesseract 5.5 eng 200 chunk/4", "ocr/1 tesseract 5.5 eng 200", "pdf/4 x chunk/4"),
+        (
+            "pdf/4 x ocr/1 tesseract 5.5 eng 200",
+            "ocr/1 tesseract 5.5 eng+spa 200",
+            "pdf/4 x ocr/1 tesseract 5.5 eng 200",
+        ),
+        ("pdf/4 x ocr/1 tesseract 5.5 eng 200", "", "pdf/4 x"),
     ],
 )
 def test_what_was_recognised_holds_until_another_recogniser_is_here(
@@ -252,7 +256,7 @@ def test_the_recognisers_name_says_what_the_text_depends_on(monkeypatch: pytest.
     found = ocr.Recogniser("/data", "eng", 300)
     monkeypatch.setattr(ocr, "tesseract_version", lambda: "5.5")
     monkeypatch.setattr(ocr, "find_recogniser", lambda _: found)
-    assert recogniser_name(Settings()) == "tesseract 5.5 eng 300"
+    assert recogniser_name(Settings()) == f"ocr/{ocr.VERSION} tesseract 5.5 eng 300"
 
 
 class Counting(Reader):

@@ -6,6 +6,7 @@ import pytest
 from errors import NeedsOcrError
 from ingest.parse import ocr
 from ingest.parse.highlight import recognised_boxes
+from ingest.parse.layout import blocks
 from ingest.parse.locate import Box
 from ingest.types import Block, Span
 from settings import Ocr
@@ -89,12 +90,12 @@ def test_a_quote_is_found_on_a_recognised_page(recogniser: ocr.Recogniser) -> No
 def test_blocks_have_the_mean_confidence_of_their_letters() -> None:
     page = ocr.RecognisedPage(1, 100, 100, "ab cdef", ((0, 2, 0, 0, 10, 10), (3, 7, 12, 0, 40, 10)))
     recognition = ocr.Recognition(page, 100, (), (0.9, 0.6))
-    blocks = [
+    read = [
         Block("paragraph", "ab cdef", 1, span=Span(1, 0, 7)),
         Block("paragraph", "cdef", 1, span=Span(1, 3, 7)),
         Block("paragraph", "of a text layer", 2, span=Span(2, 0, 15)),
     ]
-    assert [block.confidence for block in ocr.with_confidence(blocks, [recognition])] == [0.7, 0.6, None]
+    assert [block.confidence for block in ocr.with_confidence(read, [recognition])] == [0.7, 0.6, None]
 
 
 def test_letters_of_about_one_size_are_of_one_font() -> None:
@@ -102,9 +103,38 @@ def test_letters_of_about_one_size_are_of_one_font() -> None:
         return ocr.Line(0, 10, (ocr.Cell("ten letters", 0, 50),), 0, 10, size)
 
     page = ocr.RecognisedPage(1, 100, 100, "", ())
-    sizes = [10.0, 12.0, 9.0, 20.0, 10.0]
+    sizes = [10.0, 11.0, 9.0, 20.0, 10.0]
     evened = ocr.pages([ocr.Recognition(page, 100, tuple(map(line, sizes)), ())])[1]
     assert [line.size for line in evened.lines] == [10, 10, 10, 20, 10]
+
+
+@pytest.mark.parametrize(
+    ("openings", "expected"),
+    [
+        pytest.param(["e One", "© Two", "* Three"], ["• One", "• Two", "• Three"], id="a list"),
+        pytest.param(["e Irene", "e Inés", "e Iván"], ["e Irene", "e Inés", "e Iván"], id="only letters"),
+        pytest.param(["* One", "+ Two"], ["* One", "+ Two"], id="too few"),
+        pytest.param(["* One", "e Two", "+ Three", "Four"], ["• One", "• Two", "• Three", "Four"], id="text after it"),
+    ],
+)
+def test_bullets_that_were_taken_for_letters_are_put_right(openings: list[str], expected: list[str]) -> None:
+    def row(text: str) -> ocr._Row:
+        words = [ocr._Word(word, 0.9, 100 + 40 * at, 0, 130 + 40 * at, 30) for at, word in enumerate(text.split())]
+        return ocr._Row(tuple(words), 0, 30, 15)
+
+    rows = ocr._with_bullets([row(text) for text in openings])
+    assert [" ".join(word.text for word in row.words) for row in rows] == expected
+
+
+def test_a_heading_is_told_by_its_larger_letters(recogniser: ocr.Recogniser) -> None:
+    page = draw_page(f"\n\n\n{ENGLISH}")
+    page.paste(draw_page("Deposit", size=44).crop((0, 140, page.width, 260)), (0, 100))
+    recognition = recognise(page, recogniser)
+    found = blocks(list(ocr.pages([recognition]).values()))
+    assert [(block.kind, block.text) for block in found] == [
+        ("title", "Deposit"),
+        ("paragraph", ENGLISH.replace("\n", " ")),
+    ]
 
 
 def test_languages_that_are_not_installed_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +143,7 @@ def test_languages_that_are_not_installed_are_left_out(tmp_path: Path, monkeypat
     monkeypatch.setenv("TESSDATA_PREFIX", str(tmp_path))
     found = ocr.find_recogniser(Ocr(languages="eng+spa"))
     assert found.languages == "spa"
-    assert found.name == "tesseract 5.0 spa 200"
+    assert found.name == f"ocr/{ocr.VERSION} tesseract 5.0 spa 200"
 
 
 def test_without_language_data_it_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
