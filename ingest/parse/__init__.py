@@ -46,8 +46,8 @@ class Format:
 
 
 _WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+_OPEN = "application/vnd.oasis.opendocument"
 _SHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-_OPEN = "application/vnd.oasis.opendocument.text"
 _SLIDES = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
 _PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp", ".heic", ".heif")
 _SOURCE_CODE = """
@@ -75,10 +75,14 @@ FORMATS = (
     Format("text/x-settings", "code", (".toml", ".ini", ".cfg", ".conf", ".properties", ".editorconfig")),
     Format("text/asciidoc", "asciidoc", (".adoc", ".asciidoc", ".asc")),
     Format(_WORD, "docx", (".docx", ".docm", ".dotx", ".dotm"), (_ZIP, _OLE), locks=True),
-    Format(_SHEET, "spreadsheet", (".xlsx", ".xlsm", ".xltx", ".xlsb", ".ods"), (_ZIP, _OLE), locks=True),
-    Format(_OPEN, "opendocument", (".odt", ".ott", ".odp", ".otp", ".odg"), (_ZIP,)),
+    Format(_SHEET, "spreadsheet", (".xlsx", ".xlsm", ".xltx", ".xlsb"), (_ZIP, _OLE), locks=True),
+    Format(f"{_OPEN}.spreadsheet", "spreadsheet", (".ods", ".ots"), (_ZIP,)),
+    Format(f"{_OPEN}.text", "opendocument", (".odt", ".ott"), (_ZIP,)),
+    Format(f"{_OPEN}.presentation", "opendocument", (".odp", ".otp"), (_ZIP,)),
+    Format(f"{_OPEN}.graphics", "opendocument", (".odg",), (_ZIP,)),
     Format("application/vnd.ms-excel", "spreadsheet", (".xls", ".xlt"), (_OLE, _ZIP, ""), locks=True),
-    Format("text/csv", "spreadsheet", (".csv", ".tsv", ".tab")),
+    Format("text/csv", "spreadsheet", (".csv",)),
+    Format("text/tab-separated-values", "spreadsheet", (".tsv", ".tab")),
     Format("application/msword", "legacy", (".doc", ".dot"), (_OLE, _ZIP, _RTF), locks=True),
     Format("application/vnd.ms-powerpoint", "legacy", (".ppt", ".pps", ".pot"), (_OLE, _ZIP), locks=True),
     Format("application/rtf", "rtf", (".rtf",), (_RTF,)),

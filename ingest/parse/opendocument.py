@@ -23,7 +23,9 @@ from ingest.types import BlockKind, Document
 
 MEDIA_TYPE = "application/vnd.oasis.opendocument.text"
 SLIDES_TYPE = "application/vnd.oasis.opendocument.presentation"
+DRAWING_TYPE = "application/vnd.oasis.opendocument.graphics"
 
+_MEDIA_TYPES = {"presentation": SLIDES_TYPE, "drawing": DRAWING_TYPE}
 TITLE = 0  # the level of the document's title
 _FORMS = {"1": "decimal", "a": "lowerLetter", "A": "upperLetter", "i": "lowerRoman", "I": "upperRoman", "": "none"}
 _LEFT_OUT = frozenset(("tracked-changes", "forms", "sequence-decls", "user-field-decls", "variable-decls", "notes",
@@ -70,7 +72,7 @@ def parse(path: Path) -> Document:
     first = next((block.text for block in blocks if slides and block.page == 1 and block.kind == "heading"), "")
     return Document(
         title=metadata.get("title") or reader.title or first,
-        media_type=SLIDES_TYPE if slides else MEDIA_TYPE,
+        media_type=_MEDIA_TYPES.get(local_name(content), MEDIA_TYPE),
         parser=parser_version(),
         blocks=blocks,
         pages=len(slides) or None,

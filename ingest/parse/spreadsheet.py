@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from python_calamine import CalamineSheet, CalamineWorkbook
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-MEDIA_TYPES = {".csv": "text/csv", ".tsv": "text/tab-separated-values", ".tab": "text/tab-separated-values"}
+OLD_TYPE = "application/vnd.ms-excel"
+OPEN_TYPE = "application/vnd.oasis.opendocument.spreadsheet"
+TEXT_TYPES = {".csv": "text/csv", ".tsv": "text/tab-separated-values", ".tab": "text/tab-separated-values"}
 
 MAX_AREA = 20_000_000  # cells of a sheet, used or not, between its first and last
 MAX_MERGED = 100_000  # places of a sheet that merged cells fill
@@ -79,7 +81,7 @@ def parse(path: Path, password: str | None = None) -> Document:
     text, encoding = decode(data)
     if text.lstrip()[:1] == "<":  # what web pages offer as XLS is often a page itself
         return _page(text, encoding)
-    return _cells_of_text(text, encoding, MEDIA_TYPES.get(path.suffix.lower(), "text/csv"))
+    return _cells_of_text(text, encoding, TEXT_TYPES.get(path.suffix.lower(), "text/csv"))
 
 
 def _workbook(data: bytes, book: Package | None) -> Document:
@@ -102,7 +104,7 @@ def _workbook(data: bytes, book: Package | None) -> Document:
     metadata = book.properties() if book is not None and "xl/workbook.xml" in book.names else {}
     return Document(
         title=metadata.get("title", ""),
-        media_type=MEDIA_TYPE,
+        media_type=OLD_TYPE if book is None else OPEN_TYPE if "content.xml" in book.names else MEDIA_TYPE,
         parser=parser_version(),
         blocks=outline.finish(),
         pages=len(names),
@@ -434,7 +436,7 @@ def _page(text: str, encoding: str) -> Document:
 
 def _cells_of_text(text: str, encoding: str, media_type: str) -> Document:
     outline = Outline()
-    delimiter = "\t" if media_type == MEDIA_TYPES[".tsv"] and "\t" in text else _delimiter(text)
+    delimiter = "\t" if media_type == TEXT_TYPES[".tsv"] and "\t" in text else _delimiter(text)
     rows = [row for row in _rows(text, delimiter) if any(row)]
     width = max(map(len, rows), default=0)
     body = 0

@@ -120,7 +120,7 @@ def test_a_slide_is_a_page_under_its_title_with_its_notes(tmp_path: Path) -> Non
     page = f"<draw:page>{frame('Below', 9)}{frame('Above', 5)}{frame('Budget', 1, 'title')}{notes}</draw:page>"
     path = write_opendocument(tmp_path / "a.odp", f"<office:presentation>{page}{page}</office:presentation>")
     document = parser.parse(path)
-    assert (document.title, document.pages) == ("Budget", 2)
+    assert (document.title, document.pages, document.media_type) == ("Budget", 2, parser.SLIDES_TYPE)
     assert [(block.kind, block.text, block.page) for block in document.blocks][4:] == [
         ("heading", "Budget", 2),
         ("paragraph", "Above", 2),

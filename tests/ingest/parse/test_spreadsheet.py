@@ -41,6 +41,12 @@ def test_a_sheet_is_a_page_under_its_name(tmp_path: Path) -> None:
     ]
 
 
+def test_each_kind_is_called_what_its_bytes_are(tmp_path: Path) -> None:
+    assert parser.parse(write_workbook(tmp_path / "a.xlsx", {"A": [["a"]]})).media_type == parser.MEDIA_TYPE
+    (tmp_path / "a.tsv").write_text("a\tb\n1\t2\n", encoding="utf-8")
+    assert parser.parse(tmp_path / "a.tsv").media_type == "text/tab-separated-values"
+
+
 def test_values_are_written_as_a_sheet_shows_them(tmp_path: Path) -> None:
     row = ["@2024-05-01", "@2024-05-01T10:30:00", 0.1 + 0.2, 1200.0, True, "two\nlines"]
     assert read(tmp_path, ["day", "time", "sum", "whole", "paid", "text"], row)[0][1].splitlines()[1] == (
