@@ -13,6 +13,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
 from itertools import groupby, islice
@@ -112,7 +113,8 @@ def parse(path: Path, recognised: Sequence["Recognition"] = (), password: str | 
         unread = [page.number for page in layer if page.number not in by_number and _needs_recognition(pdf, page)]
         attached = _attached_files(pdf)
     used = {page.number for page in layer if page.number in by_number and _says_more(by_number[page.number], page)}
-    found = blocks([by_number[page.number] if page.number in used else page for page in layer], outline)
+    shown = [replace(by_number[page.number], extras=page.extras) if page.number in used else page for page in layer]
+    found = blocks(shown, outline)
     of_pictures = [one for one in recognised if one.page.number in used]
     return Document(
         title=_title(metadata, found),
@@ -256,6 +258,9 @@ class _PageReader:
         self._page_at = ctypes.cast(self._handle, ctypes.c_void_p)
         self._rect_at = ctypes.c_void_p(ctypes.addressof(self._rect))
         self._sides = [ctypes.c_float() for _ in range(4)]
+        self._stroke = ctypes.c_int()
+        self._flags_at = [ctypes.c_void_p(ctypes.addressof(number)) for number in (self._flags, self._stroke)]
+        self._fonts: dict[tuple[bytes, int], tuple[bool, bool, str]] = {}
         self._sides_at = [ctypes.c_void_p(ctypes.addressof(side)) for side in self._sides]
         self._name = ctypes.create_string_buffer(128)
         self.text = self._read_text()
@@ -370,9 +375,19 @@ class _PageReader:
         raw.FPDFText_GetMatrix(handle, index, ctypes.byref(self._matrix))
         size = raw.FPDFText_GetFontSize(handle, index) * math.hypot(self._matrix.c, self._matrix.d)
         raw.FPDFText_GetFontInfo(handle, index, self._name, len(self._name), ctypes.byref(self._flags))
-        flags, name = self._flags.value, self._name.value
-        bold = bool(flags & _FORCE_BOLD or _BOLD_NAME.search(name) or raw.FPDFText_GetFontWeight(handle, index) >= 600)
-        return _Font(size, bold, bool(flags & _FIXED_PITCH or _MONO_NAME.search(name)), name.decode("latin-1"))
+        key = self._name.value, self._flags.value
+        look = self._fonts.get(key)
+        if look is None:
+            look = self._fonts[key] = self._look(index, *key)
+        return _Font(size, *look)
+
+    def _look(self, index: int, name: bytes, flags: int) -> tuple[bool, bool, str]:
+        bold = bool(
+            flags & _FORCE_BOLD
+            or _BOLD_NAME.search(name)
+            or self._raw.FPDFText_GetFontWeight(self._handle, index) >= 600
+        )
+        return bold, bool(flags & _FIXED_PITCH or _MONO_NAME.search(name)), name.decode("latin-1")
 
     def box(self, index: int) -> Box:
         """The character's box, upright as the page is shown, from its lower left corner."""
@@ -399,17 +414,26 @@ class _PageReader:
         handle, wanted = ctypes.cast(page, ctypes.c_void_p), raw.FPDF_PAGEOBJ_PATH
         things = (thing_at(handle, at) for at in range(min(count, MAX_OBJECTS)))
         paths = [ctypes.c_void_p(thing) for thing in things if kind_of(thing) == wanted]
-        areas, boxes = [], []
+        boxes: list[Box] = []
+        areas: list[tuple[ctypes.c_void_p, Box]] = []
         for path in paths:
             box = self._bounds(path)
             if min(box.right - box.left, box.top - box.bottom) > _THIN:
-                areas.append((path, box))
+                if len(areas) < MAX_AREAS:
+                    areas.append((path, box))
             elif max(box.right - box.left, box.top - box.bottom) > _SHORT:
                 boxes.append(box)
-        for path, box in areas[:MAX_AREAS]:
-            boxes += self._strokes(path, box)
+        filled = []
+        for path, box in areas:
+            if self._is_stroked(path):
+                boxes += self._strokes(path)
+            else:
+                filled.append((path, box))
         if all(box.right - box.left > box.top - box.bottom for box in boxes):
             return ()  # no table's
+        for path, box in filled:  # a coloured row has no other rulings, often
+            if box.top - box.bottom < _ROW_HEIGHT and raw.FPDFPath_CountSegments(self._object(path)) <= 5:
+                boxes += [Box(box.left, y, box.right, y) for y in (box.bottom, box.top)]
         boxes = list(dict.fromkeys(boxes))
         if not self._mirrored:
             return tuple(Ruling(*box) for box in boxes)
@@ -421,16 +445,16 @@ class _PageReader:
         drawn = self._calls.bounds(path, *self._sides_at)
         return self._upright(*(side.value for side in sides)) if drawn else Box(0, 0, 0, 0)
 
-    def _strokes(self, path: Any, box: Box) -> Iterator[Box]:
-        """The straight parts of a path; of an area that could be a row's the upper and lower edge."""
-        raw, fill, stroke = self._raw, ctypes.c_int(), ctypes.c_int()
-        path = ctypes.cast(path, raw.FPDF_PAGEOBJECT)
-        raw.FPDFPath_GetDrawMode(path, ctypes.byref(fill), ctypes.byref(stroke))
-        if not stroke.value:
-            if box.top - box.bottom < _ROW_HEIGHT and raw.FPDFPath_CountSegments(path) <= 5:
-                yield from (Box(box.left, y, box.right, y) for y in (box.bottom, box.top))
-            return
-        for (x0, y0), (x1, y1) in self._segments(path):
+    def _object(self, path: ctypes.c_void_p) -> Any:
+        return ctypes.cast(path, self._raw.FPDF_PAGEOBJECT)
+
+    def _is_stroked(self, path: ctypes.c_void_p) -> bool:
+        self._calls.draw_mode(path, *self._flags_at)
+        return bool(self._stroke.value)
+
+    def _strokes(self, path: ctypes.c_void_p) -> Iterator[Box]:
+        """The straight parts of a path."""
+        for (x0, y0), (x1, y1) in self._segments(self._object(path)):
             if (abs(x1 - x0) <= _THIN) != (abs(y1 - y0) <= _THIN) and abs(x1 - x0) + abs(y1 - y0) > _SHORT:
                 yield self._upright(min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
 
@@ -486,6 +510,7 @@ class _Calls(NamedTuple):
     object_at: Any
     kind_of: Any
     bounds: Any
+    draw_mode: Any
 
 
 @cache
@@ -498,6 +523,7 @@ def _fast_calls() -> _Calls:
         ctypes.cast(raw.FPDFPage_GetObject, ctypes.CFUNCTYPE(pointer, pointer, number)),
         ctypes.cast(raw.FPDFPageObj_GetType, ctypes.CFUNCTYPE(number, pointer)),
         ctypes.cast(raw.FPDFPageObj_GetBounds, ctypes.CFUNCTYPE(number, *[pointer] * 5)),
+        ctypes.cast(raw.FPDFPath_GetDrawMode, ctypes.CFUNCTYPE(number, pointer, pointer, pointer)),
     )
 
 
