@@ -110,8 +110,9 @@ def item(text: str, properties: str = "", level: int = 0) -> str:
 def write_workbook(
     path: Path, sheets: dict[str, list[list[str | float | None]]], merged: str = "", **parts: str
 ) -> Path:
-    """An XLSX of sheets by their names; texts like "@2024-05-01" are dates, "=A9" is a figure in that cell. `merged`
-    are ranges of the first sheet ("A1:B2 C3:C4"), `parts` belong to it: "comments", by their content, and "chart"."""
+    """An XLSX of sheets by their names. "@2024-05-01" is a date, "=A9" a figure in that cell, "%0.5" one in B2 with the
+    second style. `merged` are ranges of the first sheet ("A1:B2 C3:C4"), `parts` what else the workbook has, by its
+    content: "styles", and for the first sheet "comments" and "chart"."""
     main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
     names = "".join(f'<sheet name="{name}" sheetId="{n}" r:id="s{n}"/>' for n, name in enumerate(sheets, 1))
     book = f'<workbook xmlns="{main}" xmlns:r="{_RELATIONS}"><sheets>{names}</sheets></workbook>'
@@ -136,6 +137,8 @@ def write_workbook(
         entries[f"xl/worksheets/sheet{number}.xml"] = text.encode()
     if "comments" in parts:
         entries["xl/comments.xml"] = f'<comments xmlns="{main}">{parts["comments"]}</comments>'.encode()
+    if "styles" in parts:
+        entries["xl/styles.xml"] = f'<styleSheet xmlns="{main}">{parts["styles"]}</styleSheet>'.encode()
     if "chart" in parts:
         entries["xl/chart.xml"] = part("c:chartSpace", parts["chart"])
     return write_zip(path, entries)
@@ -146,6 +149,8 @@ def _sheet_cell(value: str | float | None) -> str:
         return "<c/>"
     if isinstance(value, bool):
         return f'<c t="b"><v>{int(value)}</v></c>'
+    if isinstance(value, str) and value.startswith("%"):
+        return f'<c r="B2" s="1"><v>{value[1:]}</v></c>'
     if isinstance(value, str) and value.startswith("="):
         return f'<c r="{value[1:]}"><v>1</v></c>'
     if isinstance(value, str):

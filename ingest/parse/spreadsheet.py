@@ -42,6 +42,8 @@ MAX_HEADER = 3  # rows of text over a gap that may be a header of the figures be
 MAX_TITLE = 120  # characters of a line above a table that is its heading
 PROSE = 60  # characters a cell, on the mean, above which a lone column is text and no table
 _REFERENCE = re.compile(rb"""<(?:\w{1,20}:)?c\s[^<>]{0,200}?\br\s*=\s*["']([A-Z]+)(\d+)""")
+_STYLED = re.compile(rb'<(?:\w{1,20}:)?c\s+r="([A-Z]+)(\d+)"\s+s="(\d+)"')
+_PERCENT = re.compile(r"[0#?](?:\.([0#?]{1,15}))?%")
 _COUNT = re.compile(rb"""\b(?:unique)?[cC]ount\s*=\s*["']\s*(\d+)""")
 _DELIMITERS = ",;\t|:"
 _SAMPLE_ROWS = 200
@@ -58,7 +60,7 @@ class Figure(str):
 
 @cache
 def parser_version() -> str:
-    return f"spreadsheet/1 python-calamine {version('python-calamine')} {password_version()}"
+    return f"spreadsheet/2 python-calamine {version('python-calamine')} {password_version()}"
 
 
 def warm() -> None:
@@ -92,12 +94,13 @@ def _workbook(data: bytes, book: Package | None) -> Document:
     with _translated():
         workbook = _opened(data)
         names = workbook.sheet_names
+    percentages = _percentages(book, len(names))
     for number, name in enumerate(names, 1):
         outline.start_page(number)
         outline.heading(1, name)
         with _translated():
             sheet = _sheet(workbook, number - 1)
-            grid = _grid(sheet) if sheet is not None else []
+            grid = _grid(sheet, percentages[number - 1]) if sheet is not None else []
         _add_tables(outline, grid)
         if book is not None:
             _add_drawn(outline, book, number - 1)
@@ -184,10 +187,15 @@ def _translated() -> Iterator[None]:
 # --- a sheet's cells
 
 
-def _grid(sheet: "CalamineSheet") -> Grid:
-    """The sheet from its first used cell on, as text; merged cells are filled."""
+def _grid(sheet: "CalamineSheet", percentages: dict[tuple[int, int], int]) -> Grid:
+    """The sheet from its first used cell on, as text; merged cells are filled. `percentages` are the cells (row and
+    column from 0) that are shown as such, with their decimals."""
     grid = [[_shown(value) for value in row] for row in sheet.to_python(skip_empty_area=True)]
     top, left = sheet.start or (0, 0)
+    for (row, column), decimals in percentages.items():
+        if 0 <= row - top < len(grid) and 0 <= column - left < len(grid[row - top]):
+            cell = grid[row - top][column - left]
+            grid[row - top][column - left] = _percentage(cell, decimals)
     filled = 0
     for (first, begin), (last, end) in sheet.merged_cell_ranges or ():
         row, column = first - top, begin - left
@@ -215,6 +223,39 @@ def _shown(value: Any) -> str:
     if isinstance(value, timedelta):
         return Figure(str(value - timedelta(microseconds=value.microseconds)))
     return Figure(value)
+
+
+def _percentage(cell: str, decimals: int) -> str:
+    try:
+        return Figure(f"{100 * float(cell):.{decimals}f}%")
+    except ValueError:
+        return cell
+
+
+def _percentages(book: Package | None, sheets: int) -> list[dict[tuple[int, int], int]]:
+    """For each sheet of an XLSX its cells that are shown as percentages, with how many decimals."""
+    found: list[dict[tuple[int, int], int]] = [{} for _ in range(sheets)]
+    decimals = _percent_styles(book) if book is not None else {}
+    if book is None or not decimals:
+        return found
+    for place, cells in enumerate(found):
+        part = _sheet_part(book, place)
+        for column, row, style in _STYLED.findall(book.read(part)) if part else ():
+            if style in decimals:
+                cells[int(row[:12]) - 1, _column(column) - 1] = decimals[style]
+    return found
+
+
+def _percent_styles(book: Package) -> dict[bytes, int]:
+    """The numbers of the styles that show percentages, and their decimals."""
+    if "xl/styles.xml" not in book.names:
+        return {}
+    root = book.xml("xl/styles.xml")
+    codes = {"9": "0%", "10": "0.00%"}  # ECMA-376 part 1, 18.8.30
+    codes |= {one.get("numFmtId", ""): one.get("formatCode", "") for one in root.iter() if local_name(one) == "numFmt"}
+    styles = next((list(one) for one in root if local_name(one) == "cellXfs"), [])
+    formats = (codes.get(style.get("numFmtId", ""), "") for style in styles)
+    return {str(n).encode(): len(match[1] or "") for n, code in enumerate(formats) if (match := _PERCENT.search(code))}
 
 
 # --- the tables in a grid of cells

@@ -54,6 +54,17 @@ def test_values_are_written_as_a_sheet_shows_them(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(("code", "shown"), [("0%", "13%"), ("0.0%", "12.5%"), ("0.00", "0.1251")])
+def test_percentages_are_shown_as_such(tmp_path: Path, code: str, shown: str) -> None:
+    styles = (
+        f'<numFmts><numFmt numFmtId="164" formatCode="{code}"/></numFmts>'
+        '<cellXfs><xf numFmtId="0"/><xf numFmtId="164"/></cellXfs>'
+    )
+    assert read(tmp_path, ["Year", "Growth"], ["2024", "%0.1251"], styles=styles) == [
+        ("table", f"Year  Growth\n2024  {shown}")
+    ]
+
+
 def test_a_line_over_a_table_is_its_heading_with_or_without_a_gap(tmp_path: Path) -> None:
     table: list[list[str | float | None]] = [["Year", "Ducks"], ["2019", 120.0], ["2020", 130.0]]
     for gap in ([], [[None]]):
