@@ -64,6 +64,7 @@ def _passages(connection: sqlite3.Connection, source: int) -> list[tuple[Any, ..
     return connection.execute(
         "SELECT p.id, p.position, p.text, p.headings, p.kind, p.page, p.page_to, p.spans, p.tokens, p.language,"
         " p.confidence, p.vector, v.value, t.title, t.headings, t.body"
-        " FROM passages p LEFT JOIN vectors v ON v.key = p.vector LEFT JOIN terms t ON t.rowid = p.row WHERE p.source = ? ORDER BY p.position",
+        " FROM passages p LEFT JOIN vectors v ON v.key = p.vector LEFT JOIN terms t ON t.rowid = p.row"
+        " WHERE p.source = ? ORDER BY p.position",
         (source,),
     ).fetchall()
