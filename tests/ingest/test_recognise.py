@@ -102,6 +102,17 @@ def test_a_scan_with_a_stamp_in_its_text_layer_is_read(reader: Reader, tmp_path:
     assert "Received 3 May" in text
 
 
+def test_a_comment_on_a_scan_is_kept(reader: Reader, tmp_path: Path) -> None:
+    from pypdf import PdfWriter
+    from pypdf.annotations import Text
+
+    writer = PdfWriter(clone_from=write_scan(tmp_path / "scan.pdf", [draw_page(DEPOSIT)]))
+    writer.add_annotation(0, Text(rect=(50, 50, 80, 80), text="Paid on 3 May"))
+    writer.write(tmp_path / "commented.pdf")
+    document = reader.read(tmp_path / "commented.pdf")
+    assert [block.text for block in document.blocks] == [DEPOSIT.replace("\n", " "), "Paid on 3 May"]
+
+
 def test_a_text_layer_that_is_noise_is_recognised_instead(reader: Reader, tmp_path: Path) -> None:
     """Letters are drawn as they should be, but the font tells no program which they are."""
     path = tmp_path / "noise.pdf"
