@@ -112,7 +112,7 @@ def write_workbook(
 ) -> Path:
     """An XLSX of sheets by their names. "@2024-05-01" is a date, "=A9" a figure in that cell, "%0.5" one in B2 with the
     second style. `merged` are ranges of the first sheet ("A1:B2 C3:C4"), `parts` what else the workbook has, by its
-    content: "styles", and for the first sheet "comments" and "chart"."""
+    content: "styles", and for the first sheet "comments", "drawing" and "chart"."""
     main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
     names = "".join(f'<sheet name="{name}" sheetId="{n}" r:id="s{n}"/>' for n, name in enumerate(sheets, 1))
     book = f'<workbook xmlns="{main}" xmlns:r="{_RELATIONS}"><sheets>{names}</sheets></workbook>'
@@ -127,7 +127,7 @@ def write_workbook(
             {"c": ("comments", "../comments.xml"), "d": ("drawing", "../drawing.xml")}
         ),
         "xl/_rels/drawing.xml.rels": relations({"c": ("chart", "chart.xml")}),
-        "xl/drawing.xml": part("drawing", ""),
+        "xl/drawing.xml": part("drawing", parts.get("drawing", "")),
     }
     for number, rows in enumerate(sheets.values(), 1):
         cells = "".join(f"<row>{''.join(map(_sheet_cell, row))}</row>" for row in rows)

@@ -1,7 +1,7 @@
 """XLSX, XLS, ODS, CSV and TSV -> Document: each sheet is a page under its name, its tables with their header row first.
 
 Read: values as the sheet has them (dates as ISO 8601), merged cells in each row that they cover, several tables on a
-sheet apart; of XLSX also charts (titles and values) and comments (notes). Left out: formulas, pictures.
+sheet apart; of XLSX also charts (titles and values), text boxes and comments (notes). Left out: formulas, pictures.
 The one file that imports python-calamine.
 """
 
@@ -23,7 +23,7 @@ from ingest.parse.drawing import chart_rows, chart_title
 from ingest.parse.office_password import decrypted, is_encrypted
 from ingest.parse.office_password import library_version as password_version
 from ingest.parse.outline import Outline, noted
-from ingest.parse.package import OLE, RESAVE, C, Package, R, is_wrapped, local_name
+from ingest.parse.package import OLE, RESAVE, A, C, Package, R, is_wrapped, local_name
 from ingest.parse.text import decode
 from ingest.types import Document
 
@@ -428,6 +428,10 @@ def _add_drawn(outline: Outline, book: Package, place: int) -> None:
     if not part:
         return
     for drawing in book.parts(part, "drawing"):
+        for shape in book.xml(drawing).iter():
+            if local_name(shape) == "sp":
+                texts = ("".join(run.text or "" for run in line.iter(f"{A}t")) for line in shape.iter(f"{A}p"))
+                outline.add("paragraph", "\n".join(filter(None, texts)))
         for chart in book.parts(drawing, "chart"):
             root = book.xml(chart)
             if root.tag == f"{C}chartSpace":

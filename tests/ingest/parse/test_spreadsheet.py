@@ -113,6 +113,11 @@ def test_a_column_of_labels_stays_with_its_rows(tmp_path: Path) -> None:
     assert read(tmp_path, *rows) == [("table", "Voltage    kV  130\nFrequency    Hz  50")]
 
 
+def test_a_text_box_on_a_sheet_is_read(tmp_path: Path) -> None:
+    box = "<sp><txBody><a:p><a:r><a:t>As of </a:t></a:r><a:r><a:t>May.</a:t></a:r></a:p></txBody></sp>"
+    assert read(tmp_path, ["a", "b"], ["c", "d"], drawing=box) == [("table", "a  b\nc  d"), ("paragraph", "As of May.")]
+
+
 def test_comments_are_notes_and_charts_tables(tmp_path: Path) -> None:
     comments = (
         "<authors><author>Ada</author></authors><commentList><comment ref='A1' authorId='0'>"
