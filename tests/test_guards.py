@@ -20,7 +20,7 @@ from tests.conftest import ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 # Who may import whom. The types files, settings, errors and how names are written are open to all.
-OPEN = {"errors", "settings", "ingest.types", "ingest.names", "rag.types", "models.types"}
+OPEN = {"errors", "settings", "ingest.types", "ingest.links", "ingest.names", "rag.types", "models.types"}
 LAYERS: dict[str, set[str]] = {
     "errors": set(),
     "settings": set(),
