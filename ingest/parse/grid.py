@@ -1,7 +1,7 @@
 """Tables with rulings: lines drawn on a page -> grids, and the texts in a grid -> rows. Pure; no library, no file."""
 
 from bisect import bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -12,6 +12,7 @@ TOUCH = 3.0  # points between lines that count as one, or as meeting
 MAX_RULINGS = 1_000  # of a page; more are a drawing
 REPEATED = 40  # letters: a shorter text in the head is said in each column that its cell spans
 MAX_HEAD = 3  # rows
+MOST_DOUBLE = 0.2  # of the cells may hold texts side by side
 SPLIT_LINES = 3  # lines between two rulings that may be rows of their own
 SPLIT_FILL = 0.8  # where so many of their cells are filled
 
@@ -143,13 +144,16 @@ def grid_rows(grid: Grid, lines: Sequence[Line]) -> list[list[list[Cell]]]:
     """The rows of a table: for each of its columns the cells of the lines there, top to bottom.
 
     The head's rows are one; what spans several of its columns is said in each if it is short. Rows without a ruling
-    between them are told apart where nearly all of their cells are filled. Empty where the lines are no table.
+    between them are told apart where nearly all of their cells are filled. Empty where the lines are no table, or one
+    whose columns are not all parted by rulings.
     """
     found: dict[_Place, list[_Entry]] = defaultdict(list)
     for line in lines:
         middle = (line.bottom + line.top) / 2
         for cell in line.cells:
             found[grid.cell((cell.x0 + cell.x1) / 2, middle)].append(_Entry(middle, cell))
+    if _more_columns(found.values()):
+        return []
     heads = _head_rows(found)
     table: list[_Entries] = [[[] for _ in grid.xs[1:]] for _ in grid.ys[1:]]
     for (top, left, _, right), entries in sorted(found.items()):
@@ -170,6 +174,12 @@ class _Entry(NamedTuple):
 
 _Entries = list[list[_Entry]]  # of a row, by column
 _Place = tuple[int, int, int, int]
+
+
+def _more_columns(cells: Iterable[Sequence[_Entry]]) -> bool:
+    """Whether many cells hold texts side by side, as columns are that no ruling parts."""
+    rows = [Counter(entry.y for entry in entries) for entries in cells]
+    return sum(max(row.values()) > 1 for row in rows) > MOST_DOUBLE * len(rows)
 
 
 def _head_rows(cells: Iterable[_Place]) -> int:

@@ -27,6 +27,7 @@ CELL_LINES = 5  # beside more lines than this stands another column of the page,
 SCRIPT_SCALE = 0.75  # smaller letters than this, over the others', are indices
 PROSE_WORDS = 8  # where all cells of a row have more, it is text in columns
 SPACED_LETTERS = 4  # in a row make a word that is spaced out
+MAX_HEAD = 4  # rows of a table's head
 NOTE_SCALE = 0.93  # of the body's font size: the largest letters of a footnote
 NOTE_ZONE = 0.6  # of the page's height: above it stands no footnote
 RUNNING_SHARE = 0.4  # of all pages; a running head that differs on left and right pages is on half of them
@@ -46,6 +47,7 @@ _NOT_TEXT = re.compile(
 _FORMS = re.compile("[\ufb00-\ufb06\ufb1d-\ufdff\ufe70-\ufefc]+")
 _AFTER_LATIN = re.compile(r"(?<=[A-Za-z][A-Za-z])(?=[\u0590-\u08ff])")
 _AMOUNT = re.compile(r"[^\w]*+\d[\d.,]*+[^\w]*+(?:\w{1,6}\.?)?")
+_YEAR = re.compile(r"(?:19|20)\d\d")
 _CURRENCY = frozenset("$€£¥")
 _AMOUNT_END = frozenset("0123456789)%—–-")
 _CLOSERS = frozenset((")", "%", ")%", "%)"))
@@ -639,14 +641,49 @@ def _on_one_edge(a: Cell, b: Cell, size: float) -> bool:
 def _table(rows: Sequence[_Row], style: _Style) -> _Table | None:
     """The rows with wrapped cells made whole; None where that leaves no table, but text in columns."""
     groups = _wrapped_rows(rows, style)
-    table = [_cells(group, style) for group in groups]
+    cells = [_cells(group, style) for group in groups]
+    table = [[cell.text for cell in row] for row in cells]
     smallest = SCRIPT_SCALE * max(row.size for row in rows)
-    full = [cells for group, cells in zip(groups, table, strict=True) if len(cells) > 1 and group[0].size > smallest]
-    prose = sum(min(len(cell.split()) for cell in cells) > PROSE_WORDS for cells in full)
+    full = [row for group, row in zip(groups, table, strict=True) if len(row) > 1 and group[0].size > smallest]
+    prose = sum(min(len(cell.split()) for cell in row) > PROSE_WORDS for row in full)
     if len(full) < 2 or 2 * prose >= len(full):
         return None
-    text = "\n".join("  ".join(cells) for cells in table)
+    margin = min(row.x0 for row in rows) + 2 * rows[0].size
+    heads = _head_rows(cells, margin)
+    if heads > 1:
+        table[:heads] = [[cell.text for cell in _one_head(cells[:heads], margin)]]
+    text = "\n".join("  ".join(row) for row in table)
     return _Table(rows[0].first, max(row.last for row in rows) + 1, text)
+
+
+def _head_rows(table: Sequence[Sequence[Cell]], margin: float) -> int:
+    """How many of the first rows are the head: names of groups of columns, right of the margin, above those of the
+    columns, before rows with figures."""
+    for at, row in enumerate(table[: MAX_HEAD + 1]):
+        if any(_is_figure(cell.text) for cell in row):
+            return 0
+        if row[0].x0 <= margin or at + 1 == len(table):
+            # a label: of the columns' names where these stand beside it, else of the rows below
+            heads = at + 1 if len(row) > 1 else at
+            body = table[heads : heads + 3]
+            told = heads > 1 and len(table[heads - 1]) > 1 and any(_is_figure(c.text) for row in body for c in row[1:])
+            return heads if told else 0
+    return 0
+
+
+def _is_figure(text: str) -> bool:
+    return bool(_AMOUNT.fullmatch(text.replace(" ", ""))) and not _YEAR.fullmatch(text)
+
+
+def _one_head(rows: Sequence[Sequence[Cell]], margin: float) -> list[Cell]:
+    """The head's rows as one: each column's name after that of the group that stands nearest above it."""
+    names = list(rows[-1])
+    for row in reversed(rows[:-1]):
+        for at in range(names[0].x0 <= margin, len(names)):
+            name = names[at]
+            above = min(row, key=lambda cell: abs((cell.x0 + cell.x1) - (name.x0 + name.x1)))
+            names[at] = name._replace(text=f"{above.text} {name.text}")
+    return names
 
 
 def _wrapped_rows(rows: Sequence[_Row], style: _Style) -> list[list[_Row]]:
@@ -736,18 +773,19 @@ def _had_room(above: Cell, below: Cell, table: Sequence[_Row], size: float) -> b
     return above.x1 + _first_word_width(below) + 0.2 * size <= edge
 
 
-def _cells(group: Sequence[_Row], style: _Style) -> list[str]:
-    """The texts of one row's cells, left to right, what stands one below the other joined."""
-    columns: list[tuple[Cell, str]] = []
+def _cells(group: Sequence[_Row], style: _Style) -> list[Cell]:
+    """One row's cells, left to right, what stands one below the other joined."""
+    columns: list[Cell] = []
     for cell in (cell for row in sorted(group, key=lambda row: -row.bottom) for cell in row.cells):
-        at = next((at for at, (over, _) in enumerate(columns) if over.x0 < cell.x1 and cell.x0 < over.x1), None)
+        at = next((at for at, over in enumerate(columns) if over.x0 < cell.x1 and cell.x0 < over.x1), None)
         if at is None:
-            columns.append((cell, cell.text))
+            columns.append(cell)
         else:
-            over, text = columns[at]
-            extent = Cell("", min(over.x0, cell.x0), max(over.x1, cell.x1))
-            columns[at] = extent, _mend(text, cell.text, style)
-    return [text.replace(HYPHEN, "-") for _, text in sorted(columns, key=lambda column: column[0].x0)]
+            over = columns[at]
+            text = _mend(over.text, cell.text, style)
+            columns[at] = Cell(text, min(over.x0, cell.x0), max(over.x1, cell.x1))
+    columns = [cell._replace(text=cell.text.replace(HYPHEN, "-")) for cell in columns]
+    return sorted(columns, key=lambda column: column.x0)
 
 
 def _flow(lines: Sequence[Line], style: _Style) -> str:

@@ -70,6 +70,12 @@ def test_a_grid_with_text_in_one_column_is_no_table() -> None:
     assert grid_rows(grid, [at("a", 5, 85), at("b", 5, 65)]) == []
 
 
+def test_a_grid_that_parts_only_some_of_the_columns_tells_no_rows() -> None:
+    (grid,) = find_grids(ruled([0, 100, 200], [100, 80, 60]))
+    figures = [at(str(n), x, y) for n, (x, y) in enumerate((x, y) for y in (85, 65) for x in (5, 55, 105, 155))]
+    assert grid_rows(grid, figures) == []
+
+
 def test_tables_apart_are_two() -> None:
     assert len(find_grids(ruled([0, 50, 100], [100, 80, 60]) + ruled([200, 250, 300], [100, 80, 60]))) == 2
 

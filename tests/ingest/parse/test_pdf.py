@@ -149,6 +149,20 @@ def test_rows_of_a_table_in_which_nothing_wraps_stay_apart(tmp_path: Path, rows:
     assert texts(pdf.parse(path), "table") == ["\n".join(row.replace("|", "  ") for row in rows)]
 
 
+def test_names_of_groups_of_columns_are_joined_to_those_of_the_columns(tmp_path: Path) -> None:
+    path = write_placed(
+        tmp_path / "a.pdf",
+        (225, 724, "Three months"), (425, 724, "Six months"),
+        (50, 712, "In millions"), (200, 712, "2022"), (290, 712, "2023"), (400, 712, "2022"), (490, 712, "2023"),
+        (50, 700, "Sales"), (200, 700, "10.1"), (290, 700, "11.2"), (400, 700, "20.3"), (490, 700, "21.4"),
+        (50, 688, "Costs"), (200, 688, "5.1"), (290, 688, "5.2"), (400, 688, "10.3"), (490, 688, "10.4"),
+    )  # fmt: skip
+    assert texts(pdf.parse(path), "table") == [
+        "In millions  Three months 2022  Three months 2023  Six months 2022  Six months 2023\n"
+        "Sales  10.1  11.2  20.3  21.4\nCosts  5.1  5.2  10.3  10.4"
+    ]
+
+
 def test_a_line_written_between_the_rows_of_a_table_is_not_lost(tmp_path: Path) -> None:
     path = write_placed(
         tmp_path / "a.pdf",
