@@ -32,10 +32,11 @@ _KEYWORDS = (
     r"|extension|sub|type|record|macro|union|procedure|create[ \t]+(?:or[ \t]+replace[ \t]+)?"
     r"(?:temp(?:orary)?[ \t]+)?(?:table|view|function|procedure|index|trigger)(?:[ \t]+if[ \t]+not[ \t]+exists)?)"
 )
-_STATEMENTS = (
-    "return|else|elif|if|for|foreach|while|switch|case|throw|raise|new|delete|typedef|using|await|yield|assert|with"
-    "|import|from|print|not|in|and|or|echo|select|insert|update|let|var|const|do|try|match|when|unless|until|defer|go"
-)
+_STATEMENT_NAMES = """
+    return else elif if for foreach while switch case throw raise new delete typedef using await yield assert with
+    import from print not in and or echo select insert update let var const do try match when unless until defer go
+"""
+_STATEMENTS = frozenset(_STATEMENT_NAMES.split())
 _DEFINITIONS = (
     re.compile(
         rf"[ \t]*{_MODIFIERS}{_KEYWORDS}\b[ \t]*(?:<[^<>\n]*>[ \t]*)?(?:\([^()\n]*\)[ \t]*)?([\w$.:~\"`]+)", re.I
@@ -46,11 +47,10 @@ _DEFINITIONS = (
     ),
     re.compile(r"[ \t]*([\w.]+)[ \t]*(?:<-|=)[ \t]*function[ \t]*\("),  # R
     re.compile(r"[ \t]*([\w-]+)[ \t]*\(\)[ \t]*\{"),  # shells
-    re.compile(  # C and its kin: a type, a name, arguments, and no end of a statement
-        rf"[ \t]*(?!(?:{_STATEMENTS})\b)(?:[\w:<>,*&~\[\]]+[ \t*&]+){{1,6}}([\w:~]+)[ \t]*\([^;{{}}=]*(?:\{{[ \t]*)?$",
-        re.I,
-    ),
 )
+_C_WORD = re.compile(r"[\w:<>,*&~\[\]]+")
+_C_NAME = re.compile(r"[*&]*([A-Za-z_~][\w:~]*)")
+_C_ARGUMENTS = re.compile(r"[^;{}=]*(?:\{[ \t]*)?")
 _ABOVE = re.compile(r"[ \t]*(?:#(?!include|define|if|endif|pragma)|//|/\*|\*|--|@|\[[A-Z]\w*|;|%|'''|\"\"\")")
 _CLOSES = re.compile(r"[ \t]*(?:[)\]}]|end\b|else\b|elif\b|except\b|finally\b|catch\b|fi\b|done\b|esac\b)")
 _SECTION = re.compile(r"[ \t]*\[\[?[ \t]*([^\],\n]+?)[ \t]*\]\]?[ \t]*(?:[#;].*)?$")
@@ -156,4 +156,14 @@ def _name(line: str) -> str:
     if len(line) > MAX_LINE or _CLOSES.match(line):
         return ""
     found = next(filter(None, (definition.match(line) for definition in _DEFINITIONS)), None)
-    return found[1].strip(':"`') if found else ""
+    return found[1].strip(':"`') if found else _c_name(line)
+
+
+def _c_name(line: str) -> str:
+    """What a line of C or its kin defines: a type, a name, arguments, and no end of a statement."""
+    before, bracket, after = line.partition("(")
+    words = before.split()
+    if not bracket or not 1 < len(words) < 8 or words[0].lower() in _STATEMENTS or not _C_ARGUMENTS.fullmatch(after):
+        return ""
+    name = _C_NAME.fullmatch(words[-1])
+    return name[1] if name and all(map(_C_WORD.fullmatch, words)) else ""

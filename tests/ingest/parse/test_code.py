@@ -104,7 +104,8 @@ def test_blocks_are_slices_in_order_and_nothing_is_lost(content: str, small: boo
 @pytest.mark.parametrize(
     "content",
     ["a " * 200_000, "\n".join("a " * 140 for _ in range(3_000)), "\n".join(" " * n + "def a():" for n in range(1_000)),
-     "# c\n" * 50_000, "def a():\n    pass\n\n" * 20_000, "(" * 200_000, "\n" * 200_000, "[" * 100_000],
+     "*" * 250, "a*&" * 90 + "(", "pub " * 70, "const a=" * 30,
+     "a <" * 90, "# c\n" * 50_000, "def a():\n    pass\n\n" * 20_000, "(" * 200_000, "\n" * 200_000, "[" * 100_000],
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["a.py", "a.ini"])
 def test_files_made_to_cost_time_are_read_in_seconds(tmp_path: Path, content: str, name: str) -> None:
