@@ -35,7 +35,7 @@ _UNDERLINED = re.compile(
 
 @cache
 def parser_version() -> str:
-    return f"text/2 charset-normalizer {version('charset-normalizer')}"
+    return f"text/3 charset-normalizer {version('charset-normalizer')}"
 
 
 def warm() -> None:
@@ -125,9 +125,9 @@ def _guess(data: bytes) -> str:
     best = matches.best()
     if best is None:
         return "cp1252"  # reads nearly any byte
-    # Equally good guesses are sorted by name: a short Spanish letter would be taken for Central European (cp1250).
-    equal = {match.encoding for match in matches if (match.chaos, match.coherence) == (best.chaos, best.coherence)}
-    return "cp1252" if "cp1252" in equal else best.encoding
+    # Guesses that are as good are sorted by name: a short Spanish letter would be taken for Central European (cp1250).
+    good = {match.encoding for match in matches if match.chaos <= best.chaos and match.coherence >= best.coherence}
+    return "cp1252" if "cp1252" in good else best.encoding
 
 
 def _nearly_utf8(data: bytes) -> bool:

@@ -18,6 +18,26 @@ def test_text_in_any_encoding_is_read(encoding: str) -> None:
     assert decode(SPANISH.encode(encoding))[0] == SPANISH
 
 
+@pytest.mark.parametrize(
+    ("content", "encoding"),
+    [
+        (
+            "Die schöne Frau trank Kaffee und aß Kuchen. L'été était très chaud, le prix : 15,50 €. El año que viene.",
+            "cp1252",
+        ),
+        ("Zażółć gęślą jaźń. Wieczorem poszliśmy na spacer wzdłuż rzeki, choć było już późno i ciemno. " * 2, "cp1250"),
+        (
+            "Příliš žluťoučký kůň úpěl ďábelské ódy. Večer jsme šli na procházku podél řeky, i když už byla tma. " * 2,
+            "cp1250",
+        ),
+        ("Съешь ещё этих мягких французских булок, да выпей чаю. Вечером мы пошли гулять вдоль реки. " * 2, "cp1251"),
+    ],
+    ids=["western", "polish", "czech", "russian"],
+)
+def test_text_that_names_no_encoding_is_read_in_the_likeliest(content: str, encoding: str) -> None:
+    assert decode(content.encode(encoding))[0] == content
+
+
 def test_utf8_with_a_broken_byte_stays_utf8() -> None:
     decoded, encoding = decode(SPANISH.encode() + b"\xff end")
     assert encoding == "utf-8"
