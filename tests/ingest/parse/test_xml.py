@@ -120,7 +120,8 @@ def test_a_damaged_file_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    ["<a>" * 200 + "deep" + "</a>" * 200, "<r>" + "<p>Text.</p>" * 50_000 + "</r>", "<r>" + "<a>1</a>" * 50_000 + "</r>",
+    ["<a>" * 200 + "deep" + "</a>" * 200, "<r>" + "<p>Text.</p>" * 50_000 + "</r>",
+     "<r>" + "<a>1</a>" * 50_000 + "</r>",
      "<r><p>" + "x<i>y</i>" * 50_000 + "</p></r>",
      "<r>" + "<sec><title>t</title>" * 99 + "<p>a</p></sec></r>",
      "<r " + " ".join(f"a{n}='1'" for n in range(20_000)) + "/>"],
