@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 VERSION = 1  # of what is done here: when it changes, what was recognised is recognised anew
-MAX_PIXELS = 10_000_000  # of a picture that is read, as of A4 at 320 dots per inch; a larger one is made smaller
+MAX_PIXELS = 12_000_000  # of a picture that is read, as of a telephone; a larger one is made smaller
 MAX_SKEW = 12.0  # degrees
 LEAST_SKEW = 0.4  # degrees; less does no harm
 UPENDED = 2.5  # times sharper are lines that stand on their side; 7 for a page of text, up to 1.8 for drawings
