@@ -44,8 +44,8 @@ PEERS = ("unstructured", "markitdown", "pypdf")
 MEASURES = ("recall", "precision", "order", "headings", "cells")
 
 _COMMENT = re.compile(r"<!--.*?-->", re.S)
-_FORMULA = re.compile(r"\$\$.*?\$\$|(?<![\\\w])\$[^$\n]+\$", re.S)
-_LINK = re.compile(r"!?\[([^\[\]]*)\]\((?:[^()\s]|\([^()]*\))*(?:\s+\"[^\"]*\")?\)")
+_FORMULA = re.compile(r"\$\$.*?\$\$|(?<![\\\w])\$(?=\S)[^$\n|]+(?<=\S)\$(?!\d)", re.S)
+_LINK = re.compile(r"!?\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\((?:[^()\s]|\([^()]*\))*(?:\s+\"[^\"]*\")?\)")
 _RULE = re.compile(r"^[\s|:=-]+$")
 _WORD = re.compile(r"\w+")
 
