@@ -169,8 +169,8 @@ def _is_mailbox(path: Path, data: bytes) -> bool:
 
 
 def _split(data: bytes) -> Iterator[bytes]:
-    """The messages of a mailbox; each begins with a line "From " after an empty one."""
-    starts = [match.span() for match in _FROM_LINE.finditer(data)]
+    """The messages of a mailbox; each begins with a line "From " after an empty one. A file without any is one."""
+    starts = [match.span() for match in _FROM_LINE.finditer(data)] or [(0, 0)]
     ends = [start for start, _ in starts[1:]] + [len(data)]
     for (_, start), end in zip(starts, ends, strict=True):
         yield _ESCAPED_FROM.sub(rb"\1", data[start:end])

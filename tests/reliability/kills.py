@@ -380,7 +380,7 @@ class Kills:
         row = Row(step.name)
         self.rows.append(row)
         self.peace(Row(""), compare=False)
-        for _ in range(4 * kills):
+        for _ in range(4 * kills + 6):
             self.kill(step, row)
             if row.inside >= kills or len(row.failures) >= 20:
                 break

@@ -2,8 +2,9 @@
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,30 @@ import ingest.vectors
 from engine import LocalEngine, open_engine
 from ingest.isolate import Isolator
 from ingest.parse import parse
+from ingest.types import Document
 from settings import Settings
 from tests.fakes import WordEmbedder
 
 Image = dict[str, tuple[Any, ...]]
 
 
+def parse_here(
+    isolator: Isolator,
+    path: Path,
+    member: Sequence[str] = (),
+    recognised: Sequence[bytes] = (),
+    *,
+    password: str | None = None,
+) -> Document:
+    """Isolator.parse() in this process. Pages that are pictures stay unread."""
+    assert not recognised
+    return replace(parse(path, member, password=password), unread=())
+
+
 def make_engines_quick(*, chroma: bool = False) -> None:
     """For good, in this process: words for embeddings, documents parsed in it, no Chroma but where asked for."""
     ingest.embed.open_embedder = lambda settings: WordEmbedder()
-    Isolator.parse = lambda self, path: parse(path)  # type: ignore[method-assign]
+    Isolator.parse = parse_here  # type: ignore[method-assign]
     if chroma:
         ingest.vectors.SMALL = 0
     else:

@@ -41,8 +41,12 @@ class Step:
 
 
 def index(settings: Settings, report: Report) -> None:
+    done: list[int] = []
+
     def stored(progress: IndexProgress) -> None:
-        report("stored", path=progress.path)
+        if done and progress.files_done > done[-1]:  # else it is about a file that is not done
+            report("stored", path=progress.path)
+        done.append(progress.files_done)
 
     with opened(settings) as engine:
         engine.index(stored, confirm=True)
@@ -106,9 +110,9 @@ STEPS = (
     Step("look", index, ("ingest.pipeline:look_at_folders",)),
     Step("plan", index, ("ingest.pipeline:make_plan",)),
     Step("parse", index, ("ingest.pipeline:_read_file",)),
-    Step("chunk", index, ("ingest.pipeline:_Run._chunk",)),
+    Step("chunk", index, ("ingest.chunk:chunk",)),
     Step("embed", index, ("ingest.pipeline:_Run._embed_new",)),
-    Step("store", index, ("ingest.catalog:Catalog.store",)),
+    Step("store", index, ("ingest.catalog:Catalog.store_all",)),
     Step("settle", index, ("ingest.catalog:Catalog.settle",), lambda kills: kills.rearrange()),
     Step("delete", index, ("ingest.catalog:Catalog.settle",), lambda kills: kills.folder.delete_some(0.1)),
     Step("remove a folder", remove, ("engine:LocalEngine.remove_folders",)),
@@ -200,14 +204,22 @@ def index_afresh(settings: Settings, folders: Sequence[Path], cache: Path, repor
         engine.index()
 
 
-def _parsed(parse: Callable[[Path], Document], cache: Path, path: Path) -> Document:
+def _parsed(
+    parse: Callable[..., Document],
+    cache: Path,
+    path: Path,
+    member: Sequence[str] = (),
+    recognised: Sequence[bytes] = (),
+    **more: Any,
+) -> Document:
     from ingest.parse.tasks import document_adapter
 
-    key = hashlib.sha256(path.name.encode(errors="surrogateescape") + b"\0" + path.read_bytes()).hexdigest()
+    names = "\0".join((path.name, *member)).encode(errors="surrogateescape")
+    key = hashlib.sha256(b"\0".join((names, path.read_bytes(), *recognised))).hexdigest()
     known = cache / key
     if known.exists():
         return document_adapter().validate_json(known.read_bytes())
-    document = parse(path)
+    document = parse(path, member, recognised, **more)
     draft = known.with_suffix(".new")
     draft.write_bytes(document_adapter().dump_json(document))
     draft.replace(known)

@@ -18,11 +18,11 @@ import pytest
 from engine import Engine, LocalEngine, open_engine
 from ingest.analyse import LANGUAGES, stem
 from ingest.isolate import Isolator
-from ingest.parse import parse
 from rag.types import ABSTENTION, Completed
 from settings import Settings
 from tests.documents import Item, write_pdf
 from tests.fakes import WordEmbedder
+from tests.reliability.quick import parse_here
 
 EACH = 20 if os.environ.get("CITA_LONG") else 1  # words for each kind of file
 LETTERS = "bcdfghjklmnpqrtvwxz"
@@ -130,7 +130,7 @@ def home(settings: Settings, request: pytest.FixtureRequest, monkeypatch: pytest
     monkeypatch.setattr("ingest.embed.open_embedder", lambda settings: WordEmbedder())
     if not getattr(request, "param", ""):
         monkeypatch.setattr(LocalEngine, "_update_chroma", lambda self: None)
-        monkeypatch.setattr(Isolator, "parse", lambda self, path: parse(path))
+        monkeypatch.setattr(Isolator, "parse", parse_here)
     found = Home(settings, settings.library, open_engine(settings))
     yield found
     found.engine.close()

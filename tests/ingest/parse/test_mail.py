@@ -114,6 +114,12 @@ MBOX = (
 )
 
 
+def test_a_mailbox_without_the_line_that_begins_a_message_is_one_message(tmp_path: Path) -> None:
+    document = parse(tmp_path, b"Subject: Rent\n\nThe rent is due.\n", "a.mbox")
+    assert "The rent is due." in [block.text for block in document.blocks]
+    assert parse(tmp_path, b"From a", "a.mbox").members == ()
+
+
 def test_a_mailbox_is_its_messages_as_sections_with_their_attachments(tmp_path: Path) -> None:
     document = parse(tmp_path, MBOX, "a.mbox")
     assert [(block.kind, block.text, block.headings) for block in document.blocks] == [
