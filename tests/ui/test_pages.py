@@ -287,7 +287,7 @@ def test_a_dropped_file_is_kept_under_a_safe_name_and_indexed(settings: Settings
 
 
 def test_indexing_shows_where_it_stands_and_then_what_it_did(settings: Settings) -> None:
-    go = threading.Event()
+    begun, go = threading.Event(), threading.Event()
 
     class Slow(FakeEngine):
         def index(
@@ -298,12 +298,15 @@ def test_indexing_shows_where_it_stands_and_then_what_it_did(settings: Settings)
         ) -> IndexReport:
             assert progress
             progress(IndexProgress(4, 1, HOSTILE, 10, 62.0, 90.0))
+            begun.set()
             go.wait(20)
             return super().index()
 
     use_engine(Slow(), settings.home)
     app = AppTest.from_function(_library, default_timeout=20).run()
     app.button(key="index").click().run()
+    assert begun.wait(20)
+    app.run()
     [bar] = app.get("progress")
     assert "1 of 4 files" in bar.proto.text
     assert "62 passages/s" in bar.proto.text
