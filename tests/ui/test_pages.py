@@ -13,11 +13,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from errors import ModelDiedError
-from ingest.types import IndexProgress, IndexReport, PathReason, WatchEvent
+from ingest.types import IndexProgress, IndexReport, PathReason, Source, WatchEvent
 from rag.types import ABSTENTION, Answer, Citation, Completed, Event, Timings, Token
 from settings import Settings
 from tests.fakes import LEASE, FakeEngine
 from tests.ui.conftest import ROOT, Draw, html
+from ui import library
 from ui.engine import get_indexing, get_watching, use_engine
 from ui.indexing import Watching
 from ui.save import save_settings
@@ -484,3 +485,25 @@ def test_problems_of_the_index_are_shown(engine: FakeEngine, draw: Draw) -> None
     app = draw("settings")
     assert "The index is old" in app.warning[0].value
     assert not app.success
+
+
+def test_a_document_with_a_password_is_opened_in_the_library(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, draw: Draw
+) -> None:
+    source = Source("/library", HOSTILE, 1, 0, "", "encrypted", reason="The file is protected by a password.")
+    monkeypatch.setattr(engine, "sources", lambda: [source])
+    app = draw("library")
+    app.text_input(key="password").input("wrong")
+    app.button(key="FormSubmitter:unlock-Open").click().run()
+    assert "does not open" in app.error[0].value
+    app.text_input(key="password").input("open sesame")
+    app.button(key="FormSubmitter:unlock-Open").click().run()
+    assert engine.unlocked == [HOSTILE]
+    assert "no keyring" in app.info[0].value
+    assert not app.exception
+
+
+def test_the_bar_counts_the_pages_of_a_scan() -> None:
+    progress = IndexProgress(4, 1, "scan.pdf", 10, 62.0, 90.0, page=3, pages=40)
+    assert "text recognition, page 3 of 40" in library._progress_text(progress, ENGLISH)
+    assert "página 3 de 40" in library._progress_text(progress, SPANISH)
