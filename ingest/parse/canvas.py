@@ -3,15 +3,14 @@
 https://jsoncanvas.org/spec/1.0/
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from errors import ParseError
 from ingest.parse import markdown
+from ingest.parse.data import json_object
 from ingest.parse.markdown import document_of_markdown
 from ingest.parse.markdown import warm as warm
 from ingest.parse.text import decode
@@ -60,12 +59,7 @@ def parse(path: Path) -> Document:
 
 
 def _canvas(text: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    try:
-        canvas = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ParseError("The canvas is damaged.", hint="Open it in Obsidian and save it anew.") from error
-    if not isinstance(canvas, dict):
-        raise ParseError("The file is no canvas.", hint="Open it in Obsidian and save it anew.")
+    canvas = json_object(text, "canvas", "Obsidian")
     parts = (canvas.get(name) or [] for name in ("nodes", "edges"))
     nodes, edges = (
         [part for part in found if isinstance(part, dict)] if isinstance(found, list) else [] for found in parts

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from errors import TooLargeError
+from errors import ParseError, TooLargeError
 from ingest.parse.lines import Lines, Outline
 from ingest.parse.text import decode, scrub
 from ingest.parse.text import parser_version as text_version
@@ -57,6 +57,18 @@ def parse(path: Path) -> Document:
         blocks=tuple(blocks),
         metadata={"encoding": encoding},
     )
+
+
+def json_object(text: str, what: str, program: str) -> dict[str, Any]:
+    """The object that a file of some program's holds. Raises ParseError if it is none, or damaged."""
+    hint = f"Open it in {program} and save it anew."
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ParseError(f"The {what} is damaged.", hint=hint) from error
+    if not isinstance(found, dict):
+        raise ParseError(f"The file is no {what}.", hint=hint)
+    return found
 
 
 def _value(text: str) -> Any:

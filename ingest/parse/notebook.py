@@ -3,15 +3,14 @@
 https://nbformat.readthedocs.io/en/latest/format_description.html
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from errors import ParseError
 from ingest.parse import markdown
+from ingest.parse.data import json_object
 from ingest.parse.markdown import document_of_markdown
 from ingest.parse.markdown import warm as warm
 from ingest.parse.text import decode, scrub
@@ -64,12 +63,7 @@ def parse(path: Path) -> Document:
 
 
 def _cells(text: str) -> list[dict[str, Any]]:
-    try:
-        notebook = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ParseError("The notebook is damaged.", hint="Open it in Jupyter and save it anew.") from error
-    if not isinstance(notebook, dict):
-        raise ParseError("The file is no notebook.", hint="Open it in Jupyter and save it anew.")
+    notebook = json_object(text, "notebook", "Jupyter")
     sheets = notebook.get("worksheets")  # as the third version had them
     holders = [notebook, *(sheets if isinstance(sheets, list) else [])]
     lists = (holder.get("cells") for holder in holders if isinstance(holder, dict))
