@@ -1,6 +1,7 @@
 """Which files the library folders hold. Reads names, sizes and times, and `.citaignore` files; nothing else."""
 
 import errno
+import hashlib
 import os
 import stat
 import time
@@ -103,6 +104,13 @@ def stat_of(file: Found) -> os.stat_result:
     if not stat.S_ISREG(status.st_mode):
         raise FileNotFoundError(errno.ENOENT, "No regular file any more")
     return status
+
+
+def sha256_of(path: Path) -> str:
+    """Of a regular file's bytes. Raises OSError; a link is not followed, a FIFO not waited for."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    with os.fdopen(descriptor, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def without_nested(folders: Sequence[Path]) -> list[Path]:

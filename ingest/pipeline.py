@@ -27,6 +27,7 @@ from errors import (
 from ingest import chunk
 from ingest.catalog import Catalog, NewPassage, NewSource, now
 from ingest.discover import Found, as_found, discover, stat_of, without_nested
+from ingest.discover import sha256_of as _sha256
 from ingest.embed import Embedder, Vectors
 from ingest.names import printable, to_text
 from ingest.parse import FORMATS, SUFFIXES, format_of, is_archive, parser_version
@@ -565,13 +566,6 @@ def _is_known(path: str) -> bool:
 def _same(before: os.stat_result, after: os.stat_result) -> bool:
     fields = ("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
     return all(getattr(before, name) == getattr(after, name) for name in fields)
-
-
-def _sha256(path: Path) -> str:
-    """Of a regular file's bytes. Raises OSError; a link is not followed, a FIFO not waited for."""
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
-    with os.fdopen(descriptor, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sha256_or_none(file: Found) -> str | None:

@@ -4,7 +4,6 @@ A document is parsed; each page that it names as unread is rendered and recognis
 it is parsed again with what was recognised. What cannot be recognised costs that page only, and is named.
 """
 
-import hashlib
 import re
 import tempfile
 import threading
@@ -16,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from errors import EncryptedError, EngineClosedError, NeedsOcrError, ParseError, StorageFullError
 from ingest import convert
+from ingest.discover import sha256_of
 from ingest.isolate import Isolator
 from ingest.parse import SUFFIXES, ocr, parser_version
 from ingest.passwords import Passwords
@@ -168,8 +168,7 @@ class _Done:
 def hash_of(path: Path) -> str:
     """The SHA-256 of a file's bytes. Raises ParseError if it cannot be read."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(path)
     except OSError as error:
         raise ParseError(f"The file cannot be read: {error.strerror}.", hint="Check that it is still there.") from error
 

@@ -17,7 +17,7 @@ from xml.etree.ElementTree import Element
 from ingest.parse import package
 from ingest.parse.drawing import chart_rows, chart_title, diagram_lines, equation
 from ingest.parse.numbering import BULLET, Numbering, level_number
-from ingest.parse.outline import Outline, filled_spans, noted
+from ingest.parse.outline import Gathered, Outline, filled_spans, noted
 from ingest.parse.package import OLE as OLE
 from ingest.parse.package import C, Package, R, Relation, W, local_name
 from ingest.types import Block, BlockKind, Document
@@ -93,19 +93,6 @@ class _Style(NamedTuple):
 
 
 @dataclass
-class _Line:
-    """A paragraph's text as it is gathered, and what is met in it that stands apart."""
-
-    text: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    boxes: list[Element] = field(default_factory=list)
-
-    @property
-    def words(self) -> str:
-        return "".join(self.text)
-
-
-@dataclass
 class _Reader:
     package: Package
     main: str
@@ -161,7 +148,7 @@ class _Reader:
                     self._walk(child)  # content controls, insertions, custom XML
 
     def _paragraph(self, paragraph: Element) -> None:
-        line = _Line()
+        line = Gathered()
         self._gather(paragraph, line)
         text = line.words.strip("\n\r") if line.words.strip() else ""
         style = self._style(paragraph)
@@ -202,7 +189,7 @@ class _Reader:
             style = style._replace(list_id=list_id, place=level_number(place) if place else style.place)
         return style._replace(list_id="") if style.list_id == "0" else style
 
-    def _gather(self, parent: Element, line: _Line) -> None:
+    def _gather(self, parent: Element, line: Gathered) -> None:
         for child in parent:
             name = local_name(child)
             if name == "t":
@@ -229,11 +216,11 @@ class _Reader:
             elif name not in _LEFT_OUT:
                 self._gather(child, line)
 
-    def _note(self, kind: str, key: str, line: _Line) -> None:
+    def _note(self, kind: str, key: str, line: Gathered) -> None:
         note = self.notes.get((kind, key))
         if note is None:
             return
-        inner = _Line()
+        inner = Gathered()
         for paragraph in note.iter(f"{W}p"):
             for child in paragraph:  # a note has no notes: its references lead to itself
                 if local_name(child) != "pPr":
@@ -241,7 +228,7 @@ class _Reader:
             inner.text.append("\n")
         line.notes.append(noted(note.get(f"{W}author", ""), note.get(f"{W}date", ""), inner.words.strip()))
 
-    def _gather_plain(self, element: Element, line: _Line) -> None:
+    def _gather_plain(self, element: Element, line: Gathered) -> None:
         for part in element.iter():
             if part.tag == f"{W}t":
                 line.text.append(part.text or "")
@@ -288,7 +275,7 @@ class _Reader:
         for row in rows:
             cells, column = [], 0
             for cell in row:
-                line = _Line()
+                line = Gathered()
                 self._cell(cell, line)
                 notes += line.notes
                 boxes += line.boxes
@@ -301,12 +288,12 @@ class _Reader:
             found.append(cells)
         return found
 
-    def _cell(self, parent: Element, line: _Line) -> None:
+    def _cell(self, parent: Element, line: Gathered) -> None:
         for child in parent:
             match local_name(child):
                 case "p":
                     style = self._style(child)
-                    inner = _Line(notes=line.notes, boxes=line.boxes)
+                    inner = Gathered(notes=line.notes, boxes=line.boxes)
                     self._gather(child, inner)
                     if inner.words.strip():
                         label = self.numbering.label(style.list_id, style.place) if style.list_id else ""

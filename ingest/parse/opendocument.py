@@ -16,7 +16,7 @@ from xml.etree.ElementTree import Element
 from errors import ParseError
 from ingest.parse import package
 from ingest.parse.numbering import BULLET, LEVELS, Level, Numbering
-from ingest.parse.outline import MAX_SPAN, Outline, filled_spans, noted
+from ingest.parse.outline import MAX_SPAN, Gathered, Outline, filled_spans, noted
 from ingest.parse.package import RESAVE, Package, local_name
 from ingest.parse.placement import Box, reading_order
 from ingest.types import BlockKind, Document
@@ -126,14 +126,7 @@ def _controls(content: Element) -> dict[str, str]:
     return found
 
 
-@dataclass
-class _Line:
-    """A paragraph's text as it is gathered, and what is met in it that stands apart."""
-
-    text: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    boxes: list[Element] = field(default_factory=list)
-
+class _Line(Gathered):
     @property
     def words(self) -> str:
         """The text; white space counts once, as OpenDocument has it, but for line breaks."""

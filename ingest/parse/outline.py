@@ -1,6 +1,8 @@
 """How an office document's pieces, met in reading order, become blocks under their headings."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from xml.etree.ElementTree import Element
 
 from ingest.parse.text import scrub
 from ingest.types import Block, BlockKind
@@ -8,6 +10,19 @@ from ingest.types import Block, BlockKind
 MAX_HEADING = 250  # characters; what is longer is a paragraph that only looks like a heading
 MAX_SPAN = 1000  # columns or rows that a merged cell is taken to cover
 MAX_COLUMNS = 16_384  # of a row; more are left out
+
+
+@dataclass
+class Gathered:
+    """A paragraph's text as it is gathered, and what is met in it that stands apart."""
+
+    text: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    boxes: list[Element] = field(default_factory=list)
+
+    @property
+    def words(self) -> str:
+        return "".join(self.text)
 
 
 class Outline:
