@@ -318,6 +318,20 @@ class Catalog:
         with self._as_written():
             return [_passage(row) for row in self._db.read(query, (folder, path))]
 
+    def neighbours(self, ids: Sequence[str]) -> dict[str, list[Passage]]:
+        """The passages right before and after each of these in its source, in that order; none under an id that is
+        gone."""
+        query = (
+            f"SELECT {_PASSAGE}, asked.id FROM passages asked JOIN passages p ON p.source = asked.source"
+            " AND p.position IN (asked.position - 1, asked.position + 1)"
+            " JOIN sources s ON s.id = p.source WHERE asked.id IN"
+        )
+        found: defaultdict[str, list[Passage]] = defaultdict(list)
+        with self._as_written():
+            for *row, asked in self._db.read_many(query, ids):
+                found[asked].append(_passage(row))
+        return {id: sorted(beside, key=lambda passage: passage.position) for id, beside in found.items()}
+
     def titles(self, rows: Sequence[int]) -> dict[int, str]:
         """What the sources that passages are from are called, by row: their titles, else their files' names."""
         query = "SELECT p.row, s.title, s.path FROM passages p JOIN sources s ON s.id = p.source WHERE p.row IN"

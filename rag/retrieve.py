@@ -83,6 +83,10 @@ class Retriever:
             for rank, group in enumerate(ranked, start=1)
         )
 
+    def neighbours(self, ids: Sequence[str]) -> dict[str, list[Passage]]:
+        """The passages right before and after each of these in its source; see Catalog.neighbours."""
+        return self._catalog.neighbours(ids)
+
     def _groups(self, question: str, terms: Sequence[Term], within: Sequence[str], wanted: int) -> list[Group]:
         """The best passages before reranking, near-duplicates together. Where these fill the candidates, more are
         looked for."""

@@ -183,6 +183,16 @@ def test_quotes_in_a_question_are_no_query_language(catalog: Catalog) -> None:
     assert found(catalog, 'rent" OR * NEAR(') == ["a.txt#0"]
 
 
+def test_the_neighbours_of_a_passage_are_those_beside_it_in_its_own_source(catalog: Catalog) -> None:
+    store(catalog, "a.txt", "One.", "Two.", "Three.", "Four.")
+    store(catalog, "b.txt", "Alone.")
+    beside = catalog.neighbours(["a.txt#0", "a.txt#2", "b.txt#0", "gone"])
+    assert {id: [passage.text for passage in passages] for id, passages in beside.items()} == {
+        "a.txt#0": ["Two."],
+        "a.txt#2": ["Two.", "Four."],
+    }
+
+
 def test_an_unknown_passage_is_named(catalog: Catalog) -> None:
     with pytest.raises(UsageError, match="nowhere"):
         catalog.passage("nowhere")
