@@ -112,7 +112,7 @@ def write_workbook(
 ) -> Path:
     """An XLSX of sheets by their names. "@2024-05-01" is a date, "=A9" a figure in that cell, "%0.5" one in B2 with the
     second style. `merged` are ranges of the first sheet ("A1:B2 C3:C4"), `parts` what else the workbook has, by its
-    content: "styles", and for the first sheet "comments", "drawing" and "chart"."""
+    content: "styles" and "people", and for the first sheet "comments", "threads", "drawing" and "chart" ("c")."""
     main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
     names = "".join(f'<sheet name="{name}" sheetId="{n}" r:id="s{n}"/>' for n, name in enumerate(sheets, 1))
     book = f'<workbook xmlns="{main}" xmlns:r="{_RELATIONS}"><sheets>{names}</sheets></workbook>'
@@ -122,9 +122,11 @@ def write_workbook(
         "xl/workbook.xml": book.encode(),
         "xl/_rels/workbook.xml.rels": relations(
             {f"s{n}": ("worksheet", f"worksheets/sheet{n}.xml") for n in range(1, len(sheets) + 1)}
+            | {"p": ("person", "people.xml")}
         ),
         "xl/worksheets/_rels/sheet1.xml.rels": relations(
             {"c": ("comments", "../comments.xml"), "d": ("drawing", "../drawing.xml")}
+            | {"t": ("threadedComment", "../threads.xml")}
         ),
         "xl/_rels/drawing.xml.rels": relations({"c": ("chart", "chart.xml")}),
         "xl/drawing.xml": part("drawing", parts.get("drawing", "")),
@@ -137,11 +139,18 @@ def write_workbook(
         entries[f"xl/worksheets/sheet{number}.xml"] = text.encode()
     if "comments" in parts:
         entries["xl/comments.xml"] = f'<comments xmlns="{main}">{parts["comments"]}</comments>'.encode()
+    for name in {"threads", "people"} & set(parts):
+        entries[f"xl/{name}.xml"] = part(name, parts[name])
     if "styles" in parts:
         entries["xl/styles.xml"] = f'<styleSheet xmlns="{main}">{parts["styles"]}</styleSheet>'.encode()
     if "chart" in parts:
         entries["xl/chart.xml"] = part("c:chartSpace", parts["chart"])
     return write_zip(path, entries)
+
+
+def anchor(row: int, content: str) -> str:
+    """A sheet's drawing that begins in the first column of a row, counted from 0."""
+    return f"<twoCellAnchor><from><col>0</col><row>{row}</row></from><to/>{content}</twoCellAnchor>"
 
 
 def _sheet_cell(value: str | float | None) -> str:

@@ -1,13 +1,14 @@
 """XLSX, XLS, ODS, CSV and TSV -> Document: each sheet is a page under its name, its tables with their header row first.
 
 Read: values as the sheet has them (dates as ISO 8601), merged cells in each row that they cover, several tables on a
-sheet apart; of XLSX also charts (titles and values), text boxes and comments (notes). Left out: formulas, pictures.
+sheet apart; of XLSX also charts, text boxes and comments, each where it stands. Left out: formulas, pictures.
 The one file that imports python-calamine.
 """
 
 import csv
 import io
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
@@ -15,15 +16,15 @@ from functools import cache
 from importlib.metadata import version
 from itertools import groupby, islice, pairwise, takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from errors import EncryptedError, ParseError, TooLargeError
 from ingest.parse import package
-from ingest.parse.drawing import chart_rows, chart_title
 from ingest.parse.office_password import decrypted, is_encrypted
 from ingest.parse.office_password import library_version as password_version
-from ingest.parse.outline import Outline, noted
-from ingest.parse.package import OLE, RESAVE, A, C, Package, R, is_wrapped, local_name
+from ingest.parse.outline import Outline
+from ingest.parse.package import OLE, RESAVE, Package, R, is_wrapped, local_name
+from ingest.parse.sheet_objects import SheetObject, sheet_objects
 from ingest.parse.text import decode
 from ingest.types import Document
 
@@ -52,6 +53,13 @@ _MAX_LINES = 100  # in one quoted cell; more come of a quotation mark that is no
 Grid = list[list[str]]
 
 
+class _Region(NamedTuple):
+    """A part of a sheet, and the sheet's row in which it begins."""
+
+    top: int
+    rows: Grid
+
+
 class Figure(str):
     """A cell that is a number, a date or a truth value, not text."""
 
@@ -60,7 +68,7 @@ class Figure(str):
 
 @cache
 def parser_version() -> str:
-    return f"spreadsheet/2 python-calamine {version('python-calamine')} {password_version()}"
+    return f"spreadsheet/3 python-calamine {version('python-calamine')} {password_version()}"
 
 
 def warm() -> None:
@@ -101,9 +109,9 @@ def _workbook(data: bytes, book: Package | None) -> Document:
         with _translated():
             sheet = _sheet(workbook, number - 1)
             grid = _grid(sheet, percentages[number - 1]) if sheet is not None else []
-        _add_tables(outline, grid)
-        if book is not None:
-            _add_drawn(outline, book, number - 1)
+            top = sheet.start[0] if sheet is not None and sheet.start else 0
+        part = _sheet_part(book, number - 1)
+        _add_tables(outline, grid, top, sheet_objects(book, part) if book is not None and part else [])
     metadata = book.properties() if book is not None and "xl/workbook.xml" in book.names else {}
     return Document(
         title=metadata.get("title", ""),
@@ -258,14 +266,32 @@ def _percent_styles(book: Package) -> dict[bytes, int]:
     return {str(n).encode(): len(match[1] or "") for n, code in enumerate(formats) if (match := _PERCENT.search(code))}
 
 
+def _sheet_part(book: Package | None, place: int) -> str:
+    """The name of a sheet's part, "" if it is no XLSX or has none."""
+    main = "xl/workbook.xml"
+    if book is None or main not in book.names:
+        return ""
+    relations = book.related(main)
+    sheets = [sheet for sheet in book.xml(main).iter() if local_name(sheet) == "sheet"]
+    relation = relations.get(sheets[place].get(f"{R}id", "")) if place < len(sheets) else None
+    return relation.target if relation and relation.target in book.names else ""
+
+
 # --- the tables in a grid of cells
 
 
-def _add_tables(outline: Outline, grid: Grid) -> None:
-    regions = list(_regions(grid, 0))
-    for place, region in enumerate(regions):
-        follows_table = place + 1 < len(regions) and len(regions[place + 1]) > 1
-        _add_region(outline, region, follows_table)
+def _add_tables(outline: Outline, grid: Grid, top: int, objects: Sequence[SheetObject]) -> None:
+    """The tables of a grid that begins in the sheet's row `top`; after each, the objects that begin beside it or
+    below, but above the next."""
+    regions = list(_regions(grid, 0, top))
+    waiting = deque(objects)
+    for place, (row, region) in enumerate(regions):
+        while waiting and waiting[0].row < row:
+            outline.extend(waiting.popleft().blocks)
+        before_table = place + 1 < len(regions) and len(regions[place + 1].rows) > 1
+        _add_region(outline, region, before_table)
+    for one in waiting:
+        outline.extend(one.blocks)
 
 
 def _add_region(outline: Outline, rows: Grid, before_table: bool) -> None:
@@ -308,68 +334,67 @@ def _with_one_header(table: Grid) -> Grid:
     return [[" ".join(dict.fromkeys(filter(None, pair))) for pair in zip(upper, lower, strict=False)], *table[2:]]
 
 
-def _regions(grid: Grid, depth: int) -> Iterator[Grid]:
-    """The grid's parts between empty rows and columns, from the top and left. What only continues a table over an
-    empty row, and a column that belongs to its rows, stays with it."""
-    rows = _trimmed(grid)
+def _regions(grid: Grid, depth: int, top: int) -> Iterator[_Region]:
+    """The parts of a grid that begins in row `top`, between empty rows and columns, from the top and left. What only
+    continues a table over an empty row, and a column that belongs to its rows, stays with it."""
+    top, rows = _trimmed(grid, top)
     if not rows:
         return
-    bands = list(_with_headers(_bands(rows)))
+    bands = list(_with_headers(_bands(rows, top)))
     if depth >= MAX_DEPTH:
-        bands = [rows]
+        bands = [_Region(top, rows)]
     if len(bands) > 1:
         for band in bands:
-            yield from _regions(band, depth + 1)
+            yield from _regions(band.rows, depth + 1, band.top)
         return
-    rows = bands[0]
+    rows = bands[0].rows
     parts = _side_by_side(rows) if depth < MAX_DEPTH else [rows]
     if len(parts) > 1:
         for part in parts:
-            yield from _regions(part, depth + 1)
+            yield from _regions(part, depth + 1, top)
         return
-    yield [row for row in rows if any(row)]
+    yield _Region(top, [row for row in rows if any(row)])
 
 
-def _trimmed(grid: Grid) -> Grid:
+def _trimmed(grid: Grid, top: int) -> _Region:
     """Without the empty rows and columns around it."""
     used = [number for number, row in enumerate(grid) if any(row)]
     if not used:
-        return []
+        return _Region(top, [])
     rows = grid[used[0] : used[-1] + 1]
     filled = [[place for place, cell in enumerate(row) if cell] for row in rows]
     left = min(places[0] for places in filled if places)
     right = max(places[-1] for places in filled if places)
-    return [[*row[left : right + 1], *[""] * (right + 1 - len(row))] for row in rows]
+    return _Region(top + used[0], [[*row[left : right + 1], *[""] * (right + 1 - len(row))] for row in rows])
 
 
-def _bands(rows: Grid) -> list[Grid]:
+def _bands(rows: Grid, top: int) -> list[_Region]:
     """The rows, parted where an empty one is followed by another table."""
-    found: list[Grid] = [[]]
-    for row in rows:
-        if any(row):
-            if found[-1] and not any(found[-1][-1]) and not _continues(found[-1], row):
-                found.append([])
-            found[-1].append(row)
-        elif found[-1]:
-            found[-1].append(row)
+    found = [_Region(top, [])]
+    for number, row in enumerate(rows, top):
+        band = found[-1].rows
+        if any(row) and band and not any(band[-1]) and not _continues(band, row):
+            found.append(_Region(number, [row]))
+        else:
+            band.append(row)
     return found
 
 
-def _with_headers(bands: list[Grid]) -> Iterator[Grid]:
+def _with_headers(bands: list[_Region]) -> Iterator[_Region]:
     """The bands; rows of text that stand over figures, gaps between them, become one header row of these."""
-    waiting: list[Grid] = []
+    waiting: list[_Region] = []
     for band in bands:
-        rows = [row for row in band if any(row)]
+        rows = [row for row in band.rows if any(row)]
         first = next((row for row in rows if not _is_title(row)), [])
         if len(rows) <= MAX_HEADER and not any(isinstance(cell, Figure) for row in rows for cell in row):
             waiting.append(band)
             continue
-        headers = [row for above in waiting for row in above if any(row)]
+        headers = [row for above in waiting for row in above.rows if any(row)]
         columns = [row for row in headers if not _is_title(row)]
         figures = sum(isinstance(cell, Figure) for cell in first)
         if columns and 3 * figures >= sum(map(bool, first)) > 1:
             header = [" ".join(dict.fromkeys(filter(None, cells))) for cells in zip(*columns, strict=True)]
-            yield [*filter(_is_title, headers), header, *band]
+            yield _Region(waiting[0].top, [*filter(_is_title, headers), header, *band.rows])
         else:
             yield from [*waiting, band]
         waiting = []
@@ -418,56 +443,6 @@ def _side_by_side(rows: Grid) -> list[Grid]:
 def _extent(rows: Grid, start: int, end: int) -> tuple[int, int]:
     used = [number for number, row in enumerate(rows) if any(row[start:end])]
     return used[0], used[-1]
-
-
-# --- what an XLSX has besides its cells
-
-
-def _add_drawn(outline: Outline, book: Package, place: int) -> None:
-    part = _sheet_part(book, place)
-    if not part:
-        return
-    for drawing in book.parts(part, "drawing"):
-        for shape in book.xml(drawing).iter():
-            if local_name(shape) == "sp":
-                texts = ("".join(run.text or "" for run in line.iter(f"{A}t")) for line in shape.iter(f"{A}p"))
-                outline.add("paragraph", "\n".join(filter(None, texts)))
-        for chart in book.parts(drawing, "chart"):
-            root = book.xml(chart)
-            if root.tag == f"{C}chartSpace":
-                outline.add("caption", chart_title(root))
-                outline.table(chart_rows(root))
-    people = {person.get("id", ""): person.get("displayName", "") for person in _people(book)}
-    threads = book.parts(part, "threadedComment")
-    for comments in threads:
-        for comment in book.xml(comments):
-            text = "".join(child.text or "" for child in comment if local_name(child) == "text")
-            author = people.get(comment.get("personId", ""), "")
-            outline.add("note", noted(author, comment.get("dT", ""), " ".join(text.split())))
-    for comments in () if threads else book.parts(part, "comments"):
-        root = book.xml(comments)
-        authors = [author.text or "" for author in root.iter() if local_name(author) == "author"]
-        for comment in root.iter():
-            if local_name(comment) == "comment":
-                number = comment.get("authorId", "")
-                author = authors[int(number)] if number.isdecimal() and int(number[:6]) < len(authors) else ""
-                outline.add("note", noted(author, "", " ".join("".join(comment.itertext()).split())))
-
-
-def _sheet_part(book: Package, place: int) -> str:
-    """The name of a sheet's part, "" if it is no XLSX or has none."""
-    main = "xl/workbook.xml"
-    if main not in book.names:
-        return ""
-    relations = book.related(main)
-    sheets = [sheet for sheet in book.xml(main).iter() if local_name(sheet) == "sheet"]
-    relation = relations.get(sheets[place].get(f"{R}id", "")) if place < len(sheets) else None
-    return relation.target if relation and relation.target in book.names else ""
-
-
-def _people(book: Package) -> Iterator[Any]:
-    for part in book.parts("xl/workbook.xml", "person"):
-        yield from book.xml(part)
 
 
 # --- text files

@@ -11,7 +11,7 @@ from ingest.parse.package import OLE
 from ingest.types import Document
 from tests.documents import write_zip
 from tests.ingest.parse.test_docx import CHART, zip_entries
-from tests.office_files import write_workbook
+from tests.office_files import anchor, write_workbook
 
 
 def texts(document: Document) -> list[tuple[str, str]]:
@@ -26,6 +26,10 @@ def read(tmp_path: Path, *rows: list[str | float | None], **options: str) -> lis
 def read_text(tmp_path: Path, text: str | bytes, name: str = "a.csv") -> list[tuple[str, str]]:
     (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
     return texts(parser.parse(tmp_path / name))
+
+
+def text_box(text: str) -> str:
+    return f"<sp><txBody><a:p><a:r><a:t>{text}</a:t></a:r></a:p></txBody></sp>"
 
 
 def test_a_sheet_is_a_page_under_its_name(tmp_path: Path) -> None:
@@ -114,8 +118,50 @@ def test_a_column_of_labels_stays_with_its_rows(tmp_path: Path) -> None:
 
 
 def test_a_text_box_on_a_sheet_is_read(tmp_path: Path) -> None:
-    box = "<sp><txBody><a:p><a:r><a:t>As of </a:t></a:r><a:r><a:t>May.</a:t></a:r></a:p></txBody></sp>"
-    assert read(tmp_path, ["a", "b"], ["c", "d"], drawing=box) == [("table", "a  b\nc  d"), ("paragraph", "As of May.")]
+    box = text_box("As of </a:t></a:r><a:r><a:t>May.")
+    older = f"<mc:AlternateContent><mc:Choice>{box}</mc:Choice><mc:Fallback>{box}</mc:Fallback></mc:AlternateContent>"
+    for drawing in (anchor(0, box), f"<absoluteAnchor>{box}</absoluteAnchor>", anchor(0, older)):
+        assert read(tmp_path, ["a", "b"], ["c", "d"], drawing=drawing) == [
+            ("table", "a  b\nc  d"),
+            ("paragraph", "As of May."),
+        ]
+
+
+def test_what_stands_on_a_sheet_is_read_under_the_heading_above_it(tmp_path: Path) -> None:
+    rows: list[list[str | float | None]] = [
+        ["Income"], ["Month", "Euros"], ["May", 1.0], [None], ["Spending"], ["Month", "Euros"], ["May", 2.0]
+    ]  # fmt: skip
+    comments = (
+        "<authors/><commentList><comment ref='B3'><text><t>Low.</t></text></comment>"
+        "<comment ref='B7'><text><t>High.</t></text></comment></commentList>"
+    )
+    drawing = anchor(5, text_box("Below")) + anchor(2, text_box("Beside")) + anchor(0, '<c:chart r:id="c"/>')
+    path = write_workbook(tmp_path / "a.xlsx", {"S": rows}, comments=comments, drawing=drawing, chart=CHART)
+    assert [(block.text, block.headings[1:]) for block in parser.parse(path).blocks[1:]] == [
+        ("Income", ()),
+        ("Month  Euros\nMay  1", ("Income",)),
+        ("Ducks", ("Income",)),
+        ("  Fresh\n2019  4.3", ("Income",)),
+        ("Beside", ("Income",)),
+        ("Low.", ("Income",)),
+        ("Spending", ()),
+        ("Month  Euros\nMay  2", ("Spending",)),
+        ("Below", ("Spending",)),
+        ("High.", ("Spending",)),
+    ]
+
+
+def test_comments_of_newer_and_older_programs_are_each_read_once(tmp_path: Path) -> None:
+    threads = "<c ref='A2' dT='2026-05-01T10:00' personId='p' id='{1}'><text>Sure?</text></c>"
+    threads += "<c ref='A2' personId='q' id='{2}' parentId='{1}'><text>Yes.</text></c>"
+    comments = (
+        "<authors><author>Ada</author><author>tc={1}</author></authors><commentList>"
+        "<comment ref='A2' authorId='1'><text><t>Your version of Excel ... Sure?</t></text></comment>"
+        "<comment ref='B2' authorId='0'><text><t>Too low.</t></text></comment></commentList>"
+    )
+    people = "<person displayName='Bo' id='p'/><person displayName='Cy' id='q'/>"
+    found = read(tmp_path, ["a", "b"], ["c", 1.0], comments=comments, threads=threads, people=people)
+    assert found[1:] == [("note", "Bo, 2026-05-01: Sure?"), ("note", "Cy: Yes."), ("note", "Ada: Too low.")]
 
 
 def test_comments_are_notes_and_charts_tables(tmp_path: Path) -> None:
@@ -123,7 +169,8 @@ def test_comments_are_notes_and_charts_tables(tmp_path: Path) -> None:
         "<authors><author>Ada</author></authors><commentList><comment ref='A1' authorId='0'>"
         "<text><t>Too low?</t></text></comment></commentList>"
     )
-    assert read(tmp_path, ["a", "b"], ["c", 1.0], comments=comments, chart=CHART)[1:] == [
+    drawing = anchor(0, '<c:chart r:id="c"/>')
+    assert read(tmp_path, ["a", "b"], ["c", 1.0], comments=comments, chart=CHART, drawing=drawing)[1:] == [
         ("caption", "Ducks"),
         ("table", "  Fresh\n2019  4.3"),
         ("note", "Ada: Too low?"),
