@@ -41,13 +41,14 @@ _HEADINGS = frozenset(("title", "head", "heading", "invention-title", "title-of-
 _SECTION_NAMES = """
     sec section sect1 sect2 sect3 sect4 sect5 chapter part appendix app div div1 div2 div3 topic abstract ref-list
     preface refentry refsect1 refsect2 simplesect glossary bibliography boxed-text ack sub-article response
+    funding-statement
 """
 _SECTIONS = frozenset(_SECTION_NAMES.split())
 # Parts that are headed by what they are, where they have no heading.
 _NAMED = {
     "abstract": "Abstract", "ack": "Acknowledgments", "ref-list": "References", "bibliography": "References",
     "claims": "Claims", "subdoc-abstract": "Abstract", "subdoc-claims": "Claims", "sdoab": "Abstract",
-    "sdocl": "Claims", "glossary": "Glossary",
+    "sdocl": "Claims", "glossary": "Glossary", "funding-statement": "Funding",
 }  # fmt: skip
 _TAGS = {
     **dict.fromkeys(_PARAGRAPHS, "p"),
@@ -68,30 +69,37 @@ _IN_LINE_NAMES = """
     stext uri email
 """
 _IN_LINE = frozenset(_IN_LINE_NAMES.split())
-# Whose parts stand in a line each beside the other: a reference, a place of work.
+# Whose parts stand in a line each beside the other: a reference, a place of work, a formula and its number.
 _LINES = frozenset(
-    ("ref", "citation", "mixed-citation", "element-citation", "nlm-citation", "biblioentry", "bibl", "aff", "caption")
-)
+    ("ref", "citation", "mixed-citation", "element-citation", "nlm-citation", "biblioentry", "bibl", "aff", "caption",
+     "disp-formula")
+)  # fmt: skip
 _SKIPPED_NAMES = """
     graphic inline-graphic media object-id annotation img emi drawings subdoc-drawings sdodr processing-meta permissions
-    counts custom-meta-group article-id journal-meta teiheader prolog contrib author inventors
+    counts custom-meta-group article-id journal-meta teiheader prolog author inventors
 """
 _SKIPPED = frozenset(_SKIPPED_NAMES.split())
-# Parts that say something of the document. Of what is in them, title, abstract and where the authors work are its text.
+# Parts that say something of the document. Of what is in them, title, abstract, where the authors work, their notes and
+# who paid are its text.
 _ABOUT = re.compile(
-    r"article-meta|front-stub|\w*info|.*bibliographic.*|sdobi|b500|title-group|contrib-group|technical-information"
+    r"article-meta|front-stub|\w*info|.*bibliographic.*|sdobi|b500|title-group|contrib-group|contrib|funding-group|"
+    r"technical-information"
 )
-_OF_ABOUT = frozenset(("abstract", "trans-abstract", "aff", "article-title", "subtitle", *_HEADINGS))
+_OF_ABOUT = frozenset(
+    ("abstract", "trans-abstract", "aff", "author-notes", "funding-statement", "article-title", "subtitle", *_HEADINGS)
+)
 _ROOTS = frozenset(
     ("article", "book", "tei", "topic", "concept", "task", "us-patent-application", "us-patent-grant", "patdoc")
 )
 _SURNAMES = ("surname", "last-name", "family-name", "snm")
+_PUBLISHED = ("pub-date", "pubdate", "publication-reference", "b140")
+_DATE = re.compile(r"(\d{4})-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])(?:T.*)?")
 _GIVEN_NAMES = ("given-names", "first-name", "given-name", "firstname", "forename", "fnm")
 
 
 @cache
 def parser_version() -> str:
-    return f"xml/1 lxml {version('lxml')}"
+    return f"xml/2 lxml {version('lxml')}"
 
 
 def warm() -> None:
@@ -114,6 +122,7 @@ def parse(path: Path) -> Document:
         title, authors = _title(root), _authors(root)
         blocks = _blocks_of_text(root, title, authors)
         metadata |= {"author": ", ".join(authors)} if authors else {}
+        metadata |= _said(root)
     else:
         title = _line(next(iter(root.iterfind("./{*}title")), None)) or _line(root.find("./{*}channel/{*}title"))
         blocks = list(blocks_of_value({_name(root): _value(root)}))
@@ -184,20 +193,74 @@ def _title(root: Any) -> str:
 def _authors(root: Any) -> list[str]:
     """Those whom the part about the document names, each once; not its editors."""
     found: dict[str, None] = {}
-    about = next((element for element in root.iter("{*}*") if _ABOUT.fullmatch(_name(element))), None)
-    for person in about.iter("{*}*") if about is not None else ():
+    for person in _about(root):
         names = {_name(child): _line(child) for child in person}
         surname = next((names[name] for name in _SURNAMES if names.get(name)), "")
         given = next((names[name] for name in _GIVEN_NAMES if names.get(name)), "")
-        role = person.get("contrib-type") or person.getparent().get("contrib-type") or "author"
-        if surname and given and role == "author":
+        if surname and given and _is_author(person):
             found[f"{given} {surname}"] = None
     return list(found)[:100]
 
 
+def _is_author(person: Any) -> bool:
+    above = person.getparent()
+    role = person.get("contrib-type") or (above.get("contrib-type") if above is not None else "")
+    return (role or "author") == "author"
+
+
+def _about(root: Any) -> Iterator[Any]:
+    """The elements of the first part that says something of the document."""
+    about = next((element for element in root.iter("{*}*") if _ABOUT.fullmatch(_name(element))), None)
+    return iter(()) if about is None else about.iter("{*}*")
+
+
+def _said(root: Any) -> dict[str, str]:
+    """When the document was published, the first that is told to the day, and its keywords."""
+    date = ""
+    keywords: dict[str, None] = {}
+    for element in _about(root):
+        name, above = _name(element), _name(element.getparent()) if element.getparent() is not None else ""
+        if not date and (name in _PUBLISHED or (name == "date" and above.endswith("info"))):
+            date = _day(element)
+        elif name in ("kwd", "keyword"):
+            keywords[_line(element)] = None
+    listed = ", ".join(filter(None, keywords))
+    return ({"date": date} if date else {}) | ({"keywords": listed} if listed else {})
+
+
+def _day(element: Any) -> str:
+    """A date of one form or another, as ISO 8601; "" if it says no day."""
+    parts = {_name(child): _line(child) for child in element}
+    written = "-".join(parts.get(name, "").zfill(2) for name in ("year", "month", "day"))
+    for text in (element.get("iso-8601-date", ""), written, *element.itertext()):
+        if found := _DATE.fullmatch(text.strip()):
+            return "-".join(found.groups())
+    return ""
+
+
+def _left_out(root: Any) -> set[Any]:
+    """Where those work who are no authors (editors, reviewers), and what of the authors' places is said before."""
+    ids: dict[bool, set[str]] = {True: set(), False: set()}
+    for person in root.iter("{*}contrib"):
+        for reference in person.iter("{*}xref"):
+            if reference.get("ref-type") == "aff":
+                ids[_is_author(person)].update(reference.get("rid", "").split())
+    others = ids[False] - ids[True]
+    left_out: set[Any] = set()
+    said: set[str] = set()
+    for place in root.iter("{*}aff"):
+        is_other = place.get("id") in others or any(
+            not _is_author(person) for person in place.iterancestors("{*}contrib")
+        )
+        if is_other or _line(place) in said:
+            left_out.add(place)
+        said.add(_line(place))
+    return left_out
+
+
 def _blocks_of_text(root: Any, title: str, authors: list[str]) -> list[Block]:
     _complete(root)
-    reader = _Reader(title)
+    reader = _Reader(title, _left_out(root))
     blocks = blocks_of_tree(root, reader.tag_of)
     head = [Block("heading", title)] if title else []
     by = [Block("paragraph", ", ".join(authors), headings=(title,) if title else ())] if authors else []
@@ -212,22 +275,26 @@ def _under(block: Block, above: tuple[str, ...]) -> Block:
 
 def _complete(root: Any) -> None:
     """Puts into the tree what its vocabulary leaves to whoever prints it: headings of parts that are what they are
-    called, labels before titles and captions, cells that span rows."""
+    called, labels before titles, captions and notes, cells that span rows. Takes the numbers of institutes from it."""
     for element in list(root.iter("{*}*")):
         name = _name(element)
-        children = {_name(child): child for child in element}
+        children = {_name(child): child for child in reversed(element)}
         if name in _NAMED and not any(child in _HEADINGS for child in children):
             heading = element.makeelement("title")
             heading.text, heading.tail = _NAMED[name], element.text
             element.text = None
             element.insert(0, heading)
         label, titled = children.get("label"), children.get("title", children.get("caption"))
+        titled = children.get("p") if name == "fn" else titled
         if label is not None and titled is not None:
             first = next(iter(titled), titled) if _name(titled) == "caption" else titled
             first.text = " ".join(filter(None, (_line(label), first.text)))
             for child in list(label):
                 label.remove(child)
             label.text = None
+        if name == "institution-wrap" and next(element.iterancestors("{*}aff"), None) is not None:
+            for number in element.findall("{*}institution-id"):
+                element.remove(number)
         if rows := element.get("morerows"):
             element.set("rowspan", str(int(rows) + 1) if rows.isdigit() and len(rows) < 6 else "1")
 
@@ -235,8 +302,9 @@ def _complete(root: Any) -> None:
 class _Reader:
     """Says for each element which of HTML's it stands for."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, left_out: set[Any]) -> None:
         self._title = title
+        self._left_out = left_out
         self._parent: Any = None
         self._is_mixed = False
         self._lines: set[Any] = set()  # elements in a line; what is in them is in it too
@@ -247,13 +315,13 @@ class _Reader:
         above = _name(parent) if parent is not None else ""
         if name == "tex-math":
             return self._formula(element)
-        if not name or name in _SKIPPED:
+        if not name or name in _SKIPPED or element in self._left_out:
             return SKIPPED
         if _ABOUT.fullmatch(above) and name not in _OF_ABOUT and not _ABOUT.fullmatch(name):
             return SKIPPED
         if parent in self._lines:
             self._lines.add(element)
-            is_apart = name not in _IN_LINE and not self._stands_in_text(parent)
+            is_apart = name not in _IN_LINE and not self._stands_in_text(parent) and _touches(element)
             return _TAGS[name] if _TAGS.get(name) in ("br", "sup") else APART if is_apart else "span"
         if name in _LINES:
             self._lines.add(element)
@@ -299,6 +367,12 @@ class _Reader:
             texts = [parent.text, *(child.tail for child in parent)] if parent is not None else []
             self._is_mixed = any(text and text.strip() for text in texts)
         return self._is_mixed
+
+
+def _touches(element: Any) -> bool:
+    """Whether nothing, not even a space, stands between an element and the one before or after it."""
+    before, after = element.getprevious(), element.getnext()
+    return (before is not None and not before.tail) or (after is not None and not element.tail)
 
 
 # data

@@ -21,7 +21,7 @@ ARTICLE = """<?xml version="1.0" encoding="iso-8859-1"?>
 <sec><title>Prices</title><table-wrap><label>Table 1.</label><caption><title>Costs.</title><p>In euros.</p></caption>
 <table><thead><tr><th>Kind</th><th>Price</th></tr></thead><tbody><tr><td rowspan="2">Rye</td><td>3</td></tr>
 <tr><td>4</td></tr></tbody></table></table-wrap>
-<disp-formula><alternatives><tex-math>\\documentclass{x}\\begin{document}$x^2$\\end{document}</tex-math>
+<disp-formula><label>(1)</label><alternatives><tex-math>\\documentclass{x}\\begin{document}$x^2$\\end{document}</tex-math>
 <mml:math><mml:mi>x</mml:mi><mml:mn>2</mml:mn></mml:math></alternatives></disp-formula></sec></sec></body>
 <back><ref-list><ref><label>1</label><element-citation><name><surname>Rao</surname><given-names>R</given-names></name>
 <year>2018</year><pub-id>10.2/y</pub-id></element-citation></ref></ref-list></back></article>
@@ -59,10 +59,66 @@ def test_an_article_is_read_with_its_sections_tables_and_references(tmp_path: Pa
         ("heading", "Prices", ("1. Dough",)),
         ("caption", "Table 1. Costs. In euros.", ("1. Dough", "Prices")),
         ("table", "Kind  Price\nRye  3\nRye  4", ("1. Dough", "Prices")),
-        ("paragraph", "x2", ("1. Dough", "Prices")),
+        ("paragraph", "(1) x2", ("1. Dough", "Prices")),
         ("heading", "References", ()),
         ("list", "- 1 Rao R 2018 10.2/y", ("References",)),
     ]
+
+
+def article(about: str, body: str = "") -> str:
+    title = "<title-group><article-title>Rye</article-title></title-group>"
+    return f"<article><front><article-meta>{title}{about}</article-meta></front><body>{body}</body></article>"
+
+
+def test_the_authors_places_of_work_are_read_once_and_those_of_editors_are_not(tmp_path: Path) -> None:
+    person = "<contrib contrib-type='{}'><name><surname>S</surname><given-names>G</given-names></name>{}</contrib>"
+    mill = "<aff><institution-wrap><institution-id>https://ror.org/1</institution-id><institution>Mill</institution>"
+    mill += "</institution-wrap>, <country>Spain</country></aff>"
+    people = [
+        person.format("author", mill), person.format("author", mill), person.format("editor", "<aff>Press</aff>"),
+        person.format("author", "<xref ref-type='aff' rid='a1 a2'/>"),
+        person.format("editor", "<xref ref-type='aff' rid='a2'/><xref ref-type='aff' rid='e1'/>")
+    ]  # fmt: skip
+    places = "<aff id='a1'>Bakery</aff><aff id='a2'>School</aff><aff id='e1'>Print</aff>"
+    blocks = parse(tmp_path, article(f"<contrib-group>{''.join(people)}</contrib-group>{places}")).blocks
+    assert [block.text for block in blocks] == ["Rye", "G S", "Mill, Spain", "Bakery", "School"]
+
+
+def test_the_authors_notes_and_who_paid_are_read(tmp_path: Path) -> None:
+    about = "<author-notes><fn><label>*</label><p>They own a mill.</p><p>Two.</p></fn></author-notes><funding-group>"
+    about += (
+        "<award-group><award-id>7</award-id></award-group><funding-statement>Paid by <b>Oats</b>.</funding-statement>"
+    )
+    document = parse(tmp_path, article(f"{about}</funding-group>", "<sec><title>Dough</title><p>It rises.</p></sec>"))
+    assert [(block.text, block.headings[1:]) for block in document.blocks[1:]] == [
+        ("* They own a mill.", ()),
+        ("Two.", ()),
+        ("Funding", ()),
+        ("Paid by Oats.", ("Funding",)),
+        ("Dough", ()),
+        ("It rises.", ("Dough",)),
+    ]
+
+
+@pytest.mark.parametrize(
+    "date",
+    ["<pub-date><month>July</month><year>2020</year></pub-date><pub-date><day>1</day><month>6</month><year>2020</year>"
+     "</pub-date>",
+     "<pub-date iso-8601-date='2020-06-01'/>", "<pubdate>2020-06-01</pubdate>",
+     "<publication-reference><document-id><n>20110039701</n><date>20200601</date></document-id></publication-reference>"],
+    ids=["parts", "attribute", "text", "patent"],
+)  # fmt: skip
+def test_the_day_of_publication_and_keywords_are_metadata(tmp_path: Path, date: str) -> None:
+    about = f"<history><date>2019-01-01</date></history>{date}<kwd-group><kwd>rye</kwd><kwd>oats</kwd></kwd-group>"
+    metadata = parse(tmp_path, article(about)).metadata
+    assert (metadata["date"], metadata["keywords"]) == ("2020-06-01", "rye, oats")
+
+
+def test_the_names_in_a_reference_are_parted_as_they_are_written(tmp_path: Path) -> None:
+    names = "<string-name><given-names>A.</given-names> <surname>Rao</surname></string-name>, "
+    names += "<name><surname>Bo</surname><given-names>B</given-names></name>"
+    back = f"<ref-list><ref><mixed-citation>{names} (2020)</mixed-citation></ref></ref-list>"
+    assert parse(tmp_path, article("", back)).blocks[-1].text == "- A. Rao, Bo B (2020)"
 
 
 def test_a_book_in_another_vocabulary_is_read_the_same_way(tmp_path: Path) -> None:
