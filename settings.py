@@ -59,6 +59,28 @@ class Retrieve(Group):
     candidates: int = Field(default=100, ge=1, le=10_000)
 
 
+class Rewrite(Group):
+    """What a question is turned into before it is searched for. `follow_ups`, which lean on the conversation, are made
+    to stand alone by the model where one answers, by rules, or not at all. `split`: the sides of a comparison are
+    searched for one by one, and what a question excludes is left out. So many `phrasings` more, and a `translation`,
+    by the model: each costs a call before the search, and is off as it was not shown to help. `seconds` is for all
+    calls of one question together; what is not there by then is done without."""
+
+    follow_ups: Literal["model", "rules", "off"] = "model"
+    split: bool = True
+    phrasings: int = Field(default=0, ge=0, le=5)
+    translation: bool = False
+    seconds: float = Field(default=10.0, gt=0)
+
+
+class Context(Group):
+    """What a model is given. At most `per_source` passages of one source while others are left; the `neighbours` of so
+    many of the best passages where these are cut or short."""
+
+    per_source: int = Field(default=4, ge=1)
+    neighbours: int = Field(default=3, ge=0)
+
+
 class Generate(Group):
     """`model` empty: the one picked with `cita models use`, else extractive. `threads` 0: one per core."""
 
@@ -102,6 +124,8 @@ class Settings(BaseSettings):
     chunk: Chunk = Chunk()
     embed: Embed = Embed()
     retrieve: Retrieve = Retrieve()
+    rewrite: Rewrite = Rewrite()
+    context: Context = Context()
     generate: Generate = Generate()
     app: App = App()
     watch: Watch = Watch()

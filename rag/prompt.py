@@ -70,11 +70,14 @@ def fill_prompt(
     count_tokens: Callable[[str], int],
     context: int,
     max_tokens: int,
+    arrange: Callable[[Sequence[Hit]], Sequence[Hit]] = tuple,
 ) -> Prompt:
-    """The prompt for `question` with the best of `hits` (best first), as many as leave `max_tokens` for the answer.
+    """The prompt for `question` with the best of `hits` (best first), as many as leave `max_tokens` for the answer,
+    in the order that `arrange` gives them.
 
+    The first hits that fit together are taken, then each other one that still fits: none that is left out would.
     `count_tokens` counts the model's own tokens of a whole prompt; `context` is how many it takes, answer included.
-    Raises ModelError if not even the first passage fits, ValueError if there is none.
+    Raises ModelError if not one passage fits, ValueError if there is none.
     """
     if not hits:
         raise ValueError("a prompt needs a passage")
@@ -83,22 +86,49 @@ def fill_prompt(
     system = _fill_task(
         "answer-plain" if template.family == PLAIN else "answer", language, abstention=ABSTENTION[language]
     )
-    bos = info.bos_token if template.bos or "bos_token" in info.chat_template else ""
     asked = strip_marks(question, template, info)
-    passages = [_passage(number, hit, template, info) for number, hit in enumerate(hits, start=1)]
+    quoted = {hit.passage.id: _quoted(hit, template, info) for hit in hits}
 
-    def render(count: int) -> str:
-        user = _fill_task("question", language, passages="\n\n".join(passages[:count]), question=asked)
-        return bos + template.render(system, [user], info.eos_token or "</s>")
+    def render(chosen: Sequence[Hit]) -> str:
+        passages = [
+            f"<passage>\n[{number}] {quoted[hit.passage.id]}\n</passage>"
+            for number, hit in enumerate(arrange(chosen), start=1)
+        ]
+        user = _fill_task("question", language, passages="\n\n".join(passages), question=asked)
+        return _rendered(template, info, system, user)
 
-    fitting = bisect_right(range(1, len(passages) + 1), budget, key=lambda count: count_tokens(render(count)))
-    if not fitting:
+    chosen = _fitting(hits, lambda some: count_tokens(render(some)) <= budget)
+    if not chosen:
         raise ModelError(
             f"Not one passage fits: the prompt may have {budget} tokens"
             f" (a context of {budget + max_tokens} less {max_tokens} for the answer).",
             hint="Raise generate.context or lower generate.max_tokens in cita.toml, or choose another model.",
         )
-    return Prompt(question, language, tuple(hits[:fitting]), render(fitting), template.stop, template.family)
+    return Prompt(question, language, tuple(arrange(chosen)), render(chosen), template.stop, template.family)
+
+
+def fill_task(task: str, language: Language, info: ModelInfo, **values: str) -> Prompt:
+    """The prompt of a task without passages: prompts/tasks/`task`.LANGUAGE.txt is the instruction and
+    `task`-given.LANGUAGE.txt, with `values` in its holes, what it is about."""
+    template = choose_template(info)
+    given = {name: strip_marks(value, template, info) for name, value in values.items()}
+    text = _rendered(template, info, _fill_task(task, language), _fill_task(f"{task}-given", language, **given))
+    return Prompt(values.get("question", ""), language, (), text, template.stop, template.family)
+
+
+def _rendered(template: ChatTemplate, info: ModelInfo, system: str, user: str) -> str:
+    bos = info.bos_token if template.bos or "bos_token" in info.chat_template else ""
+    return bos + template.render(system, [user], info.eos_token or "</s>")
+
+
+def _fitting(hits: Sequence[Hit], fit: Callable[[Sequence[Hit]], bool]) -> list[Hit]:
+    """As many of the first as fit together, then each other one that still fits."""
+    first = bisect_right(range(1, len(hits) + 1), False, key=lambda count: not fit(hits[:count]))
+    chosen = list(hits[:first])
+    for hit in hits[first + 1 :]:
+        if fit([*chosen, hit]):
+            chosen.append(hit)
+    return chosen
 
 
 def strip_marks(text: str, template: ChatTemplate, info: ModelInfo) -> str:
@@ -122,12 +152,12 @@ def _marks_pattern(marks: tuple[str, ...], special_tokens: tuple[str, ...]) -> r
     return re.compile("|".join(re.escape(mark) for mark in sorted(found, key=len, reverse=True)) or r"(?!)")
 
 
-def _passage(number: int, hit: Hit, template: ChatTemplate, info: ModelInfo) -> str:
+def _quoted(hit: Hit, template: ChatTemplate, info: ModelInfo) -> str:
     passage = hit.passage
     origin = ", ".join(filter(None, (passage.path, hit.title, _pages(passage.page, passage.page_to), passage.section)))
     origin = " ".join(strip_marks(origin, template, info).split())
     text = BRACKETED_NUMBERS.sub(r"(\1)", strip_marks(passage.text, template, info))
-    return f"<passage>\n[{number}] {origin}\n{text}\n</passage>"
+    return f"{origin}\n{text}"
 
 
 def _pages(first: int | None, last: int | None) -> str:

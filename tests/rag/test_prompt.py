@@ -1,6 +1,7 @@
 """The right template for every model, exact to the space; documents stay data; the budget holds to the token."""
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -12,10 +13,13 @@ from hypothesis import strategies as st
 from errors import ModelError
 from models.types import ModelInfo
 from rag import prompt
+from rag.context import arrange
 from rag.prompt import choose_template, fill_prompt, load_family, strip_marks
 from rag.types import ABSTENTION, Hit
 from tests.fakes import LEASE
 from tests.gguf_files import CHATML, LLAMA2, LLAMA3
+
+Arrange = Callable[[Sequence[Hit]], Sequence[Hit]]
 
 QUESTION = "What is the notice period?"
 DISTIL_EOS = "<｜end▁of▁sentence｜>"
@@ -148,8 +152,10 @@ def words(text: str) -> int:
     return len(text.split())
 
 
-def fill(info: ModelInfo, *hits: Hit, question: str = QUESTION, context: int = 100_000) -> prompt.Prompt:
-    return fill_prompt(question, hits or [hit(LEASE.text)], info, "en", words, context, 100)
+def fill(
+    info: ModelInfo, *hits: Hit, question: str = QUESTION, context: int = 100_000, arrange: Arrange = tuple
+) -> prompt.Prompt:
+    return fill_prompt(question, hits or [hit(LEASE.text)], info, "en", words, context, 100, arrange)
 
 
 @pytest.mark.parametrize("family", TEMPLATES)
@@ -274,17 +280,30 @@ def test_a_prompt_is_never_over_budget_and_never_leaves_out_what_would_fit(
     sizes: list[int], data: st.DataObject
 ) -> None:
     info = model("chatml")
-    hits = [hit("word " * size, rank) for rank, size in enumerate(sizes, start=1)]
+    hits = [hit("word " * size, rank, path=f"{rank}.pdf") for rank, size in enumerate(sizes, start=1)]
     sizes_of = [words(fill(info, *hits[:count]).text) for count in range(1, len(hits) + 1)]
     context = 100 + data.draw(st.sampled_from(sizes_of)) + data.draw(st.integers(-1, 1))
-    fitting = sum(size <= context - 100 for size in sizes_of)
-    if not fitting:
+    arranged = data.draw(st.sampled_from([tuple, arrange]))
+    if not any(words(fill(info, hit).text) <= context - 100 for hit in hits):
         with pytest.raises(ModelError, match="Not one passage fits"):
-            fill(info, *hits, context=context)
+            fill(info, *hits, context=context, arrange=arranged)
         return
-    filled = fill(info, *hits, context=context)
-    assert filled.hits == tuple(hits[:fitting])
-    assert words(filled.text) == sizes_of[fitting - 1]
+    filled = fill(info, *hits, context=context, arrange=arranged)
+    assert words(filled.text) <= context - 100
+    chosen = sorted(filled.hits, key=lambda hit: hit.rank)
+    assert (
+        chosen[: sum(size <= context - 100 for size in sizes_of)] == hits[: sum(s <= context - 100 for s in sizes_of)]
+    )
+    for left in set(hits) - set(chosen):
+        assert words(fill(info, *chosen, left).text) > context - 100
+
+
+def test_the_numbers_in_a_prompt_are_those_of_its_hits_however_they_are_arranged() -> None:
+    hits = [hit(f"Text of {rank}.", rank, path=f"{rank}.pdf") for rank in range(1, 8)]
+    filled = fill(model("chatml"), *hits, arrange=arrange)
+    assert [hit.rank for hit in filled.hits] == [1, 3, 5, 7, 6, 4, 2]
+    for number, quoted in enumerate(filled.hits, start=1):
+        assert re.search(rf"\[{number}\] {quoted.passage.path}.*\n{quoted.passage.text}", filled.text)
 
 
 def test_the_models_own_context_is_the_limit_where_it_is_the_smaller() -> None:
