@@ -13,7 +13,6 @@ bit that changed. What is deleted is overwritten (scrub()).
 
 import hashlib
 import json
-import math
 import secrets
 import shutil
 import sqlite3
@@ -30,15 +29,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from errors import CatalogDamagedError, UsageError
-from ingest import schema
-from ingest.analyse import LANGUAGES, content_words, stem, terms, words
+from ingest import fulltext, schema
 from ingest.database import Database, damaged, open_read_only, remove_files, rename_over, sync, translated
+from ingest.fulltext import FullText, Term
 from ingest.links import LinkTargets
 from ingest.names import printable, to_name, to_text
 from ingest.types import Passage, RecognisedPage, Source, Span
-
-FIELD_WEIGHTS = (2.0, 1.5, 1.0)  # title, headings, body in BM25
-K1 = 1.2  # FTS5's own, for the bound on its scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,31 +50,12 @@ class NewPassage:
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
-    """A word of a question: its stems in every language, for a passage is stemmed in its own; its inverse document
-    frequency (always above 0, of the commonest stem); the number of passages that have it; `bound`, the most that
-    FTS5's BM25 can give for it (its idf is floored, and 0 for what no passage has)."""
-
-    word: str
-    stems: tuple[str, ...]
-    idf: float
-    frequency: int
-    bound: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
 class NewSource:
     """A source about to be stored."""
 
     source: Source
     passages: Sequence[NewPassage] = ()
     recognised: Sequence[RecognisedPage] = ()
-
-
-def known_by(title: str, path: str) -> str:
-    """The words that a source is found by besides its text: those of its title, its folders and its name."""
-    named = PurePosixPath(path).with_suffix("").as_posix()
-    return " ".join(dict.fromkeys(words(f"{title} {named}")))
 
 
 def vector_key(embedded_text: str) -> str:
@@ -105,7 +82,7 @@ class Catalog:
         self.path = folder / name
         is_new = not self.path.exists() or not self.path.stat().st_size
         self._db = Database(self.path, schema.prepare)
-        self._known_languages: tuple[str, frozenset[str]] = ("", frozenset(LANGUAGES))
+        self.full_text = FullText(self._db)
         if name == FILE:
             with translated(self.path):
                 remove_files(folder / DRAFT)  # left by a rebuild that was killed
@@ -438,44 +415,12 @@ class Catalog:
     # --- full text
 
     def question_terms(self, question: str) -> tuple[Term, ...]:
-        """The question's content words with their weights in this library, in order and without repeats."""
-        total, languages = self.count_passages(), self._languages()
-        return tuple(self._term(word, total, languages) for word in content_words(question))
-
-    def _languages(self) -> frozenset[str]:
-        """Those of all passages, looked up anew when the passages may have changed."""
-        generation = self.generation
-        if self._known_languages[0] != generation:
-            found = {str(language) for (language,) in self._db.read("SELECT DISTINCT language FROM passages")}
-            self._known_languages = (generation, frozenset(found.union(LANGUAGES)))
-        return self._known_languages[1]
-
-    def _term(self, word: str, total: int, languages: Iterable[str]) -> Term:
-        stems = tuple(sorted({stem(word, language) for language in languages}))
-        counts = [row[0] for row in self._db.read_many("SELECT doc FROM vocabulary WHERE term IN", stems)]
-        frequency = min(max(counts, default=0), total)
-        seen = min(max(frequency, 1), total)  # a word of no passage tells as much as one of a single passage
-        odds = (total - seen + 0.5) / (seen + 0.5)
-        bound = max(math.log(odds), 1e-6) * (K1 + 1) if frequency else 0.0
-        return Term(word, stems, math.log1p(odds), frequency, bound)
+        """See FullText.question_terms()."""
+        return self.full_text.question_terms(question)
 
     def search_terms(self, question: Sequence[Term], limit: int, rows: Iterable[int] | None = None) -> dict[int, float]:
-        """Row and BM25 score (Robertson and Zaragoza 2009) of the best `limit` passages.
-
-        With `rows`, of all of those that match any term, however many.
-        """
-        # FTS5 would look up each of the others, passage by passage.
-        known = [term for term in question if term.frequency]
-        if not known:
-            return {}
-        match = " OR ".join(f'"{stem}"' for term in known for stem in term.stems)
-        weights = ", ".join(map(str, FIELD_WEIGHTS))
-        select = f"SELECT rowid, -bm25(terms, {weights}) AS score FROM terms WHERE terms MATCH ?"
-        if rows is None:
-            found = self._db.read(f"{select} ORDER BY score DESC, rowid LIMIT ?", (match, limit))
-        else:
-            found = list(self._db.read_many(f"{select} AND rowid IN", list(rows), (match,)))
-        return {int(row): float(score) for row, score in found}
+        """See FullText.search_terms()."""
+        return self.full_text.search_terms(question, limit, rows)
 
     # --- health
 
@@ -607,15 +552,9 @@ class Catalog:
             " WHERE id = ?",
             (new.folder, new.path, new.container, new.mtime_ns, new.changed_ns, new.title, row),
         )
-        named = known_by(new.title, new.path)
-        titles = {language: " ".join(terms(named, language)) for language in LANGUAGES}
         for position, id in enumerate(ids):
-            passage, language = write.execute(
-                "UPDATE passages SET id = ? WHERE source = ? AND position = ? RETURNING row, language",
-                (id, row, position),
-            ).fetchone()
-            title = titles[language] if language in titles else " ".join(terms(named, language))
-            write.execute("UPDATE terms SET title = ? WHERE rowid = ?", (title, passage))
+            write.execute("UPDATE passages SET id = ? WHERE source = ? AND position = ?", (id, row, position))
+        fulltext.rename(write, row, new.title, new.path)
         schema.note_deletion(write)  # of the old name
 
     @staticmethod
@@ -644,7 +583,6 @@ class Catalog:
         holes = ", ".join("?" * len(schema.SOURCE_COLUMNS))
         cursor = write.execute(f"INSERT INTO sources ({_SOURCE}) VALUES ({holes})", _source_row(source))
         id = int(cursor.lastrowid or 0)
-        named = known_by(source.title, source.path)
         for passage, key in passages:
             spans = json.dumps([(span.page, span.start, span.end) for span in passage.spans])
             headings = json.dumps(passage.headings, ensure_ascii=False)
@@ -656,11 +594,7 @@ class Catalog:
                     passage.page_to, spans, passage.tokens, passage.language, key, passage.confidence,
                 ),
             )  # fmt: skip
-            fields = (named, " ".join(passage.headings), passage.text)
-            write.execute(
-                "INSERT INTO terms (rowid, title, headings, body) VALUES (?, ?, ?, ?)",
-                (cursor.lastrowid, *(" ".join(terms(field, passage.language)) for field in fields)),
-            )
+            fulltext.insert(write, int(cursor.lastrowid or 0), source, passage)
         write.executemany("INSERT INTO recognised VALUES (?, ?, ?)", [(id, page, value) for page, value in recognised])
         return id
 
@@ -671,7 +605,7 @@ class Catalog:
         query = "SELECT id FROM sources WHERE folder = ?1 AND (path = ?2 OR container = ?2)"
         for known in [row for folder, path in keys for row in write.execute(query, (folder, path)).fetchall()]:
             dropped += write.execute("SELECT DISTINCT vector FROM passages WHERE source = ?", known).fetchall()
-            write.execute("DELETE FROM terms WHERE rowid IN (SELECT row FROM passages WHERE source = ?)", known)
+            fulltext.remove(write, known[0])
             write.execute("DELETE FROM passages WHERE source = ?", known)
             write.execute("DELETE FROM recognised WHERE source = ?", known)
             write.execute("DELETE FROM sources WHERE id = ?", known)

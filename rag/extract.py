@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ingest.analyse import fold, stem, words
-from ingest.catalog import Catalog, Term, known_by
+from ingest.catalog import Catalog
 from ingest.embed import Embedder
+from ingest.fulltext import Term, known_by
 from ingest.sentences import sentences
 from models.types import EXTRACTIVE
 from rag.prompt import Prompt

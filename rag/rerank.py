@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Protocol
 
 from ingest.analyse import stem, words
-from ingest.catalog import Term
+from ingest.fulltext import Term
 from ingest.sentences import sentences
 from ingest.stopwords import STOPWORDS
 from ingest.types import Passage

@@ -14,8 +14,9 @@ import numpy as np
 
 from errors import UsageError, VectorIndexError
 from ingest.analyse import detect_language
-from ingest.catalog import Catalog, Term
+from ingest.catalog import Catalog
 from ingest.embed import DEFAULT_MODEL, Embedder, Vectors
+from ingest.fulltext import Term
 from ingest.types import Passage
 from ingest.vectors import ExactIndex, VectorIndex
 from rag.duplicates import Group, collapse

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from ingest.catalog import Term
+from ingest.fulltext import Term
 from rag.rerank import BEST_SENTENCE, EXACT_FORM, NEIGHBOURS, LateFeatures
 from tests.fakes import LEASE
 
