@@ -530,9 +530,11 @@ def search(
     "confidence", "copies": [{"id", "source", "page"}]}], "seconds"}. `confidence` (0 to 1) is text recognition's, null
     where the text was not recognised from a picture; `copies` are passages elsewhere that say the same.
     """
-    asked = _asked(question)
+    from ingest.types import Filters
+
+    asked, filters = _asked(question), Filters(within=tuple(within or ()))
     with _engine(context) as engine:
-        result = engine.search(asked, k, within or ())
+        result = engine.search(asked, k, filters)
         if not result.hits:
             _say(NOTHING_INDEXED if _is_empty(engine) else "Nothing was found.")
     if as_json:
@@ -590,9 +592,11 @@ def ask(
     {"retrieve", "first_token", "total"}}; `start` and `end` are character offsets of the quote in the passage's text,
     `confidence` is that of `cita search`.
     """
-    asked = _asked(question)
+    from ingest.types import Filters
+
+    asked, filters = _asked(question), Filters(within=tuple(within or ()))
     with _engine(context) as engine:
-        events = cast("Generator[Event]", engine.ask(asked, k, within or (), model))
+        events = cast("Generator[Event]", engine.ask(asked, k, filters, model))
         with closing(events):
             answer = _completed(events) if as_json else _streamed(events)
         if answer.abstained and _is_empty(engine):

@@ -24,7 +24,7 @@ from errors import (
     UsageError,
     VectorIndexError,
 )
-from ingest.types import IndexProgress, IndexReport, Passage, Source, VerifyReport, WatchEvent
+from ingest.types import Filters, IndexProgress, IndexReport, Passage, Source, VerifyReport, WatchEvent
 from models.types import ModelInfo
 from rag.types import Event, SearchResult
 from settings import Settings
@@ -99,9 +99,9 @@ class Engine(Protocol):
     def backup(self, file: Path) -> None: ...
     def restore(self, file: Path) -> None: ...
 
-    def search(self, question: str, k: int | None = None, within: Sequence[str] = ()) -> SearchResult: ...
+    def search(self, question: str, k: int | None = None, filters: Filters = Filters()) -> SearchResult: ...
     def ask(
-        self, question: str, k: int | None = None, within: Sequence[str] = (), model: str | None = None
+        self, question: str, k: int | None = None, filters: Filters = Filters(), model: str | None = None
     ) -> Iterator[Event]:
         """Yields Retrieved, Tokens as they come, and last Completed. Closing the iterator stops generation."""
         ...
@@ -485,20 +485,20 @@ class LocalEngine:
 
         return Retriever(self._catalog, self._embedder, lambda: self._vectors, LateFeatures(), self._settings.retrieve)
 
-    def search(self, question: str, k: int | None = None, within: Sequence[str] = ()) -> SearchResult:
+    def search(self, question: str, k: int | None = None, filters: Filters = Filters()) -> SearchResult:
         _check_question(question)
         started = time.monotonic()
-        hits = self._retriever.retrieve(question, k, within)
+        hits = self._retriever.retrieve(question, k, filters)
         return SearchResult(question, hits, time.monotonic() - started)
 
     def ask(
-        self, question: str, k: int | None = None, within: Sequence[str] = (), model: str | None = None
+        self, question: str, k: int | None = None, filters: Filters = Filters(), model: str | None = None
     ) -> Iterator[Event]:
         from rag.chain import ask
 
         _check_question(question)
         generator = self._generator_named(self._model_name(model))
-        return ask(question, self._retriever, generator, self._settings.generate, k, within)
+        return ask(question, self._retriever, generator, self._settings.generate, k, filters)
 
     def _model_name(self, asked: str | None) -> str:
         return asked or self._settings.generate.model or self._registry.active_name()

@@ -45,7 +45,7 @@ from pydantic import Base64Bytes, BaseModel, ConfigDict, TypeAdapter, Validation
 import errors
 from engine import VERSION, Engine, Status
 from errors import CitaError, EngineError, EngineUnreachableError, UsageError
-from ingest.types import IndexProgress, IndexReport, Passage, Source, VerifyReport, WatchEvent
+from ingest.types import Filters, IndexProgress, IndexReport, Passage, Source, VerifyReport, WatchEvent
 from models.types import ModelInfo
 from rag.types import Event, SearchResult
 from settings import Settings
@@ -453,17 +453,17 @@ class RemoteEngine:
     def restore(self, file: Path) -> None:
         self._call(Engine.restore, *_absolute([file]))
 
-    def search(self, question: str, k: int | None = None, within: Sequence[str] = ()) -> SearchResult:
-        return self._call(Engine.search, question, k, within)
+    def search(self, question: str, k: int | None = None, filters: Filters = Filters()) -> SearchResult:
+        return self._call(Engine.search, question, k, filters)
 
     def ask(
-        self, question: str, k: int | None = None, within: Sequence[str] = (), model: str | None = None
+        self, question: str, k: int | None = None, filters: Filters = Filters(), model: str | None = None
     ) -> Iterator[Event]:
         begun = False
         engine = self._successor
         if engine is None:
             try:
-                with closing(self._exchange("ask", question=question, k=k, within=within, model=model)) as events:
+                with closing(self._exchange("ask", question=question, k=k, filters=filters, model=model)) as events:
                     for event in events:
                         begun = True
                         yield event
@@ -472,7 +472,7 @@ class RemoteEngine:
                 if begun:
                     raise
                 engine = self._succeeded(error)
-        yield from engine.ask(question, k, within, model)
+        yield from engine.ask(question, k, filters, model)
 
     def passage(self, id: str) -> Passage:
         return self._call(Engine.passage, id)

@@ -31,10 +31,10 @@ from numpy.typing import NDArray
 from errors import CatalogDamagedError, UsageError
 from ingest import fulltext, schema
 from ingest.database import Database, damaged, open_read_only, remove_files, rename_over, sync, translated
+from ingest.filters import Rows, Selector
 from ingest.fulltext import FullText, Term
-from ingest.links import LinkTargets
 from ingest.names import printable, to_name, to_text
-from ingest.types import Passage, RecognisedPage, Source, Span
+from ingest.types import Filters, Passage, RecognisedPage, Source, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,7 @@ class Catalog:
         self.path = folder / name
         is_new = not self.path.exists() or not self.path.stat().st_size
         self._db = Database(self.path, schema.prepare)
+        self._selector = Selector(self._db)
         self.full_text = FullText(self._db)
         if name == FILE:
             with translated(self.path):
@@ -216,6 +217,7 @@ class Catalog:
                 rows.append(self._insert(write, one.source, passages, recognised))
             schema.note_sources(write, rows)
             self._collect_vectors(write, replaced)
+            self._next_revision(write)
             if replaced or any(one.passages for one in new):
                 self._next_generation(write)
 
@@ -261,6 +263,7 @@ class Catalog:
                 [(source.size, source.mtime_ns, source.changed_ns, source.folder, source.path) for source in touches],
             )
             self._collect_vectors(write, dropped)
+            self._next_revision(write)
             if dropped:
                 self._next_generation(write)
 
@@ -274,6 +277,7 @@ class Catalog:
             for table in ("passages", "terms", "recognised", "sources", "vectors"):
                 write.execute(f"DELETE FROM {table}")
             schema.note_deletion(write, schema.REMOVED)
+            self._next_revision(write)
             self._next_generation(write)
 
     # --- passages
@@ -317,53 +321,13 @@ class Catalog:
     def languages(self, rows: Sequence[int]) -> dict[int, str]:
         return dict(self._db.read_many("SELECT row, language FROM passages WHERE row IN", rows))
 
-    def rows_within(self, within: Sequence[str]) -> set[int] | None:
-        """Rows of the passages in these sources, folders of sources, sources with these tags ('#work', which
-        'work/atlas' is below), and sources around these notes ('[[Atlas]]': the note, what it links to, and what links
-        to it); None if `within` is empty (all of them)."""
-        if not within:
-            return None
-        rows: set[int] = set()
-        for named in within:
-            if named.startswith("#"):
-                rows |= self._rows_of(self._tagged(named[1:]))
-            if named.startswith("[[") and named.endswith("]]"):
-                rows |= self._rows_of(self._linked(named[2:-2]))
-            rows |= self._rows_in(named)  # a path may begin so, too
-        return rows
+    def rows_within(self, filters: Filters) -> Rows | None:
+        """Rows of the passages that fit the filters, ascending; None if these are empty (all of them).
 
-    def _rows_in(self, path: str) -> set[int]:
-        clean = to_text(path).strip("/")
-        pattern = clean.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "/%"
-        found = self._db.read(
-            "SELECT p.row FROM passages p JOIN sources s ON s.id = p.source"
-            " WHERE s.path = ? OR s.path LIKE ? ESCAPE '\\'",
-            (clean, pattern),
-        )
-        return {row for (row,) in found}
-
-    def _tagged(self, tag: str) -> list[int]:
-        """Whatever the case: SQLite would fold that of ASCII only."""
-        wanted = tag.casefold()
+        Raises UsageError if a value is no such thing, names nothing that is indexed, or nothing fits all of them.
+        """
         with self._as_written():
-            return [
-                id
-                for id, tags in self._db.read("SELECT id, tags FROM sources WHERE tags != '[]'")
-                if any(own == wanted or own.startswith(f"{wanted}/") for own in map(str.casefold, json.loads(tags)))
-            ]
-
-    def _linked(self, note: str) -> list[int]:
-        sources = self._db.read("SELECT id, path, links FROM sources")
-        targets = LinkTargets(path for _, path, _ in sources)
-        wanted = targets.resolve(note, "")
-        if wanted is None:
-            return []
-        with self._as_written():
-            links = {path: {targets.resolve(link, path) for link in json.loads(links)} for _, path, links in sources}
-        return [id for id, path, _ in sources if wanted in (path, *links[path]) or path in links[wanted]]
-
-    def _rows_of(self, sources: Sequence[int]) -> set[int]:
-        return {row for (row,) in self._db.read_many("SELECT row FROM passages WHERE source IN", sources)}
+            return self._selector.rows(filters)
 
     def count_passages(self) -> int:
         return int(self._db.read("SELECT count(*) FROM passages")[0][0])
@@ -618,6 +582,11 @@ class Catalog:
         write.executemany(
             "DELETE FROM vectors WHERE key = ?1 AND NOT EXISTS (SELECT 1 FROM passages WHERE vector = ?1)", keys
         )
+
+    @staticmethod
+    def _next_revision(write: sqlite3.Connection) -> None:
+        """Of the sources and their passages: what was found out about these is not true any more."""
+        write.execute("INSERT OR REPLACE INTO meta VALUES ('revision', ?)", (secrets.token_hex(8),))
 
     @staticmethod
     def _next_generation(write: sqlite3.Connection) -> None:

@@ -146,6 +146,33 @@ class Source:
     links: tuple[str, ...] = ()
 
 
+TypeFamily = Literal[
+    "pdf", "office", "document", "table", "slides", "mail", "image", "note", "text", "web", "book", "markup", "code",
+    "data", "archive",
+]  # fmt: skip
+TYPE_FAMILIES: tuple[TypeFamily, ...] = get_args(TypeFamily)
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which passages a search keeps to. Values of one kind widen it, each further kind narrows it; none: all of them.
+
+    `within`: files, folders, '#tag' or '[[note]]' (the note and what it is linked with). `types`: families of
+    TYPE_FAMILIES, or suffixes ('docx'). `tags`: with or without '#', with those below them. `languages`: of the
+    passages, as ISO 639-1 codes or names. `since` and `until` (both included): a year, month or day as ISO 8601 has
+    them ('2024', '2024-05', '2024-05-17'), of the document's own date, else the file's (ingest/filters.py).
+
+    ingest.filters says what is wrong with a value; here they are as they were given.
+    """
+
+    within: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    since: str = ""
+    until: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class PathReason:
     path: str

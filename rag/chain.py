@@ -6,11 +6,12 @@
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ingest.analyse import detect_language
+from ingest.types import Filters
 from models.types import EXTRACTIVE
 from rag.cite import Cited, Citer
 from rag.generate import Generator, as_runnable
@@ -29,7 +30,7 @@ class Question:
 
     text: str
     k: int | None = None
-    within: tuple[str, ...] = ()
+    filters: Filters = Filters()
 
     @property
     def language(self) -> Language:
@@ -53,7 +54,7 @@ def build_chain(retriever: Retriever, generator: Generator, settings: Generate) 
 
     def retrieve(question: Question) -> Found:
         asked = time.monotonic()
-        documents = as_langchain(retriever, question.k, question.within).invoke(question.text)
+        documents = as_langchain(retriever, question.k, question.filters).invoke(question.text)
         hits = tuple(document.metadata["hit"] for document in documents)
         return Found(question, hits, asked, time.monotonic() - asked)
 
@@ -126,8 +127,8 @@ def ask(
     generator: Generator,
     settings: Generate,
     k: int | None = None,
-    within: Sequence[str] = (),
+    filters: Filters = Filters(),
 ) -> Iterator[Event]:
     """Yields the events of one question. Closing the iterator stops generation at once."""
     chain = build_chain(retriever, generator, settings)
-    yield from chain.stream(Question(question, k, tuple(within)))
+    yield from chain.stream(Question(question, k, filters))

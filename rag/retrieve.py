@@ -17,7 +17,7 @@ from ingest.analyse import detect_language
 from ingest.catalog import Catalog
 from ingest.embed import DEFAULT_MODEL, Embedder, Vectors
 from ingest.fulltext import Term
-from ingest.types import Passage
+from ingest.types import Filters, Passage
 from ingest.vectors import ExactIndex, VectorIndex
 from rag.duplicates import Group, collapse
 from rag.rerank import Reranker
@@ -64,10 +64,10 @@ class Retriever:
         self._reranker = reranker
         self._settings = settings
 
-    def retrieve(self, question: str, k: int | None = None, within: Sequence[str] = ()) -> tuple[Hit, ...]:
-        """The best `k` passages, best first, within these sources or folders of sources if any are named.
+    def retrieve(self, question: str, k: int | None = None, filters: Filters = Filters()) -> tuple[Hit, ...]:
+        """The best `k` passages that fit the filters, best first.
 
-        Raises UsageError if the question is empty, `k` is below 1, or nothing is indexed under a name in `within`.
+        Raises UsageError if the question is empty, `k` is below 1, or a filter names nothing that is indexed.
         """
         if not question.strip():
             raise UsageError("The question is empty.", hint="Type a question.")
@@ -76,7 +76,7 @@ class Retriever:
         wanted = k or self._settings.k
         with self._catalog.snapshot():  # what is indexed meanwhile is not seen by halves
             terms = self._catalog.question_terms(question)
-            groups = self._groups(question, terms, within, wanted)
+            groups = self._groups(question, terms, filters, wanted)
             ranked = self._rerank(terms, groups)[:wanted]
             titles = self._catalog.titles([group.row for group in ranked])
         return tuple(
@@ -88,12 +88,12 @@ class Retriever:
         """The passages right before and after each of these in its source; see Catalog.neighbours."""
         return self._catalog.neighbours(ids)
 
-    def _groups(self, question: str, terms: Sequence[Term], within: Sequence[str], wanted: int) -> list[Group]:
+    def _groups(self, question: str, terms: Sequence[Term], filters: Filters, wanted: int) -> list[Group]:
         """The best passages before reranking, near-duplicates together. Where these fill the candidates, more are
         looked for."""
         asked = wanted
         while True:
-            found = self.candidates(question, terms, within, asked)
+            found = self.candidates(question, terms, filters, asked)
             order = self.fused(question, found)
             groups = list(collapse(self._read(order), max(RERANKED, wanted)))
             limit = max(self._settings.candidates, asked)
@@ -109,16 +109,13 @@ class Retriever:
             yield from ((row, score, passages[row]) for row, score in portion if row in passages)
 
     def candidates(
-        self, question: str, terms: Sequence[Term], within: Sequence[str] = (), wanted: int = 0
+        self, question: str, terms: Sequence[Term], filters: Filters = Filters(), wanted: int = 0
     ) -> Candidates:
         """The passages that either side finds, with the scores of both; from each side the settings' number of them,
         and never fewer than are `wanted`."""
         query = self._embedder.embed_query(question)
-        rows = self._catalog.rows_within(within)
-        if rows is not None and not rows:
-            raise UsageError(
-                f"Nothing is indexed under {', '.join(map(repr, within))}.", hint="`cita list` shows what is."
-            )
+        fitting = self._catalog.rows_within(filters)
+        rows = None if fitting is None else set(fitting.tolist())
         limit = max(self._settings.candidates, wanted)
         lexical = self._catalog.search_terms(terms, limit, rows)
         if rows is not None:
@@ -179,7 +176,7 @@ class Retriever:
         return sorted(ranked, key=lambda group: (-group.score, group.passage.path, group.passage.position))
 
 
-def as_langchain(retriever: Retriever, k: int | None = None, within: Sequence[str] = ()) -> "BaseRetriever":
+def as_langchain(retriever: Retriever, k: int | None = None, filters: Filters = Filters()) -> "BaseRetriever":
     """The retriever as LangChain knows one. Each Document has the passage's text and id; its metadata holds the Hit
     under 'hit', and source, page and section for chains that are not ours."""
     from langchain_core.callbacks import CallbackManagerForRetrieverRun
@@ -188,7 +185,7 @@ def as_langchain(retriever: Retriever, k: int | None = None, within: Sequence[st
 
     class CitaRetriever(BaseRetriever):
         def _get_relevant_documents(self, query: str, *, run_manager: CallbackManagerForRetrieverRun) -> list[Document]:  # noqa: ARG002
-            return [_document(hit) for hit in retriever.retrieve(query, k, within)]
+            return [_document(hit) for hit in retriever.retrieve(query, k, filters)]
 
     def _document(hit: Hit) -> Document:
         passage = hit.passage

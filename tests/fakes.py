@@ -11,7 +11,7 @@ import numpy as np
 from engine import Status
 from errors import EncryptedError, FolderError, ModelNotFoundError, UsageError
 from ingest.embed import Vectors
-from ingest.types import IndexProgress, IndexReport, Passage, PathReason, Source, VerifyReport, WatchEvent
+from ingest.types import Filters, IndexProgress, IndexReport, Passage, PathReason, Source, VerifyReport, WatchEvent
 from models.types import EXTRACTIVE, ModelInfo
 from rag.types import (
     ABSTENTION,
@@ -142,15 +142,15 @@ class FakeEngine:
     def restore(self, file: Path) -> None:
         self.kept.append(("restore", file))
 
-    def search(self, question: str, k: int | None = None, within: Sequence[str] = ()) -> SearchResult:
+    def search(self, question: str, k: int | None = None, filters: Filters = Filters()) -> SearchResult:
         if not question.strip():
             raise UsageError("The question is empty.", hint="Type a question.")
         return SearchResult(question, (Hit(1, 0.9, LEASE, "Lease"),), 0.01)
 
     def ask(
-        self, question: str, k: int | None = None, within: Sequence[str] = (), model: str | None = None
+        self, question: str, k: int | None = None, filters: Filters = Filters(), model: str | None = None
     ) -> Iterator[Event]:
-        hits = self.search(question, k, within).hits
+        hits = self.search(question, k, filters).hits
         yield Retrieved(hits, 0.01)
         try:
             yield from self._answer(question, model or self.used)

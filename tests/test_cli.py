@@ -413,7 +413,7 @@ def test_wrong_usage_exits_with_2_and_says_why(arguments: list[str]) -> None:
 def test_a_question_in_another_encoding_is_asked_with_what_can_be_read(
     engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "search", lambda question, k, within: SearchResult(question, (), 0.1))
+    monkeypatch.setattr(engine, "search", lambda question, k, filters: SearchResult(question, (), 0.1))
     typed = os.fsdecode("Kündigung".encode("latin-1"))
     assert run("search", typed, "--json").json["question"] == "K?ndigung"
 
@@ -566,7 +566,7 @@ def test_asking_an_empty_library_says_what_to_do(
 ) -> None:
     assert "Nothing is indexed" not in run(command, "weather").stderr
     monkeypatch.setattr(engine, "sources", list)
-    monkeypatch.setattr(engine, "search", lambda question, k, within: SearchResult(question, (), 0.1))
+    monkeypatch.setattr(engine, "search", lambda question, k, filters: SearchResult(question, (), 0.1))
     done = run(command, "weather", "--json")
     assert (done.code, done.stderr) == (0, f"{cli.NOTHING_INDEXED}\n")
 

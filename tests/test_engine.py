@@ -14,7 +14,7 @@ import remote
 from engine import Engine, LocalEngine, open_engine
 from errors import FolderError, ModelNotFoundError, UsageError
 from ingest.parse import pdf
-from ingest.types import IndexProgress
+from ingest.types import Filters, IndexProgress
 from rag.types import ABSTENTION, Answer, Completed
 from settings import CODE, Settings
 from tests.documents import Item, write_pdf
@@ -174,7 +174,9 @@ def test_a_page_s_picture_marks_the_quote_in_its_passage_not_in_the_running_head
     path = ready_settings.library / "mill.pdf"
     write_pdf(path, [*pages, [Item("p", f"Every page is headed by the words {quote}.")]], head=quote)
     engine.index()
-    (passage,) = [hit.passage for hit in engine.search("words that head a page", within=["mill.pdf"]).hits[:1]]
+    (passage,) = [
+        hit.passage for hit in engine.search("words that head a page", filters=Filters(within=("mill.pdf",))).hits[:1]
+    ]
     assert quote in passage.text
     image = engine.page_image("mill.pdf", 3, [quote], 1.0)
     assert image == pdf.render_page(path, 3, [quote], passage.spans, 1.0)

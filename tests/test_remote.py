@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -23,7 +23,7 @@ import errors
 import remote
 from engine import Engine, open_engine
 from errors import CitaError, EngineError, EngineUnreachableError, FolderError, StorageFullError, UsageError
-from ingest.types import IndexProgress, IndexReport, WatchEvent
+from ingest.types import Filters, IndexProgress, IndexReport, WatchEvent
 from rag.types import Completed, Event, Retrieved, Token
 from remote import EngineServer, RemoteEngine, connect, start_server
 from settings import Settings
@@ -77,6 +77,8 @@ def first(events: Any) -> object:
         return next(events)
 
 
+FILTERS = Filters(within=("contracts", "#ñ"), types=("pdf",), languages=("es",), since="2024-05")
+
 # Every method, over the wire and directly. Times differ between calls of a real engine, not of the fake.
 CALLS: dict[str, Callable[[Engine, Path], object]] = {
     "folders": lambda engine, _: engine.folders(),
@@ -91,8 +93,8 @@ CALLS: dict[str, Callable[[Engine, Path], object]] = {
     "unlock": lambda engine, _: engine.unlock("a.pdf", "open sesame"),
     "backup": lambda engine, folder: engine.backup(folder / "backup"),
     "restore": lambda engine, folder: engine.restore(folder / "backup"),
-    "search": lambda engine, _: engine.search("notice", k=3, within=["contracts"]),
-    "ask": lambda engine, _: list(engine.ask("What is the notice period?", k=3, within=("contracts",), model="x")),
+    "search": lambda engine, _: engine.search("notice", k=3, filters=FILTERS),
+    "ask": lambda engine, _: list(engine.ask("What is the notice period?", k=3, filters=FILTERS, model="x")),
     "passage": lambda engine, _: engine.passage(LEASE.id),
     "page_image": lambda engine, _: engine.page_image(LEASE.path, 2, ["thirty days"], scale=1.5),
     "models": lambda engine, _: engine.models(),
@@ -115,13 +117,13 @@ def test_a_call_gives_what_the_engine_gives(method: str, client: RemoteEngine, t
 def test_arguments_arrive_as_they_were_given(client: RemoteEngine, engine: FakeEngine) -> None:
     given: list[object] = []
 
-    def search(question: str, k: int | None = None, within: Sequence[str] = ()) -> object:
-        given.extend([question, k, list(within)])
+    def search(question: str, k: int | None = None, filters: Filters = Filters()) -> object:
+        given.extend([question, k, filters])
         return FakeEngine().search(question)
 
     engine.search = search  # type: ignore[method-assign, assignment]
-    client.search("¿Cuál es el plazo?\n\u2028\x1b", 7, ["a/b", "ñ"])
-    assert given == ["¿Cuál es el plazo?\n\u2028\x1b", 7, ["a/b", "ñ"]]
+    client.search("¿Cuál es el plazo?\n\u2028\x1b", 7, FILTERS)
+    assert given == ["¿Cuál es el plazo?\n\u2028\x1b", 7, FILTERS]
 
 
 def test_a_relative_folder_means_the_clients_current_folder(

@@ -11,7 +11,7 @@ import streamlit as st
 from engine import Engine
 from errors import CitaError
 from ingest.names import printable
-from ingest.types import LOW_CONFIDENCE, Passage, Source
+from ingest.types import LOW_CONFIDENCE, Filters, Passage, Source
 from rag.types import Answer, Citation, Completed, Hit, Retrieved, Token
 from ui import library, reader, render
 from ui.engine import get_engine, get_settings
@@ -30,7 +30,7 @@ class Turn:
     """A question and what became of it. Until it is answered or failed it counts as stopped, whatever ended it."""
 
     question: str
-    within: tuple[str, ...] = ()
+    filters: Filters = Filters()
     k: int | None = None
     state: Literal["asked", "answered", "stopped", "failed"] = "asked"
     hits: tuple[Hit, ...] = ()
@@ -47,7 +47,7 @@ def draw() -> None:
     question = _question(sources, texts, ready, bool(turns))
     if question:
         reader.close()
-        turns.append(Turn(question, tuple(st.session_state.get("within", ())), st.session_state.get("k")))
+        turns.append(Turn(question, _filters(), st.session_state.get("k")))
 
     opened = reader.opened()
     if opened:
@@ -93,6 +93,10 @@ def _options(sources: Sequence[Source], texts: Texts) -> None:
             help=texts.ask_within_help,
         )
         st.slider(texts.ask_k, 1, max(30, k), k, key="k", help=texts.ask_k_help)
+
+
+def _filters() -> Filters:
+    return Filters(within=tuple(st.session_state.get("within", ())))
 
 
 def _places(sources: Sequence[Source]) -> list[str]:
@@ -151,7 +155,7 @@ def _stream(engine: Engine, turn: Turn, texts: Texts) -> None:
     place = st.empty()
     place.html(render.draft("", texts.ask_searching))
     st.button(texts.ask_stop, key="stop", icon=":material/stop_circle:")
-    events = follow(engine.ask(turn.question, k=turn.k, within=turn.within))
+    events = follow(engine.ask(turn.question, k=turn.k, filters=turn.filters))
     drawn = 0.0
     try:
         for event in events:

@@ -112,57 +112,6 @@ def test_a_spanish_passage_is_found_without_accents_and_across_inflection(catalo
     assert found(catalog, "¿Qué cubre la poliza de la habitacion?") == ["p.txt#0"]
 
 
-def test_a_folder_is_searched_with_all_below_it_and_nothing_beside_it(catalog: Catalog) -> None:
-    for path in ("home/a.txt", "home/x/b.txt", "home2/c.txt", "ho_e/d.txt"):
-        store(catalog, path, f"Rent of {path}")
-
-    def paths(*within: str) -> set[str]:
-        rows = catalog.rows_within(within)
-        assert rows is not None
-        return {passage.path for passage in catalog.passages(sorted(rows)).values()}
-
-    assert paths("home") == paths("home/") == {"home/a.txt", "home/x/b.txt"}
-    assert paths("ho_e") == {"ho_e/d.txt"}
-    assert paths("home/a.txt", "home2") == {"home/a.txt", "home2/c.txt"}
-    assert catalog.rows_within(()) is None
-
-
-def test_a_tag_keeps_to_the_notes_that_have_it_or_one_below_it(catalog: Catalog) -> None:
-    for path, tags in (("a.md", ("Work/Atlas",)), ("b.md", ("work", "home")), ("c.md", ("workshop",)), ("#work", ())):
-        passage = Passage(path, path, 0, "Text.", (), "paragraph", None, None, (), 3, "en")
-        new = NewPassage(passage, path)
-        vector = {new.vector_key: np.ones(4, np.float32)}
-        catalog.store(Source("/library", path, 1, 1, path, "indexed", passages=1, tags=tags), [new], vector)
-
-    def paths(*within: str) -> set[str]:
-        rows = catalog.rows_within(within)
-        assert rows is not None
-        return {passage.path for passage in catalog.passages(sorted(rows)).values()}
-
-    assert paths("#work") == {"a.md", "b.md", "#work"}
-    assert paths("#WORK/atlas") == {"a.md"}
-    assert paths("#home", "c.md") == {"b.md", "c.md"}
-    assert paths("#none") == set()
-
-
-def test_a_note_in_brackets_keeps_to_it_and_what_it_is_linked_with(catalog: Catalog) -> None:
-    linked = {"Atlas.md": ("notes/plan",), "notes/Plan.md": (), "diary.md": ("atlas", "gone"), "other.md": ("plan",)}
-    for path, links in linked.items():
-        passage = Passage(path, path, 0, "Text.", (), "paragraph", None, None, (), 3, "en")
-        new = NewPassage(passage, path)
-        vector = {new.vector_key: np.ones(4, np.float32)}
-        catalog.store(Source("/library", path, 1, 1, path, "indexed", passages=1, links=links), [new], vector)
-
-    def paths(within: str) -> set[str]:
-        rows = catalog.rows_within([within])
-        assert rows is not None
-        return {passage.path for passage in catalog.passages(sorted(rows)).values()}
-
-    assert paths("[[Atlas]]") == {"Atlas.md", "notes/Plan.md", "diary.md"}
-    assert paths("[[plan]]") == {"notes/Plan.md", "Atlas.md", "other.md"}
-    assert paths("[[nowhere]]") == set()
-
-
 def test_a_term_without_passages_has_no_bound(catalog: Catalog) -> None:
     store(catalog, "a.txt", "Rent is due.")
     (term,) = catalog.question_terms("zebra")

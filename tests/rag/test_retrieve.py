@@ -9,7 +9,7 @@ from errors import UsageError, VectorIndexError
 from ingest.analyse import detect_language
 from ingest.catalog import Catalog, NewPassage
 from ingest.embed import Embedder, Vectors
-from ingest.types import Passage, Source
+from ingest.types import Filters, Passage, Source
 from ingest.vectors import ExactIndex, VectorIndex
 from rag.rerank import LateFeatures
 from rag.retrieve import Retriever, as_langchain
@@ -96,16 +96,18 @@ def test_what_stands_in_hundreds_of_letters_takes_one_place_and_hides_nothing(tm
 
 
 def test_only_what_is_asked_for_is_searched(retriever: Retriever) -> None:
-    assert {hit.passage.path for hit in retriever.retrieve("notice", 5, ["work"])} == {
+    assert {hit.passage.path for hit in retriever.retrieve("notice", 5, Filters(within=("work",)))} == {
         "work/handbook.txt",
         "work/mill.txt",
     }
-    assert [hit.passage.path for hit in retriever.retrieve("notice", 5, ["home/pets.txt"])] == ["home/pets.txt"]
+    assert [hit.passage.path for hit in retriever.retrieve("notice", 5, Filters(within=("home/pets.txt",)))] == [
+        "home/pets.txt"
+    ]
 
 
 def test_a_name_that_holds_nothing_is_an_error(retriever: Retriever) -> None:
     with pytest.raises(UsageError, match="nowhere"):
-        retriever.retrieve("notice", 5, ["nowhere"])
+        retriever.retrieve("notice", 5, Filters(within=("nowhere",)))
 
 
 @pytest.mark.parametrize("question", ["", "  \n"])

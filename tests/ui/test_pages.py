@@ -13,7 +13,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from errors import ModelDiedError
-from ingest.types import IndexProgress, IndexReport, PathReason, Source, WatchEvent
+from ingest.types import Filters, IndexProgress, IndexReport, PathReason, Source, WatchEvent
 from rag.types import ABSTENTION, Answer, Citation, Completed, Event, Timings, Token
 from settings import Settings
 from tests.fakes import LEASE, FakeEngine
@@ -172,12 +172,12 @@ def test_a_model_that_dies_is_a_notice_with_the_next_step(engine: FakeEngine, dr
 
 
 def test_a_question_is_kept_to_the_chosen_sources_and_passages(engine: FakeEngine, draw: Draw) -> None:
-    calls: list[tuple[str, int | None, Sequence[str]]] = []
+    calls: list[tuple[str, int | None, Filters]] = []
     search = engine.search
 
-    def recorded(question: str, k: int | None = None, within: Sequence[str] = ()) -> object:
-        calls.append((question, k, within))
-        return search(question, k, within)
+    def recorded(question: str, k: int | None = None, filters: Filters = Filters()) -> object:
+        calls.append((question, k, filters))
+        return search(question, k, filters)
 
     engine.search = recorded  # type: ignore[assignment,method-assign]
     app = draw("ask")
@@ -185,7 +185,7 @@ def test_a_question_is_kept_to_the_chosen_sources_and_passages(engine: FakeEngin
     app.multiselect(key="within").set_value(["contracts"])
     app.slider(key="k").set_value(3)
     app.chat_input(key="question").set_value("notice?").run()
-    assert calls == [("notice?", 3, ("contracts",))]
+    assert calls == [("notice?", 3, Filters(within=("contracts",)))]
 
 
 @pytest.mark.parametrize(("confidence", "shown"), [(None, False), (0.95, False), (0.63, True)])
