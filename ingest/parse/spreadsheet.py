@@ -37,6 +37,7 @@ OPEN_TYPE = "application/vnd.oasis.opendocument.spreadsheet"
 TEXT_TYPES = {".csv": "text/csv", ".tsv": "text/tab-separated-values", ".tab": "text/tab-separated-values"}
 
 MAX_AREA = 20_000_000  # cells of a sheet, used or not, between its first and last
+MAX_CLAIMED = 1_000_000  # texts or styles that a part may claim to have, if it is not long enough to have them
 MAX_MERGED = 100_000  # places of a sheet that merged cells fill
 MAX_DEPTH = 8  # of tables beside or below each other, inside each other
 MAX_HEADER = 3  # rows of text over a gap that may be a header of the figures below
@@ -45,7 +46,11 @@ PROSE = 60  # characters a cell, on the mean, above which a lone column is text 
 _REFERENCE = re.compile(rb"""<(?:\w{1,20}:)?c\s[^<>]{0,200}?\br\s*=\s*["']([A-Z]+)(\d+)""")
 _STYLED = re.compile(rb'<(?:\w{1,20}:)?c\s+r="([A-Z]+)(\d+)"\s+s="(\d+)"')
 _PERCENT = re.compile(r"[0#?](?:\.([0#?]{1,15}))?%")
-_COUNT = re.compile(rb"""\b(?:unique)?[cC]ount\s*=\s*["']\s*(\d+)""")
+# What the parts say they have of texts and styles; the texts' "count" is how often cells show one.
+_COUNTS = {
+    "xl/sharedStrings.xml": re.compile(rb"""\buniqueCount\s*=\s*["']\s*(\d+)"""),
+    "xl/styles.xml": re.compile(rb"""\bcount\s*=\s*["']\s*(\d+)"""),
+}
 _DELIMITERS = ",;\t|:"
 _SAMPLE_ROWS = 200
 _MAX_LINES = 100  # in one quoted cell; more come of a quotation mark that is none
@@ -68,7 +73,7 @@ class Figure(str):
 
 @cache
 def parser_version() -> str:
-    return f"spreadsheet/3 python-calamine {version('python-calamine')} {password_version()}"
+    return f"spreadsheet/4 python-calamine {version('python-calamine')} {password_version()}"
 
 
 def warm() -> None:
@@ -139,10 +144,10 @@ def _check_area(book: Package) -> None:
 
 def _check_counts(book: Package) -> None:
     """calamine makes room for as many texts and styles as a part claims to have."""
-    for name in ("xl/sharedStrings.xml", "xl/styles.xml"):
+    for name, pattern in _COUNTS.items():
         if name in book.names:
             data = book.read(name)
-            if any(int(count[:12]) > len(data) for count in _COUNT.findall(data)):
+            if any(int(count[:12]) > max(len(data), MAX_CLAIMED) for count in pattern.findall(data)):
                 raise ParseError(f"The file is damaged: {name} claims more than it has.", hint=RESAVE)
 
 

@@ -238,6 +238,14 @@ def test_a_cell_at_the_far_end_of_a_sheet_does_not_exhaust_memory(tmp_path: Path
         read(tmp_path, ["a", "b"], ["=XFD1048576"])
 
 
+def test_a_sheet_may_show_few_texts_in_many_cells(tmp_path: Path) -> None:
+    entries = zip_entries(write_workbook(tmp_path / "a.xlsx", {"A": [["a", "b"], ["c", "d"]]}))
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    texts = f'<sst xmlns="{main}" count="9999999" uniqueCount="1"><si><t>a</t></si></sst>'.encode()
+    path = write_zip(tmp_path / "b.xlsx", entries | {"xl/sharedStrings.xml": texts})
+    assert "a  b\nc  d" in [block.text for block in parser.parse(path).blocks]
+
+
 def test_a_claim_of_more_texts_than_there_are_does_not_exhaust_memory(tmp_path: Path) -> None:
     entries = zip_entries(write_workbook(tmp_path / "a.xlsx", {"A": [["a"]]}))
     main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
