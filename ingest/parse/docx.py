@@ -55,7 +55,7 @@ _MAX_ANCESTORS = 20  # a chain of styles may be a ring
 
 @cache
 def parser_version() -> str:
-    return "docx/4"
+    return "docx/5"
 
 
 def warm() -> None:

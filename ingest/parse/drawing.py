@@ -9,14 +9,38 @@ _POINTS = 10_000  # of a chart's series that are read
 
 
 def chart_title(chart: Element) -> str:
-    title = chart.find(f"{C}chart/{C}title")
-    if title is None:
-        return ""
-    return " ".join("".join(text.text or "" for text in title.iter(f"{A}t")).split())
+    """A chart's title, and in further lines what its axes of values are called."""
+    area = chart.find(f"{C}chart")
+    titles = [_title(area), *(_title(axis) for axis in _axes(chart) if not _has_categories(chart, axis))]
+    return "\n".join(dict.fromkeys(filter(None, titles)))
+
+
+def _title(element: Element | None) -> str:
+    title = element.find(f"{C}title") if element is not None else None
+    texts = title.iter(f"{A}t") if title is not None else ()
+    return " ".join("".join(text.text or "" for text in texts).split())
+
+
+def _axes(chart: Element) -> Iterator[Element]:
+    """The axes that are shown."""
+    for axis in chart.iterfind(f"{C}chart/{C}plotArea/*"):
+        deleted = axis.find(f"{C}delete")
+        if local_name(axis).endswith("Ax") and (deleted is None or deleted.get("val", "1") in ("0", "false")):
+            yield axis
+
+
+def _has_categories(chart: Element, axis: Element) -> bool:
+    """Whether an axis is that of the table's first column; of two of values, as under points, the lower is."""
+    if local_name(axis) != "valAx":
+        return local_name(axis) != "serAx"
+    place = axis.find(f"{C}axPos")
+    is_level = place is not None and place.get("val") in ("b", "t")
+    return is_level and all(local_name(other) == "valAx" for other in _axes(chart))
 
 
 def chart_rows(chart: Element) -> list[list[str]]:
-    """A chart as a table: a column for each series, a row for each category, both named."""
+    """A chart as a table: a column for each series, a row for each category, both named; the first column by its
+    axis."""
     names, columns, categories = [], [], dict[int, str]()
     for number, series in enumerate(chart.iter(f"{C}ser"), 1):
         names.append(" ".join(_points(series.find(f"{C}tx")).values()) or f"{number}")
@@ -26,7 +50,8 @@ def chart_rows(chart: Element) -> list[list[str]]:
         categories = categories or _points(labels if labels is not None else series.find(f"{C}xVal"))
     places = sorted(set(categories).union(*columns)) if columns else []
     rows = [[categories.get(place, ""), *(column.get(place, "") for column in columns)] for place in places]
-    return [["", *names], *rows] if rows else []
+    axis = next(filter(None, (_title(axis) for axis in _axes(chart) if _has_categories(chart, axis))), "")
+    return [[axis, *names], *rows] if rows else []
 
 
 def _points(holder: Element | None) -> dict[int, str]:

@@ -34,7 +34,7 @@ _FORMS = {"arabic": "decimal", "alphaLc": "lowerLetter", "alphaUc": "upperLetter
 
 @cache
 def parser_version() -> str:
-    return "slides/1"
+    return "slides/2"
 
 
 def warm() -> None:

@@ -73,7 +73,7 @@ class Figure(str):
 
 @cache
 def parser_version() -> str:
-    return f"spreadsheet/4 python-calamine {version('python-calamine')} {password_version()}"
+    return f"spreadsheet/5 python-calamine {version('python-calamine')} {password_version()}"
 
 
 def warm() -> None:

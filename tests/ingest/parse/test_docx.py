@@ -274,6 +274,28 @@ def test_a_chart_is_its_title_and_the_table_it_was_drawn_from(tmp_path: Path) ->
     ]
 
 
+def axis(kind: str, title: str, *, at: str = "l", hidden: bool = False) -> str:
+    text = f"<c:title><c:tx><c:rich><a:p><a:r><a:t>{title}</a:t></a:r></a:p></c:rich></c:tx></c:title>"
+    return f"<c:{kind}><c:delete val='{int(hidden)}'/><c:axPos val='{at}'/>{text}</c:{kind}>"
+
+
+@pytest.mark.parametrize(
+    "axes",
+    [axis("catAx", "Year", at="b") + axis("valAx", "Thousands"),
+     axis("catAx", "Year") + axis("valAx", "Thousands", at="b"),
+     axis("valAx", "Year", at="b") + axis("valAx", "Thousands"),
+     axis("dateAx", "Year") + axis("valAx", "Thousands") + axis("valAx", "Old", hidden=True)],
+    ids=["columns", "bars", "points", "hidden"],
+)  # fmt: skip
+def test_a_chart_s_axes_name_its_first_column_and_its_values(tmp_path: Path, axes: str) -> None:
+    body = '<w:p><w:r><w:drawing><c:chart r:id="rchart"/></w:drawing></w:r></w:p>'
+    chart = CHART.replace("</c:plotArea>", f"{axes}</c:plotArea>")
+    assert texts(write_word(tmp_path / "a.docx", body, chart=chart)) == [
+        ("caption", "Ducks\nThousands"),
+        ("table", "Year  Fresh\n2019  4.3"),
+    ]
+
+
 def test_links_to_other_files_are_known(tmp_path: Path) -> None:
     assert parser.parse(write_word(tmp_path / "a.docx", p("See there."))).links == ("minutes%20May.docx",)
 
