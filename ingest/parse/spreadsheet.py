@@ -65,15 +65,21 @@ class _Region(NamedTuple):
     rows: Grid
 
 
-class Figure(str):
-    """A cell that is a number, a date or a truth value, not text."""
+class Text(str):
+    """A cell's text. One object stands in all places that a merged cell covers, so that equal cells are told apart."""
+
+    __slots__ = ()
+
+
+class Figure(Text):
+    """A cell that is a number, a date or a truth value."""
 
     __slots__ = ()
 
 
 @cache
 def parser_version() -> str:
-    return f"spreadsheet/5 python-calamine {version('python-calamine')} {password_version()}"
+    return f"spreadsheet/6 python-calamine {version('python-calamine')} {password_version()}"
 
 
 def warm() -> None:
@@ -223,7 +229,7 @@ def _grid(sheet: "CalamineSheet", percentages: dict[tuple[int, int], int]) -> Gr
 
 def _shown(value: Any) -> str:
     if isinstance(value, str):
-        return " ".join(value.split())
+        return Text(" ".join(value.split())) if value else ""
     if isinstance(value, bool):
         return Figure("TRUE" if value else "FALSE")
     if isinstance(value, float):
@@ -324,8 +330,8 @@ def _add_column(outline: Outline, lines: list[str]) -> None:
 
 
 def _is_title(row: Sequence[str]) -> bool:
-    """Whether one text is all that stands in the row: in one cell, or in a merged one."""
-    return len({cell for cell in row if cell}) == 1
+    """Whether one cell is all that stands in the row, be it a merged one."""
+    return len({id(cell) for cell in row if cell}) == 1
 
 
 def _with_one_header(table: Grid) -> Grid:

@@ -87,6 +87,15 @@ def test_merged_cells_stand_in_each_row_they_cover_and_two_header_rows_become_on
     ]
 
 
+def test_a_row_of_equal_cells_is_no_title_but_a_merged_one_is(tmp_path: Path) -> None:
+    rows: list[list[str | float | None]] = [["Ada", "Bo"], ["x", "x"], ["yes", "yes"]]
+    assert read(tmp_path, ["x", "x"], ["no", 1.0], *rows) == [("table", "x  x\nno  1\nAda  Bo\nx  x\nyes  yes")]
+    assert read(tmp_path, ["Guests", None], *rows, merged="A1:B1") == [
+        ("heading", "Guests"),
+        ("table", "Ada  Bo\nx  x\nyes  yes"),
+    ]
+
+
 def test_tables_below_and_beside_each_other_are_apart(tmp_path: Path) -> None:
     rows: list[list[str | float | None]] = [
         ["a", "b", None, None, None], ["1", 2.0, None, "c", "d"], ["3", 4.0, None, "5", 6.0], [None],
