@@ -27,6 +27,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def by_cita(file: Path) -> Reading:
     is_markdown = document.media_type == "text/markdown"
     texts = []
     for block in document.blocks:
-        text = plain(block.text) if is_markdown else block.text
+        text = plain(block.text) if is_markdown else _FORMULA.sub(" ", block.text)
         texts.append(text)
         if block.kind in ("title", "heading"):
             reading.headings.append(words_of(text))
@@ -128,7 +129,7 @@ def by_peer(python: str, peer: str, files: Sequence[Path]) -> dict[str, Reading]
 def _of_answer(answer: dict[str, Any]) -> Reading:
     if "error" in answer:
         return Reading(error=answer["error"])
-    clean = plain if answer.get("markdown") else str
+    clean = plain if answer.get("markdown") else partial(_FORMULA.sub, " ")
     rows = [[words for cell in row if (words := words_of(clean(cell or "")))] for row in answer["rows"]]
     headings = [words_of(clean(heading)) for heading in answer["headings"]]
     return Reading(words_of(clean(answer["text"])), headings, rows, answer["seconds"])
@@ -264,4 +265,4 @@ def head() -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
