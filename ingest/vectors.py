@@ -17,12 +17,16 @@ from errors import VectorIndexError
 from ingest.catalog import Catalog
 from ingest.chroma import ChromaIndex, Seal, break_seal, is_intact, read_seal, remove_unsealed, write
 from ingest.embed import Vectors
+from ingest.filters import Rows, is_among
 
 log = logging.getLogger("cita.vectors")
 
 Neighbours = list[tuple[str, float]]  # keys and cosines, best first
 
 SMALL = 1_000  # vectors; up to here search is exact, and there is no Chroma folder
+COMPARED = 20_000  # passages of a filter that are compared rather than looked for in the index
+FETCHED = 2_000  # nearest vectors that an index gives about as fast as those are compared
+KEPT = 100_000  # passages of filters whose vectors are kept in memory
 _PORTION = 10_000  # vectors read at once
 _BEHIND = 256  # vectors that a derived index may lack, or have too many, however few there are
 
@@ -74,12 +78,8 @@ class ExactIndex:
         if not self._keys:
             return []
         if len(query) != self._matrix.shape[1]:
-            raise VectorIndexError(
-                f"The question's vector has {len(query)} numbers, the index's {self._matrix.shape[1]}.",
-                hint="Index again with the embedder in use.",
-            )
-        # Not `@`: its threads wait for each other when the machine is busy (20,000 x 384: 15 ms, einsum 2 ms).
-        cosines = np.einsum("ij,j->i", self._matrix[: len(self._keys)], query)
+            raise _other_length(query, self._matrix)
+        cosines = _cosines(self._matrix[: len(self._keys)], query)
         k = min(k, len(self._keys))
         nearest = np.argpartition(-cosines, k - 1)[:k]
         nearest = nearest[np.argsort(-cosines[nearest], kind="stable")]
@@ -126,6 +126,87 @@ class ExactIndex:
             self._keys += keys
             self._rows.update(zip(keys, range(start, end), strict=True))
             self._number = number
+
+
+class FilteredSearch:
+    """The nearest of some of a catalogue's passages, whatever index serves the rest.
+
+    Up to COMPARED passages, or a small part of a library, are all compared: their vectors are read at the first search
+    and kept for the next ones, as filters are mostly used several times. Of more the index gives its nearest, twice as
+    many as are likely to be enough; where these hold too few of them (the filter is just about what the question is
+    not), all are compared as well. Measured on two cores with vectors of 384 numbers (benchmarks/filters.py).
+    """
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._lock = threading.Lock()
+        self._kept: list[tuple[Rows, Rows, Vectors]] = []  # a filter's rows, those with vectors, these; latest last
+
+    def search(self, index: VectorIndex, query: Vectors, k: int, rows: Rows) -> dict[int, float]:
+        """Row and cosine of the k nearest passages among `rows`, fewer if there are fewer. `rows` must be the very
+        object for as long as what they name is unchanged (Catalog.rows_within() sees to that).
+
+        Raises VectorIndexError if the query is of another length than the vectors, or the index cannot be used.
+        """
+        share = len(rows) / max(self._catalog.count_vectors(), 1)
+        wanted = int(2 * k / share)
+        if len(rows) > COMPARED and wanted <= FETCHED and not self._is_kept(rows):
+            nearest = self._nearest_of(index, query, wanted, rows)
+            if len(nearest) >= k:
+                return dict(nearest[:k])
+        return self._compared(query, k, rows)
+
+    def _nearest_of(self, index: VectorIndex, query: Vectors, wanted: int, rows: Rows) -> list[tuple[int, float]]:
+        found = dict(index.search(query, wanted))
+        known = self._catalog.rows_of_vectors(list(found))
+        among = is_among(np.fromiter((row for row, _ in known), np.int64, len(known)), rows)
+        nearest = [(row, found[key]) for (row, key), fits in zip(known, among.tolist(), strict=True) if fits]
+        return sorted(nearest, key=lambda item: (-item[1], item[0]))
+
+    def _compared(self, query: Vectors, k: int, rows: Rows) -> dict[int, float]:
+        best: list[tuple[int, float]] = []
+        for those, matrix in self._matrices(rows):
+            best += _nearest(those, matrix, query, k)
+        return dict(sorted(best, key=lambda item: (-item[1], item[0]))[:k])
+
+    def _matrices(self, rows: Rows) -> Iterator[tuple[Rows, Vectors]]:
+        """Rows with their vectors: in one piece and kept, if they are not too many for that."""
+        if len(rows) > KEPT:
+            for start in range(0, len(rows), _PORTION):
+                yield self._read(rows[start : start + _PORTION])
+            return
+        with self._lock:
+            known = next((each for each in self._kept if each[0] is rows), None)
+        if known is None:
+            known = (rows, *self._read(rows))
+        with self._lock:
+            self._kept = [each for each in self._kept if each[0] is not rows] + [known]
+            while sum(len(each[0]) for each in self._kept) > KEPT:
+                del self._kept[0]
+        yield known[1], known[2]
+
+    def _is_kept(self, rows: Rows) -> bool:
+        with self._lock:
+            return any(each[0] is rows for each in self._kept)
+
+    def _read(self, rows: Rows) -> tuple[Rows, Vectors]:
+        found = self._catalog.vectors_of_rows(rows.tolist())
+        if not found:
+            return np.empty(0, np.int64), np.empty((0, 0), np.float32)
+        if len(lengths := {len(vector) for vector in found.values()}) > 1:
+            raise VectorIndexError(f"The index's vectors have {lengths} numbers.", hint="Run `cita rebuild`.")
+        return np.fromiter(found, np.int64, len(found)), np.stack(list(found.values()))
+
+
+def _nearest(rows: Rows, matrix: Vectors, query: Vectors, k: int) -> list[tuple[int, float]]:
+    if not len(rows):
+        return []
+    if len(query) != matrix.shape[1]:
+        raise _other_length(query, matrix)
+    cosines = _cosines(matrix, query)
+    k = min(k, len(rows))
+    nearest = np.argpartition(-cosines, k - 1)[:k]
+    return list(zip(rows[nearest].tolist(), cosines[nearest].tolist(), strict=True))
 
 
 class LiveIndex:
@@ -298,6 +379,19 @@ def _current(catalog: Catalog, nearest: Callable[[int], Neighbours], k: int, gon
             return kept[:k]
         wanted = min(2 * wanted, k + gone)
     return nearest(k)
+
+
+def _cosines(matrix: Vectors, query: Vectors) -> Vectors:
+    """Not by `@`: its threads wait for each other when the machine is busy (20,000 x 384: 15 ms, einsum 2 ms)."""
+    cosines: Vectors = np.einsum("ij,j->i", matrix, query)
+    return cosines
+
+
+def _other_length(query: Vectors, matrix: Vectors) -> VectorIndexError:
+    return VectorIndexError(
+        f"The question's vector has {len(query)} numbers, the index's {matrix.shape[1]}.",
+        hint="Index again with the embedder in use.",
+    )
 
 
 def _portions(catalog: Catalog, number: int) -> Iterator[tuple[list[str], Vectors, int]]:
