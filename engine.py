@@ -99,7 +99,12 @@ class Engine(Protocol):
     def backup(self, file: Path) -> None: ...
     def restore(self, file: Path) -> None: ...
 
-    def search(self, question: str, k: int | None = None, filters: Filters = Filters()) -> SearchResult: ...
+    def search(
+        self, question: str, k: int | None = None, filters: Filters = Filters(), explain: bool = False
+    ) -> SearchResult:
+        """`explain`: also why each passage stands where it does, and what was dropped."""
+        ...
+
     def ask(
         self, question: str, k: int | None = None, filters: Filters = Filters(), model: str | None = None
     ) -> Iterator[Event]:
@@ -485,11 +490,16 @@ class LocalEngine:
 
         return Retriever(self._catalog, self._embedder, lambda: self._vectors, LateFeatures(), self._settings.retrieve)
 
-    def search(self, question: str, k: int | None = None, filters: Filters = Filters()) -> SearchResult:
+    def search(
+        self, question: str, k: int | None = None, filters: Filters = Filters(), explain: bool = False
+    ) -> SearchResult:
         _check_question(question)
-        started = time.monotonic()
-        hits = self._retriever.retrieve(question, k, filters)
-        return SearchResult(question, hits, time.monotonic() - started)
+        started, explanation = time.monotonic(), None
+        if explain:
+            hits, explanation = self._retriever.explain(question, k, filters)
+        else:
+            hits = self._retriever.retrieve(question, k, filters)
+        return SearchResult(question, hits, time.monotonic() - started, explanation)
 
     def ask(
         self, question: str, k: int | None = None, filters: Filters = Filters(), model: str | None = None

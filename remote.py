@@ -453,8 +453,10 @@ class RemoteEngine:
     def restore(self, file: Path) -> None:
         self._call(Engine.restore, *_absolute([file]))
 
-    def search(self, question: str, k: int | None = None, filters: Filters = Filters()) -> SearchResult:
-        return self._call(Engine.search, question, k, filters)
+    def search(
+        self, question: str, k: int | None = None, filters: Filters = Filters(), explain: bool = False
+    ) -> SearchResult:
+        return self._call(Engine.search, question, k, filters, explain)
 
     def ask(
         self, question: str, k: int | None = None, filters: Filters = Filters(), model: str | None = None

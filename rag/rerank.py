@@ -1,6 +1,6 @@
 """A second look at the best candidates."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Protocol
 
@@ -16,9 +16,12 @@ NEIGHBOURS = 0.1
 EXACT_FORM = 0.1
 
 
+Features = Mapping[str, float]  # by name, what each adds to a passage's fused score
+
+
 class Reranker(Protocol):
-    def scores(self, question: Sequence[Term], passages: Sequence[Passage]) -> list[float]:
-        """What to add to each passage's fused score, each in [0, 1]."""
+    def features(self, question: Sequence[Term], passages: Sequence[Passage]) -> Sequence[Features]:
+        """What speaks for each passage, all of it together in [0, 1]."""
         ...
 
 
@@ -28,12 +31,12 @@ class LateFeatures:
     Each feature is a share of the question's weight (the sum of its terms' inverse document frequencies).
     """
 
-    def scores(self, question: Sequence[Term], passages: Sequence[Passage]) -> list[float]:
+    def features(self, question: Sequence[Term], passages: Sequence[Passage]) -> list[Features]:
         known = [term for term in question if term.frequency]
         total = sum(term.idf for term in known)
-        return [self._score(known, total, passage) if total else 0.0 for passage in passages]
+        return [self._features(known, total, passage) if total else {} for passage in passages]
 
-    def _score(self, question: Sequence[Term], total: float, passage: Passage) -> float:
+    def _features(self, question: Sequence[Term], total: float, passage: Passage) -> Features:
         stop = STOPWORDS.get(passage.language, frozenset())
         forms: set[str] = set()
         pairs: set[tuple[str, str]] = set()
@@ -48,7 +51,11 @@ class LateFeatures:
         beside = sum(
             a.idf + b.idf for a, b in pairwise(question) if any((x, y) in pairs for x in a.stems for y in b.stems)
         )
-        return (BEST_SENTENCE * best + NEIGHBOURS * min(beside / 2, total) + EXACT_FORM * exact) / total
+        return {
+            "best sentence": BEST_SENTENCE * best / total,
+            "words side by side": NEIGHBOURS * min(beside / 2, total) / total,
+            "exact forms": EXACT_FORM * exact / total,
+        }
 
 
 def covered(question: Sequence[Term], stems: set[str]) -> float:

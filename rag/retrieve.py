@@ -8,6 +8,7 @@ found it. benchmarks/retrieval.py measures it.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,18 +17,21 @@ from errors import UsageError, VectorIndexError
 from ingest.analyse import detect_language
 from ingest.catalog import Catalog
 from ingest.embed import DEFAULT_MODEL, Embedder, Vectors
+from ingest.filters import Rows
 from ingest.fulltext import Term
 from ingest.types import Filters, Passage
-from ingest.vectors import ExactIndex, VectorIndex
+from ingest.vectors import ExactIndex, FilteredSearch, VectorIndex
 from rag.duplicates import Group, collapse
-from rag.rerank import Reranker
-from rag.types import Hit
+from rag.explain import Clock, Explainer
+from rag.rerank import Features, Reranker
+from rag.types import Dropped, Hit, SearchExplanation
 from settings import Retrieve
 
 if TYPE_CHECKING:
     from langchain_core.retrievers import BaseRetriever
 
 RERANKED = 50
+DROPPED = 50  # candidates that are no hits and are explained
 MOST_CANDIDATES = 10_000
 
 # How much a cosine weighs beside BM25 by whether question and passage are in the embedder's language. Tuned on the
@@ -40,11 +44,42 @@ _ENGLISH_ONLY = (DEFAULT_MODEL,)
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Catalogue rows with both their scores; `lexical` is BM25 over its bound, `cosines` are to the question."""
+    """Catalogue rows with both their scores; `lexical` is BM25 over its bound, `cosines` are to the question. Each
+    side found at most `limit` of them."""
 
     rows: tuple[int, ...]
     lexical: tuple[float, ...]
     cosines: tuple[float, ...]
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A passage with its near-duplicates, its fused score, and what reranking added to that."""
+
+    group: Group
+    features: Features
+
+    @property
+    def score(self) -> float:
+        return self.group.score + sum(self.features.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What one search went through: the candidates, all of them by fused score, the best of these reranked, of which
+    the first `wanted` are its hits; seconds by step."""
+
+    terms: Sequence[Term]
+    found: Candidates
+    order: Sequence[tuple[int, float]]
+    ranked: Sequence[Ranked]
+    wanted: int
+    seconds: dict[str, float]
+
+    @property
+    def hits(self) -> Sequence[Ranked]:
+        return self.ranked[: self.wanted]
 
 
 class Retriever:
@@ -63,43 +98,89 @@ class Retriever:
         self._vectors = vectors
         self._reranker = reranker
         self._settings = settings
+        self._within = FilteredSearch(catalog)
 
     def retrieve(self, question: str, k: int | None = None, filters: Filters = Filters()) -> tuple[Hit, ...]:
         """The best `k` passages that fit the filters, best first.
 
         Raises UsageError if the question is empty, `k` is below 1, or a filter names nothing that is indexed.
         """
+        with self._catalog.snapshot():  # what is indexed meanwhile is not seen by halves
+            return self._hits(self._search(question, k, filters))
+
+    def explain(
+        self, question: str, k: int | None = None, filters: Filters = Filters()
+    ) -> tuple[tuple[Hit, ...], SearchExplanation]:
+        """What retrieve() gives, each hit with its explanation, and what the search went through. Raises as retrieve()
+        does."""
+        with self._catalog.snapshot():
+            search = self._search(question, k, filters)
+            explainer = Explainer(search)
+            hits = tuple(
+                replace(hit, explanation=explainer.explain(one.group.row, hit.passage))
+                for hit, one in zip(self._hits(search), search.hits, strict=True)
+            )
+            dropped = [*explainer.dropped(self._first(search)), *self._kept_out(question, search.wanted, filters)]
+        dropped.sort(key=lambda one: -one.explanation.score)
+        seconds = search.seconds
+        return hits, SearchExplanation(explainer.terms(), tuple(dropped[:DROPPED]), explainer.scores(), seconds)
+
+    def _search(self, question: str, k: int | None, filters: Filters) -> Search:
         if not question.strip():
             raise UsageError("The question is empty.", hint="Type a question.")
         if k is not None and k < 1:
             raise UsageError(f"Cannot find {k} passages.", hint="Ask for at least 1.")
-        wanted = k or self._settings.k
-        with self._catalog.snapshot():  # what is indexed meanwhile is not seen by halves
+        wanted, clock = k or self._settings.k, Clock()
+        with clock.step("terms"):
             terms = self._catalog.question_terms(question)
-            groups = self._groups(question, terms, filters, wanted)
-            ranked = self._rerank(terms, groups)[:wanted]
-            titles = self._catalog.titles([group.row for group in ranked])
+        found, order, groups = self._groups(question, terms, filters, wanted, clock)
+        with clock.step("rerank"):
+            ranked = self._rerank(terms, groups)
+        return Search(terms, found, order, ranked, wanted, clock.seconds)
+
+    def _hits(self, search: Search) -> tuple[Hit, ...]:
+        titles = self._catalog.titles([one.group.row for one in search.hits])
         return tuple(
-            Hit(rank, group.score, group.passage, titles.get(group.row, ""), tuple(group.copies))
-            for rank, group in enumerate(ranked, start=1)
+            Hit(rank, one.score, one.group.passage, titles.get(one.group.row, ""), tuple(one.group.copies))
+            for rank, one in enumerate(search.hits, start=1)
         )
+
+    def _first(self, search: Search) -> Iterator[tuple[int, Passage]]:
+        """The best candidates, with enough of them that are no hits."""
+        for row, _, passage in islice(self._read(search.order), DROPPED + len(search.hits)):
+            yield row, passage
+
+    def _kept_out(self, question: str, wanted: int, filters: Filters) -> Iterator[Dropped]:
+        """What would be a hit but for the filters."""
+        rows = self._catalog.rows_within(filters)
+        if rows is None:
+            return
+        kept, free = set(rows.tolist()), self._search(question, wanted, Filters())
+        explainer = Explainer(free)
+        for one in free.hits:
+            if one.group.row not in kept:
+                explanation = explainer.explain(one.group.row, one.group.passage)
+                yield Dropped(one.group.passage, "filtered", explanation)
 
     def neighbours(self, ids: Sequence[str]) -> dict[str, list[Passage]]:
         """The passages right before and after each of these in its source; see Catalog.neighbours."""
         return self._catalog.neighbours(ids)
 
-    def _groups(self, question: str, terms: Sequence[Term], filters: Filters, wanted: int) -> list[Group]:
-        """The best passages before reranking, near-duplicates together. Where these fill the candidates, more are
-        looked for."""
+    def _groups(
+        self, question: str, terms: Sequence[Term], filters: Filters, wanted: int, clock: Clock
+    ) -> tuple[Candidates, list[tuple[int, float]], list[Group]]:
+        """The candidates, their order, and the best of them, near-duplicates together. Where these fill the
+        candidates, more are looked for."""
         asked = wanted
         while True:
-            found = self.candidates(question, terms, filters, asked)
-            order = self.fused(question, found)
-            groups = list(collapse(self._read(order), max(RERANKED, wanted)))
-            limit = max(self._settings.candidates, asked)
-            if len(groups) >= wanted or len(order) < limit or limit >= MOST_CANDIDATES:
-                return groups
-            asked = min(4 * limit, MOST_CANDIDATES)
+            found = self.candidates(question, terms, filters, asked, clock)
+            with clock.step("fuse"):
+                order = self.fused(question, found)
+            with clock.step("collapse"):
+                groups = list(collapse(self._read(order), max(RERANKED, wanted)))
+            if len(groups) >= wanted or len(order) < found.limit or found.limit >= MOST_CANDIDATES:
+                return found, order, groups
+            asked = min(4 * found.limit, MOST_CANDIDATES)
 
     def _read(self, order: Sequence[tuple[int, float]]) -> Iterator[tuple[int, float, Passage]]:
         """With their passages, in portions: most are not looked at."""
@@ -109,51 +190,62 @@ class Retriever:
             yield from ((row, score, passages[row]) for row, score in portion if row in passages)
 
     def candidates(
-        self, question: str, terms: Sequence[Term], filters: Filters = Filters(), wanted: int = 0
+        self,
+        question: str,
+        terms: Sequence[Term],
+        filters: Filters = Filters(),
+        wanted: int = 0,
+        clock: Clock | None = None,
     ) -> Candidates:
         """The passages that either side finds, with the scores of both; from each side the settings' number of them,
-        and never fewer than are `wanted`."""
-        query = self._embedder.embed_query(question)
-        fitting = self._catalog.rows_within(filters)
-        rows = None if fitting is None else set(fitting.tolist())
-        limit = max(self._settings.candidates, wanted)
-        lexical = self._catalog.search_terms(terms, limit, rows)
-        if rows is not None:
-            lexical = dict(sorted(lexical.items(), key=lambda item: -item[1])[:limit])
-        cosines = self._dense(query, limit, rows)
-        self._complete(terms, query, lexical, cosines)
+        and never fewer than are `wanted`. `clock` is told how long the steps take."""
+        clock, limit = clock or Clock(), max(self._settings.candidates, wanted)
+        with clock.step("filter"):
+            rows = self._catalog.rows_within(filters)
+        with clock.step("embed"):
+            query = self._embedder.embed_query(question)
+        with clock.step("lexical"):
+            lexical = self._lexical(terms, limit, rows)
+        with clock.step("dense"):
+            cosines = self._dense(query, limit, rows)
+        with clock.step("complete"):
+            self._complete(terms, query, lexical, cosines)
         bound = sum(term.bound for term in terms) or 1.0
         order = tuple(sorted(lexical.keys() | cosines.keys()))
         return Candidates(
             order,
             tuple(min(lexical.get(row, 0.0) / bound, 1.0) for row in order),
             tuple(cosines.get(row, 0.0) for row in order),
+            limit,
         )
 
-    def _dense(self, query: Vectors, limit: int, rows: set[int] | None) -> dict[int, float]:
-        if rows is not None:
-            cosines = self._cosines(query, rows)
-            return dict(sorted(cosines.items(), key=lambda item: -item[1])[:limit])
-        index = self._vectors()
+    def _lexical(self, terms: Sequence[Term], limit: int, rows: Rows | None) -> dict[int, float]:
+        if rows is None:
+            return self._catalog.search_terms(terms, limit)
+        found = self._catalog.search_terms(terms, limit, rows.tolist())
+        return dict(sorted(found.items(), key=lambda item: (-item[1], item[0]))[:limit])
+
+    def _dense(self, query: Vectors, limit: int, rows: Rows | None) -> dict[int, float]:
         try:
-            nearest = dict(index.search(query, limit))
+            return self._nearest(self._vectors(), query, limit, rows)
         except VectorIndexError:  # search goes on from the catalogue
-            nearest = dict(ExactIndex(self._catalog).search(query, limit))
+            return self._nearest(ExactIndex(self._catalog), query, limit, rows)
+
+    def _nearest(self, index: VectorIndex, query: Vectors, limit: int, rows: Rows | None) -> dict[int, float]:
+        if rows is not None:
+            return self._within.search(index, query, limit, rows)
+        nearest = dict(index.search(query, limit))
         return {row: nearest[key] for row, key in self._catalog.rows_of_vectors(list(nearest))}
 
     def _complete(
         self, terms: Sequence[Term], query: Vectors, lexical: dict[int, float], cosines: dict[int, float]
     ) -> None:
         """Gives what one side found the other side's score."""
-        cosines |= self._cosines(query, lexical.keys() - cosines.keys())
+        vectors = self._catalog.vectors_of_rows(sorted(lexical.keys() - cosines.keys()))
+        if vectors:
+            scores = np.stack(list(vectors.values())) @ query
+            cosines.update(zip(vectors, map(float, scores), strict=True))
         lexical |= self._catalog.search_terms(terms, 0, cosines.keys() - lexical.keys())
-
-    def _cosines(self, query: Vectors, rows: set[int]) -> dict[int, float]:
-        vectors = self._catalog.vectors_of_rows(sorted(rows))
-        if not vectors:
-            return {}
-        scores = np.stack(list(vectors.values())) @ query
-        return dict(zip(vectors, map(float, scores), strict=True))
 
     def fused(self, question: str, found: Candidates) -> list[tuple[int, float]]:
         """Rows and their fused scores, best first."""
@@ -170,10 +262,10 @@ class Retriever:
             return _SAME_KNOWN
         return _SAME_UNKNOWN if asked_in == written_in else _ACROSS
 
-    def _rerank(self, terms: Sequence[Term], groups: Sequence[Group]) -> list[Group]:
-        bonus = self._reranker.scores(terms, [group.passage for group in groups])
-        ranked = [replace(group, score=group.score + more) for group, more in zip(groups, bonus, strict=True)]
-        return sorted(ranked, key=lambda group: (-group.score, group.passage.path, group.passage.position))
+    def _rerank(self, terms: Sequence[Term], groups: Sequence[Group]) -> list[Ranked]:
+        features = self._reranker.features(terms, [group.passage for group in groups])
+        ranked = [Ranked(*pair) for pair in zip(groups, features, strict=True)]
+        return sorted(ranked, key=lambda one: (-one.score, one.group.passage.path, one.group.passage.position))
 
 
 def as_langchain(retriever: Retriever, k: int | None = None, filters: Filters = Filters()) -> "BaseRetriever":

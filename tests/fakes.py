@@ -3,6 +3,7 @@
 import queue
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -17,11 +18,17 @@ from rag.types import (
     ABSTENTION,
     Answer,
     AnswerSentence,
+    CandidateScores,
     Citation,
     Completed,
+    Dropped,
     Event,
+    Explanation,
     Hit,
+    Match,
+    QuestionTerm,
     Retrieved,
+    SearchExplanation,
     SearchResult,
     Timings,
     Token,
@@ -64,6 +71,21 @@ class FakeWatch:
     def close(self) -> None:
         self.closed = True
         self._events.put(None)
+
+
+EXPLANATION = Explanation(1, None, 2, 0.5, 0.2, 0.6, {"best sentence": 0.3}, (Match("notice", 4, 10),))
+SEARCH_EXPLANATION = SearchExplanation(
+    (QuestionTerm("notice", 1, 2.5),),
+    (
+        Dropped(
+            replace(LEASE, id="copy", path="old/lease.pdf"), "duplicate", replace(EXPLANATION, lexical_rank=2), LEASE.id
+        ),
+        Dropped(replace(LEASE, id="far", path="work/other.pdf"), "beyond", replace(EXPLANATION, features={})),
+        Dropped(replace(LEASE, id="out", path="mail/other.eml"), "filtered", replace(EXPLANATION, features={})),
+    ),
+    (CandidateScores(0.5, 0.2, 0.9, True), CandidateScores(0.1, 0.3, 0.2, False)),
+    {"lexical": 0.001, "dense": 0.002},
+)
 
 
 class FakeEngine:
@@ -142,10 +164,15 @@ class FakeEngine:
     def restore(self, file: Path) -> None:
         self.kept.append(("restore", file))
 
-    def search(self, question: str, k: int | None = None, filters: Filters = Filters()) -> SearchResult:
+    def search(
+        self, question: str, k: int | None = None, filters: Filters = Filters(), explain: bool = False
+    ) -> SearchResult:
         if not question.strip():
             raise UsageError("The question is empty.", hint="Type a question.")
-        return SearchResult(question, (Hit(1, 0.9, LEASE, "Lease"),), 0.01)
+        if not explain:
+            return SearchResult(question, (Hit(1, 0.9, LEASE, "Lease"),), 0.01)
+        hit = Hit(1, 0.9, LEASE, "Lease", explanation=EXPLANATION)
+        return SearchResult(question, (hit,), 0.01, SEARCH_EXPLANATION)
 
     def ask(
         self, question: str, k: int | None = None, filters: Filters = Filters(), model: str | None = None

@@ -93,7 +93,7 @@ CALLS: dict[str, Callable[[Engine, Path], object]] = {
     "unlock": lambda engine, _: engine.unlock("a.pdf", "open sesame"),
     "backup": lambda engine, folder: engine.backup(folder / "backup"),
     "restore": lambda engine, folder: engine.restore(folder / "backup"),
-    "search": lambda engine, _: engine.search("notice", k=3, filters=FILTERS),
+    "search": lambda engine, _: engine.search("notice", k=3, filters=FILTERS, explain=True),
     "ask": lambda engine, _: list(engine.ask("What is the notice period?", k=3, filters=FILTERS, model="x")),
     "passage": lambda engine, _: engine.passage(LEASE.id),
     "page_image": lambda engine, _: engine.page_image(LEASE.path, 2, ["thirty days"], scale=1.5),
@@ -117,13 +117,13 @@ def test_a_call_gives_what_the_engine_gives(method: str, client: RemoteEngine, t
 def test_arguments_arrive_as_they_were_given(client: RemoteEngine, engine: FakeEngine) -> None:
     given: list[object] = []
 
-    def search(question: str, k: int | None = None, filters: Filters = Filters()) -> object:
-        given.extend([question, k, filters])
+    def search(question: str, k: int | None = None, filters: Filters = Filters(), explain: bool = False) -> object:
+        given.extend([question, k, filters, explain])
         return FakeEngine().search(question)
 
     engine.search = search  # type: ignore[method-assign, assignment]
-    client.search("¿Cuál es el plazo?\n\u2028\x1b", 7, FILTERS)
-    assert given == ["¿Cuál es el plazo?\n\u2028\x1b", 7, FILTERS]
+    client.search("¿Cuál es el plazo?\n\u2028\x1b", 7, FILTERS, explain=True)
+    assert given == ["¿Cuál es el plazo?\n\u2028\x1b", 7, FILTERS, True]
 
 
 def test_a_relative_folder_means_the_clients_current_folder(

@@ -13,8 +13,8 @@ PERIOD = Term("period", ("period",), 1.0, 1)
 
 
 def score(text: str, *question: Term) -> float:
-    (found,) = LateFeatures().scores(question, [replace(LEASE, text=text)])
-    return found
+    (found,) = LateFeatures().features(question, [replace(LEASE, text=text)])
+    return sum(found.values())
 
 
 def test_a_perfect_passage_scores_all_there_is() -> None:

@@ -1,0 +1,102 @@
+"""Why a search found what it found: each candidate with its ranks, scores and features, and what became of it."""
+
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ingest.analyse import terms
+from ingest.fulltext import Term
+from ingest.types import Passage
+from rag.types import CandidateScores, Dropped, Explanation, Match, QuestionTerm
+
+if TYPE_CHECKING:
+    from rag.retrieve import Search
+
+# Letters and digits with the accents on them: a word, or a part of one ("GPT" of "GPT-4").
+_WORD = re.compile(r"(?:[^\W_][\u0300-\u036f]*)+")
+
+
+class Clock:
+    """How long the steps of a search take, in seconds by step; a step may come several times."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
+
+
+class Explainer:
+    """Of one search."""
+
+    def __init__(self, search: "Search") -> None:
+        found = search.found
+        self._terms = search.terms
+        self._lexical = dict(zip(found.rows, found.lexical, strict=True))
+        self._cosines = dict(zip(found.rows, found.cosines, strict=True))
+        self._fused = dict(search.order)
+        self._lexical_ranks = _ranks({row: score for row, score in self._lexical.items() if score}, found.limit)
+        self._dense_ranks = _ranks(self._cosines, found.limit)
+        self._fused_ranks = {row: rank for rank, (row, _) in enumerate(search.order, start=1)}
+        self._features = {one.group.row: one.features for one in search.ranked}
+        self._hits = {one.group.row for one in search.hits}
+        self._copies = {copy.id: one.group.passage.id for one in search.hits for copy in one.group.copies}
+
+    def explain(self, row: int, passage: Passage) -> Explanation:
+        return Explanation(
+            lexical_rank=self._lexical_ranks.get(row),
+            dense_rank=self._dense_ranks.get(row),
+            fused_rank=self._fused_ranks[row],
+            lexical=self._lexical[row],
+            cosine=self._cosines[row],
+            fused=self._fused[row],
+            features=dict(self._features.get(row, {})),
+            matches=matches(passage, self._terms),
+        )
+
+    def dropped(self, candidates: Iterable[tuple[int, Passage]]) -> Iterator[Dropped]:
+        """Those that are no hits."""
+        for row, passage in candidates:
+            if row not in self._hits:
+                of = self._copies.get(passage.id, "")
+                yield Dropped(passage, "duplicate" if of else "beyond", self.explain(row, passage), of)
+
+    def scores(self) -> tuple[CandidateScores, ...]:
+        """Of all candidates, best first."""
+        found = [
+            CandidateScores(
+                self._lexical[row],
+                self._cosines[row],
+                fused + sum(self._features.get(row, {}).values()),
+                row in self._hits,
+            )
+            for row, fused in self._fused.items()
+        ]
+        return tuple(sorted(found, key=lambda one: -one.score))
+
+    def terms(self) -> tuple[QuestionTerm, ...]:
+        return tuple(QuestionTerm(term.word, term.frequency, term.idf) for term in self._terms)
+
+
+def matches(passage: Passage, question: Sequence[Term]) -> tuple[Match, ...]:
+    """The question's words in the passage's text, in whatever form full-text search finds them."""
+    by_stem = {stem: term.word for term in question for stem in term.stems}
+    found = []
+    for token in _WORD.finditer(passage.text):
+        word = next((by_stem[stem] for stem in terms(token[0], passage.language) if stem in by_stem), None)
+        if word is not None:
+            found.append(Match(word, *token.span()))
+    return tuple(found)
+
+
+def _ranks(scores: Mapping[int, float], limit: int) -> dict[int, int]:
+    """Places from 1 of the best `limit`."""
+    best = sorted(scores, key=lambda row: (-scores[row], row))[:limit]
+    return {row: rank for rank, row in enumerate(best, start=1)}

@@ -1,0 +1,119 @@
+"""Explanations: they add up to the score, name what was dropped and why, and point at the very words."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ingest.catalog import Catalog, NewPassage
+from ingest.fulltext import Term
+from ingest.types import Filters, Passage, Source
+from ingest.vectors import ExactIndex
+from rag.explain import matches
+from rag.rerank import LateFeatures
+from rag.retrieve import Retriever
+from rag.types import Dropped
+from settings import Retrieve
+from tests.fakes import LEASE, WordEmbedder
+
+HEADER = "Acme Property Management, Harbour Street, Porto: rent office and correspondence for tenants"
+TEXTS = {
+    "a/rent.txt": "The rent is due on Monday. Late rent costs more.",
+    "a/header.txt": f"{HEADER}.",
+    "b/header.txt": f"{HEADER}!",
+    "b/flat.txt": "The flat has no rent at all, says nobody.",
+    "b/mill.txt": "The old mill grinds wheat on Thursdays.",
+    "c/rent.txt": "Rent of the mill is due on the first of each month.",
+}
+
+
+@pytest.fixture
+def retriever(tmp_path: Path) -> Iterator[Retriever]:
+    catalog, embedder = Catalog(tmp_path / "index"), WordEmbedder()
+    for path, text in TEXTS.items():
+        new = NewPassage(Passage(path, path, 0, text, (), "paragraph", None, None, (), 9, "en"), text)
+        source = Source("/library", path, 1, 1, path, "indexed", passages=1)
+        catalog.store(source, [new], {new.vector_key: embedder.embed_query(text)})
+    exact = ExactIndex(catalog)
+    yield Retriever(catalog, embedder, lambda: exact, LateFeatures(), Retrieve(candidates=5))
+    catalog.close()
+
+
+def dropped(retriever: Retriever, question: str, k: int, filters: Filters = Filters()) -> dict[str, Dropped]:
+    return {one.passage.path: one for one in retriever.explain(question, k, filters)[1].dropped}
+
+
+def test_the_hits_are_those_of_a_plain_search(retriever: Retriever) -> None:
+    hits, _ = retriever.explain("When is the rent due?", 3)
+    plain = retriever.retrieve("When is the rent due?", 3)
+    assert [(hit.rank, hit.score, hit.passage, hit.copies) for hit in hits] == [
+        (hit.rank, hit.score, hit.passage, hit.copies) for hit in plain
+    ]
+    assert all(hit.explanation is None for hit in plain)
+
+
+def test_the_parts_add_up_to_the_score(retriever: Retriever) -> None:
+    hits, explained = retriever.explain("When is the rent due?", 3)
+    for hit in hits:
+        assert hit.explanation is not None
+        assert hit.explanation.fused + sum(hit.explanation.features.values()) == pytest.approx(hit.score)
+        assert hit.explanation.features
+    scores = [one.score for one in explained.candidates]
+    assert scores == sorted(scores, reverse=True)
+    assert sum(one.is_hit for one in explained.candidates) == 3
+
+
+def test_ranks_are_the_places_on_either_side(retriever: Retriever) -> None:
+    hits, explained = retriever.explain("When is the rent due?", 3)
+    every = {hit.passage.path: hit.explanation for hit in hits} | {
+        one.passage.path: one.explanation for one in explained.dropped
+    }
+    of_both = [one for one in every.values() if one]
+    lexical = sorted((one for one in of_both if one.lexical), key=lambda one: -one.lexical)
+    assert [one.lexical_rank for one in lexical] == list(range(1, len(lexical) + 1))
+    assert all(one.lexical_rank is None for one in of_both if not one.lexical)
+    dense = sorted(of_both, key=lambda one: -one.cosine)
+    assert [one.dense_rank for one in dense] == [1, 2, 3, 4, 5, None]  # of 5 candidates each
+    fused = sorted(of_both, key=lambda one: -one.fused)
+    assert [one.fused_rank for one in fused] == list(range(1, len(fused) + 1))
+
+
+def test_each_candidate_that_is_no_hit_says_why(retriever: Retriever) -> None:
+    found = dropped(retriever, "rent office Porto", 1)
+    assert found["b/header.txt"].reason == "duplicate"
+    assert found["b/header.txt"].of == "a/header.txt"
+    assert found["a/rent.txt"].reason == found["c/rent.txt"].reason == "beyond"
+    assert "a/header.txt" not in found
+
+
+def test_what_only_the_filter_keeps_out_is_shown(retriever: Retriever) -> None:
+    found = dropped(retriever, "rent office Porto", 2, Filters(within=("b",)))
+    assert found["a/header.txt"].reason == "filtered"
+    assert {one.reason for path, one in found.items() if path.startswith("b/")} <= {"beyond", "duplicate"}
+    assert not [one for one in dropped(retriever, "rent", 2).values() if one.reason == "filtered"]
+
+
+def test_the_questions_words_are_weighed(retriever: Retriever) -> None:
+    _, explained = retriever.explain("rent of the zebra", 3)
+    assert [(term.word, term.passages) for term in explained.terms] == [("rent", 5), ("zebra", 0)]
+    assert explained.terms[1].weight > explained.terms[0].weight > 0
+    assert {"terms", "embed", "lexical", "dense", "fuse", "rerank"} <= explained.seconds.keys()
+    assert all(seconds >= 0 for seconds in explained.seconds.values())
+
+
+def test_matches_stand_where_the_words_stand() -> None:
+    text = "Las pólizas de 1200 euros; la Po\u0301liza, POLIZA y el seguro del GPT-4."
+    passage = Passage("p", "p", 0, text, (), "paragraph", None, None, (), 9, "es")
+    terms = [Term("poliza", ("poliz",), 1, 1), Term("gpt", ("gpt",), 1, 1), Term("1200", ("1200",), 1, 1)]
+    found = matches(passage, terms)
+    assert [(match.word, text[match.start : match.end]) for match in found] == [
+        ("poliza", "pólizas"),
+        ("1200", "1200"),
+        ("poliza", "Po\u0301liza"),
+        ("poliza", "POLIZA"),
+        ("gpt", "GPT"),
+    ]
+
+
+def test_a_passage_without_the_words_has_no_matches() -> None:
+    assert matches(LEASE, [Term("zebra", ("zebra",), 1, 1)]) == ()
