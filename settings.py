@@ -50,8 +50,9 @@ class Embed(Group):
 
     model: str = "all-MiniLM-L6-v2"
     runtime: Literal["auto", "onnx", "torch"] = "auto"
+    precision: Literal["auto", "fp32", "int8"] = "auto"  # of ONNX Runtime; auto: int8 where it is measured to serve
     batch: int = Field(default=8, ge=1)
-    threads: int = Field(default=0, ge=0, description="0: one per core")
+    threads: int = Field(default=0, ge=0, description="0: one per core that the process may use")
 
 
 class Retrieve(Group):

@@ -1,31 +1,43 @@
 """Text to vectors. One protocol, two runtimes over the same weights: ONNX Runtime on the CPU (light: 45 MB, ready in
-a fraction of a second) and sentence-transformers on PyTorch (any model, any device)."""
+a fraction of a second) and sentence-transformers on PyTorch (any model, any device).
+
+On the CPU the default model runs in int8 where the processor has instructions for it: twice as fast, and what it finds
+is within noise of what fp32 finds, also where questions and passages are of different precision
+(benchmarks/results/embedding.md). So the fingerprint does not name the precision.
+"""
 
 import hashlib
 import importlib.util
 import json
 import os
+import platform
 import subprocess
 import sys
 import tempfile
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from errors import EmbedderError
-from settings import CODE, Settings
+from ingest.cores import usable_cores
+from settings import CODE, Embed, Settings
 
 Vectors = NDArray[np.float32]  # (n, dimensions), rows of unit length
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 DEFAULT_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_POOLING_FLAG = "pooling_mode_"
+QUESTIONS_KEPT = 256  # vectors of the last questions; a question is embedded for several parts of an answer
+
+Precision = Literal["fp32", "int8"]
 
 
 class Embedder(Protocol):
@@ -41,24 +53,53 @@ class Embedder(Protocol):
 
     def embed_passages(self, texts: Sequence[str]) -> Vectors: ...
     def embed_query(self, text: str) -> Vectors:
-        """One vector, shape (dimensions,). A question over the window is cut at it."""
+        """One vector, shape (dimensions,), not to be written to. A question over the window is cut at it."""
         ...
 
 
 def open_embedder(settings: Settings) -> Embedder:
     """The embedder that the settings name. Raises EmbedderError if its files are missing or damaged."""
-    folder = locate(settings.embed.model)
-    model = ModelFolder.read(folder, settings.embed.model)
-    if settings.embed.runtime == "torch":
+    model = ModelFolder.read(locate(settings.embed.model), settings.embed.model)
+    if runtime_of(model, settings.embed) == "torch":
         return TorchEmbedder(model, settings.embed.batch)
-    if model.is_mean_pooled_bert:
-        return OnnxEmbedder(model, settings.models / "embedder", settings.embed.batch, settings.embed.threads)
-    if settings.embed.runtime == "onnx":
+    return OnnxEmbedder(model, settings.models / "embedder", settings.embed)
+
+
+def runtime_of(model: "ModelFolder", wanted: Embed) -> Literal["onnx", "torch"]:
+    """Raises EmbedderError if the model cannot run where the settings say."""
+    if wanted.runtime == "torch" or (wanted.runtime == "auto" and not model.is_exportable):
+        return "torch"
+    if not model.is_exportable:
         raise EmbedderError(
-            f"Embedder {settings.embed.model!r} is not a mean-pooled BERT, the only kind ONNX is exported for.",
+            f"Embedder {model.name!r} is not a BERT with mean or CLS pooling, the only kind ONNX is exported for.",
             hint="Set embed.runtime to 'torch'.",
         )
-    return TorchEmbedder(model, settings.embed.batch)
+    return "onnx"
+
+
+def precision_of(model: "ModelFolder", wanted: Embed) -> Precision:
+    """int8 by itself only for the model that it was measured with. Raises EmbedderError if it is wanted on a processor
+    that would gain nothing by it."""
+    if wanted.precision == "int8" and not has_int8_gain():
+        raise EmbedderError(
+            "This processor has no instructions for int8: the embedder would be slower and less exact.",
+            hint="Set embed.precision to 'auto'.",
+        )
+    if wanted.precision == "auto":
+        return "int8" if model.name == DEFAULT_MODEL and has_int8_gain() else "fp32"
+    return wanted.precision
+
+
+def has_int8_gain(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether the processor multiplies bytes without overflow (VNNI; on ARM the dot product). Unknown counts as no."""
+    if platform.system() == "Darwin":
+        return platform.machine() == "arm64"
+    try:
+        lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    flags = {flag for line in lines if line.startswith(("flags", "Features")) for flag in line.split()}
+    return bool(flags & {"avx512_vnni", "avx_vnni", "asimddp"})
 
 
 def locate(model: str) -> Path:
@@ -85,7 +126,7 @@ class ModelFolder:
     name: str
     window: int
     modules: tuple[str, ...]
-    mean_pooling: bool
+    pooling: str  # mean, cls, or another that only sentence-transformers knows
     architecture: str
     query_prefix: str
     passage_prefix: str
@@ -96,7 +137,7 @@ class ModelFolder:
             modules = [entry["type"].rsplit(".", 1)[-1] for entry in _json(path / "modules.json")]
             config = _json(path / "config.json")
             window = _json(path / "sentence_bert_config.json").get("max_seq_length")
-            pooling = _json(path / "1_Pooling" / "config.json")
+            pooling = _pooling(_json(path / "1_Pooling" / "config.json"))
             prompts = _json(path / "config_sentence_transformers.json").get("prompts") or {}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise EmbedderError(
@@ -107,16 +148,21 @@ class ModelFolder:
             name=Path(name).name,
             window=int(window or config["max_position_embeddings"]),
             modules=tuple(modules),
-            mean_pooling=bool(pooling.get("pooling_mode_mean_tokens")),
+            pooling=pooling,
             architecture=str(config.get("model_type", "")),
             query_prefix=str(prompts.get("query", "")),
             passage_prefix=str(prompts.get("passage", prompts.get("document", ""))),
         )
 
     @property
-    def is_mean_pooled_bert(self) -> bool:
+    def is_exportable(self) -> bool:
+        """Whether export_onnx knows how its vectors are made."""
         known = self.modules in (("Transformer", "Pooling"), ("Transformer", "Pooling", "Normalize"))
-        return known and self.mean_pooling and self.architecture in ("bert", "xlm-roberta", "distilbert", "mpnet")
+        return (
+            known
+            and self.pooling in ("mean", "cls")
+            and self.architecture in ("bert", "roberta", "xlm-roberta", "distilbert", "mpnet")
+        )
 
     @cached_property
     def weights_sha256(self) -> str:
@@ -138,17 +184,19 @@ class ModelFolder:
     @property
     def fingerprint(self) -> str:
         prefixes = hashlib.sha256(f"{self.query_prefix}\0{self.passage_prefix}".encode()).hexdigest()[:8]
-        return f"{self.name}/{self.weights_sha256[:16]}/{self.window}/{prefixes}"
+        named = f"{self.name}/{self.weights_sha256[:16]}/{self.window}/{prefixes}"
+        return named if self.pooling == "mean" else f"{named}/{self.pooling}"
 
 
 class _PrefixedEmbedder(ABC):
-    """What both runtimes share: the model's tokenizer and the prefixes that it wants."""
+    """What both runtimes share: the model's tokenizer and prefixes, and the vectors of the last questions."""
 
     def __init__(self, model: ModelFolder) -> None:
         self._model = model
         self.fingerprint = model.fingerprint  # checks the weights before anything reads them
         self.window = model.window
         self._tokenizer = _tokenizer(model.path)
+        self._question = lru_cache(QUESTIONS_KEPT)(self._embed_question)
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
         return list(self._tokenizer.encode(text, add_special_tokens=False).offsets)
@@ -157,7 +205,11 @@ class _PrefixedEmbedder(ABC):
         return self._embed([self._model.passage_prefix + text for text in texts])
 
     def embed_query(self, text: str) -> Vectors:
+        return self._question(text)
+
+    def _embed_question(self, text: str) -> Vectors:
         vector: Vectors = self._embed([self._model.query_prefix + text])[0]
+        vector.flags.writeable = False  # it is given out again
         return vector
 
     @abstractmethod
@@ -165,28 +217,46 @@ class _PrefixedEmbedder(ABC):
 
 
 class OnnxEmbedder(_PrefixedEmbedder):
-    """ONNX Runtime on the CPU, from a graph exported once from the model's own weights and kept in `cache`."""
+    """ONNX Runtime on the CPU, from a graph exported once from the model's own weights and kept in `cache`.
 
-    def __init__(self, model: ModelFolder, cache: Path, batch: int, threads: int) -> None:
+    Each thread runs batches of its own: they need not wait for each other in every layer, as the threads of one batch
+    must, which costs most where other processes want the processors too. In int8 a batch is one text: the scale of
+    activations is that of the whole batch, and so no text's vector depends on what it is embedded with.
+    """
+
+    def __init__(self, model: ModelFolder, cache: Path, wanted: Embed) -> None:
         super().__init__(model)
-        self._batch = batch
-        self.graph = cache / f"{model.weights_sha256[:16]}.onnx"
+        self.precision = precision_of(model, wanted)
+        self._batch = 1 if self.precision == "int8" else wanted.batch
+        self._threads = wanted.threads or usable_cores()
+        suffix = "" if (model.pooling, self.precision) == ("mean", "fp32") else f"-{model.pooling}-{self.precision}"
+        self.graph = cache / f"{model.weights_sha256[:16]}{suffix}.onnx"
         if not self.graph.is_file():
-            _export(model, self.graph)
+            _export(model, self.graph, self.precision)
         try:
-            self._session = _onnx_session(self.graph, threads)
+            self._session = _onnx_session(self.graph)
         except EmbedderError:  # damaged: exported again
-            _export(model, self.graph)
-            self._session = _onnx_session(self.graph, threads)
+            _export(model, self.graph, self.precision)
+            self._session = _onnx_session(self.graph)
 
     def _embed(self, texts: Sequence[str]) -> Vectors:
+        if not texts:
+            return np.empty((0, 0), np.float32)
         ids = [_cut(encoding.ids, self.window) for encoding in self._tokenizer.encode_batch(list(texts))]
-        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))  # like lengths together: little padding
-        rows: dict[int, Vectors] = {}
-        for start in range(0, len(order), self._batch):
-            chosen = order[start : start + self._batch]
-            rows.update(zip(chosen, self._run([ids[i] for i in chosen]), strict=True))
-        return np.stack([rows[i] for i in range(len(ids))])
+        order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))  # alike together, long ones first
+        batches = [order[start : start + self._batch] for start in range(0, len(order), self._batch)]
+        vectors = list(self._run_all([[ids[i] for i in batch] for batch in batches]))
+        places = [row for batch in batches for row in batch]
+        return np.concatenate(vectors)[np.argsort(places)]
+
+    def _run_all(self, batches: list[list[list[int]]]) -> Iterator[Vectors]:
+        if len(batches) == 1 or self._threads == 1:
+            return map(self._run, batches)
+        return self._pool.map(self._run, batches)
+
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self._threads, thread_name_prefix="embed")
 
     def _run(self, batch: list[list[int]]) -> Vectors:
         length = max(map(len, batch))
@@ -233,6 +303,15 @@ def _cut(ids: list[int], window: int) -> list[int]:
     return ids if len(ids) <= window else [*ids[: window - 1], ids[-1]]
 
 
+def _pooling(config: dict[str, Any]) -> str:
+    """What a `1_Pooling/config.json`, of an old or new sentence-transformers, asks for: `mean`, `cls`, or the rest as
+    it stands there."""
+    modes = config.get("pooling_mode") or [key for key, on in config.items() if key.startswith(_POOLING_FLAG) and on]
+    listed = [modes] if isinstance(modes, str) else list(modes)
+    names = [mode.removeprefix(_POOLING_FLAG).removesuffix("_tokens").removesuffix("_token") for mode in listed]
+    return "+".join(names + ([] if config.get("include_prompt", True) else ["without prompt"]))
+
+
 def _json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
@@ -249,30 +328,29 @@ def _tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
-def _onnx_session(graph: Path, threads: int) -> Any:
+def _onnx_session(graph: Path) -> Any:
     # Official builds since 1.29 report every session to Microsoft; switching it off after the import is too late.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = 1  # each run in the thread that asks for it
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # leave the cores to the parsers
     try:
         return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no base class but this
         raise EmbedderError(f"The embedder's graph {str(graph)!r} cannot be loaded: {error}.") from error
 
 
-def _export(model: ModelFolder, graph: Path) -> None:
+def _export(model: ModelFolder, graph: Path, precision: Precision) -> None:
     """Writes the ONNX graph in a process of its own, then moves it into place."""
     model.weights_sha256  # noqa: B018  # checked before anything reads the weights
     graph.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=graph.parent) as folder:
         draft = Path(folder) / "model.onnx"
         done = subprocess.run(
-            [sys.executable, "-m", "ingest.export_onnx", str(model.path), str(draft)],
+            [sys.executable, "-m", "ingest.export_onnx", str(model.path), str(draft), model.pooling, precision],
             capture_output=True,
             text=True,
             cwd=CODE,

@@ -187,16 +187,16 @@ def _sqlite() -> list[Problem]:
 
 def _embedder(settings: Settings) -> tuple[str, list[Problem]]:
     """Which runtime embeds, and what keeps it from it."""
-    from ingest.embed import ModelFolder, locate
+    from ingest.embed import ModelFolder, locate, precision_of, runtime_of
 
     try:
         model = ModelFolder.read(locate(settings.embed.model), settings.embed.model)
         _ = model.weights_sha256  # read and, where the right one is known, compared
+        runtime = runtime_of(model, settings.embed)
+        if runtime == "onnx":
+            precision_of(model, settings.embed)
     except CitaError as error:
         return "", [Problem(error.message, error.hint)]
-    runtime = "onnx" if model.is_mean_pooled_bert and settings.embed.runtime != "torch" else "torch"
-    if settings.embed.runtime == "onnx" and runtime == "torch":
-        return "", [Problem(f"Embedder {model.name!r} cannot run on ONNX Runtime.", "Set embed.runtime to 'auto'.")]
     return runtime, []
 
 

@@ -52,6 +52,7 @@ SHARED_LIBRARIES: dict[str, str] = {
     "lxml": "pages as trees, and the tables that unstructured gives as HTML",
     "PIL": "pictures of pages: rendered, shown, recognised",
     "psutil": "the memory of the machine, and of a model's process",
+    "onnxruntime": "the embedder, and the export that runs in a process of its own",
     "torch": "the embedder, and the export that runs in a process of its own",
     "transformers": "the embedder, and the export that runs in a process of its own",
 }

@@ -1,19 +1,25 @@
-"""The embedder: both runtimes agree, the weights are the official ones, nothing is fetched."""
+"""The embedder: runtimes and precisions agree, the weights are the official ones, nothing is fetched."""
 
+import platform
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from errors import EmbedderError
+from ingest import embed
 from ingest.embed import (
     DEFAULT_WEIGHTS_SHA256,
     Embedder,
     ModelFolder,
     OnnxEmbedder,
     TorchEmbedder,
+    _pooling,
+    has_int8_gain,
     locate,
     open_embedder,
+    precision_of,
 )
 from settings import Embed, Settings
 
@@ -30,12 +36,99 @@ def test_onnx_is_the_default_runtime(embedder: Embedder) -> None:
     assert isinstance(embedder, OnnxEmbedder)
 
 
+@pytest.fixture(scope="session")
+def fp32_embedder(tmp_path_factory: pytest.TempPathFactory) -> Embedder:
+    return open_embedder(Settings.load(tmp_path_factory.mktemp("fp32"), embed=Embed(precision="fp32")))
+
+
+@pytest.fixture(scope="session")
+def int8_embedder(tmp_path_factory: pytest.TempPathFactory) -> Embedder:
+    if not has_int8_gain():
+        pytest.skip("NO INT8: this processor has no instructions for it")
+    return open_embedder(Settings.load(tmp_path_factory.mktemp("int8"), embed=Embed(precision="int8")))
+
+
 @pytest.mark.slow
-def test_both_runtimes_give_the_same_vectors_and_fingerprint(embedder: Embedder, torch_embedder: Embedder) -> None:
+def test_both_runtimes_give_the_same_vectors_and_fingerprint(fp32_embedder: Embedder, torch_embedder: Embedder) -> None:
     assert isinstance(torch_embedder, TorchEmbedder)
-    assert embedder.fingerprint == torch_embedder.fingerprint
-    np.testing.assert_allclose(embedder.embed_passages(TEXTS), torch_embedder.embed_passages(TEXTS), atol=2e-5)
-    np.testing.assert_allclose(embedder.embed_query("rent"), torch_embedder.embed_query("rent"), atol=2e-5)
+    assert fp32_embedder.fingerprint == torch_embedder.fingerprint
+    np.testing.assert_allclose(fp32_embedder.embed_passages(TEXTS), torch_embedder.embed_passages(TEXTS), atol=2e-5)
+    np.testing.assert_allclose(fp32_embedder.embed_query("rent"), torch_embedder.embed_query("rent"), atol=2e-5)
+
+
+def test_int8_vectors_compare_with_those_of_fp32(int8_embedder: Embedder, fp32_embedder: Embedder) -> None:
+    texts = [text for text in TEXTS if text]
+    cosines = np.sum(int8_embedder.embed_passages(texts) * fp32_embedder.embed_passages(texts), axis=1)
+    assert cosines.min() > 0.985  # the plain quantisation: .98 and less
+    assert int8_embedder.fingerprint == fp32_embedder.fingerprint
+
+
+def test_the_default_model_runs_in_int8_where_the_processor_gains_by_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    model = ModelFolder.read(locate("all-MiniLM-L6-v2"), "all-MiniLM-L6-v2")
+    another = replace(model, name="another")
+    monkeypatch.setattr(embed, "has_int8_gain", lambda: True)
+    assert precision_of(model, Embed()) == "int8"
+    assert precision_of(model, Embed(precision="fp32")) == "fp32"
+    assert precision_of(another, Embed()) == "fp32"  # not measured with it
+    assert precision_of(another, Embed(precision="int8")) == "int8"
+    monkeypatch.setattr(embed, "has_int8_gain", lambda: False)
+    assert precision_of(model, Embed()) == "fp32"
+    with pytest.raises(EmbedderError, match="int8"):
+        precision_of(model, Embed(precision="int8"))
+
+
+@pytest.mark.skipif(platform.system() == "Darwin", reason="NOT LINUX: there is no /proc/cpuinfo")
+def test_the_processor_is_asked_for_its_instructions(tmp_path: Path) -> None:
+    for line, gains in (
+        ("flags\t\t: fpu sse2 avx2 avx512f avx512_vnni", True),
+        ("flags\t\t: fpu sse2 avx2 avx_vnni", True),
+        ("flags\t\t: fpu sse2 avx2 avx512f", False),
+        ("Features\t: fp asimd evtstrm asimddp", True),
+        ("model name\t: avx512_vnni", False),
+    ):
+        (tmp_path / "cpuinfo").write_text(f"processor\t: 0\n{line}\n")
+        assert has_int8_gain(tmp_path / "cpuinfo") is gains, line
+    assert has_int8_gain(tmp_path / "absent") is False
+
+
+def test_a_text_has_one_vector_whatever_it_is_embedded_with(embedder: Embedder) -> None:
+    alone = embedder.embed_passages([TEXTS[0]])[0]
+    np.testing.assert_allclose(embedder.embed_passages([*TEXTS, "rent " * 250])[0], alone, atol=2e-5)
+
+
+def test_no_texts_have_no_vectors(embedder: Embedder) -> None:
+    assert embedder.embed_passages([]).shape[0] == 0
+
+
+def test_a_question_asked_again_is_not_embedded_again(embedder: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = embedder.embed_query("asked for the first time")
+    monkeypatch.setattr(embedder, "_embed", lambda _: pytest.fail("embedded again"))
+    assert embedder.embed_query("asked for the first time") is first
+    with pytest.raises(ValueError, match="read-only"):
+        first[0] = 1
+
+
+def test_texts_embedded_by_several_threads_keep_their_order(ready_settings: Settings, embedder: Embedder) -> None:
+    several = open_embedder(ready_settings.model_copy(update={"embed": Embed(threads=4)}))
+    texts = [f"note {i} " * (i % 7 + 1) for i in range(40)]
+    np.testing.assert_allclose(several.embed_passages(texts), [embedder.embed_query(t) for t in texts], atol=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("config", "pooling"),
+    [
+        ({"pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True}, "mean"),
+        ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, "cls"),
+        ({"pooling_mode_mean_sqrt_len_tokens": True}, "mean_sqrt_len"),
+        ({"pooling_mode": "mean", "embedding_dimension": 8}, "mean"),
+        ({"pooling_mode": ["cls", "max"]}, "cls+max"),
+        ({"pooling_mode": "mean", "include_prompt": False}, "mean+without prompt"),
+    ],
+)
+def test_old_and_new_pooling_files_are_understood(config: dict[str, object], pooling: str) -> None:
+    assert _pooling(config) == pooling
 
 
 def test_vectors_have_unit_length_and_keep_their_order(embedder: Embedder) -> None:
