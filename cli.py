@@ -25,13 +25,14 @@ import typer
 from typer.core import TyperGroup
 
 from errors import CitaError, StorageFullError, UsageError
+from ingest.types import TYPE_FAMILIES, Filters
 
 if TYPE_CHECKING:
     from engine import Engine, Status
     from ingest.links import LinkTargets
     from ingest.types import IndexProgress, IndexReport, Passage, PathReason, Source, VerifyReport, WatchEvent
     from models.types import ModelInfo
-    from rag.types import Answer, Citation, Event, Hit
+    from rag.types import Answer, Citation, Event, Explanation, Hit, SearchExplanation, SearchResult
     from settings import Settings
 
 
@@ -99,6 +100,20 @@ Within = Annotated[
         help="Only this file, folder, '#tag' or '[[note]]' with what it is linked with; can be repeated.",
     ),
 ]
+Types = Annotated[
+    list[str] | None,
+    typer.Option("--type", metavar="TYPE", help=f"Only this kind: {', '.join(TYPE_FAMILIES)}, or a suffix."),
+]
+Tags = Annotated[
+    list[str] | None, typer.Option("--tag", metavar="TAG", help="Only notes with this tag or one below it.")
+]
+Languages = Annotated[
+    list[str] | None, typer.Option("--lang", metavar="LANGUAGE", help="Only passages in it: es, Spanish, español.")
+]
+Since = Annotated[
+    str, typer.Option("--since", metavar="DATE", help="Only documents of that year, month or day, or later: 2024-05.")
+]
+Until = Annotated[str, typer.Option("--until", metavar="DATE", help="Only documents of that date or earlier.")]
 
 
 def main() -> None:
@@ -522,33 +537,115 @@ def _print_verdict(report: "VerifyReport", as_json: bool, good: str) -> None:
 
 @app.command()
 def search(
-    context: typer.Context, question: Question, k: K = None, within: Within = None, as_json: Json = False
+    context: typer.Context,
+    question: Question,
+    k: K = None,
+    within: Within = None,
+    types: Types = None,
+    tags: Tags = None,
+    languages: Languages = None,
+    since: Since = "",
+    until: Until = "",
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show why each passage stands where it does, and what was dropped.")
+    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Find passages, best first.
+
+    Filters can also stand in the question: in:contracts type:pdf tag:work lang:es since:2024 until:2024-06. Of one kind
+    any may fit, of several kinds all must. A document's date is its own where it has one, else its file's.
 
     JSON: {"question", "passages": [{"rank", "score", "id", "source", "page", "page_to", "section", "text",
     "confidence", "copies": [{"id", "source", "page"}]}], "seconds"}. `confidence` (0 to 1) is text recognition's, null
     where the text was not recognised from a picture; `copies` are passages elsewhere that say the same.
-    """
-    from ingest.types import Filters
 
-    asked, filters = _asked(question), Filters(within=tuple(within or ()))
+    With --explain each passage also has "explain": {"lexical_rank", "dense_rank", "fused_rank", "lexical", "cosine",
+    "fused", "features": {name: value}, "matches": [{"word", "start", "end"}]}, and the whole has "explain": {"terms":
+    [{"word", "passages", "weight"}], "dropped": [{"reason", "of", "id", "source", "page", "page_to", "section", "text",
+    "explain"}], "candidates": [{"lexical", "cosine", "score", "is_hit"}], "seconds": {step: seconds}}. A rank is null
+    where that side did not find the passage; `score` is `fused` and the features together; `reason` is "duplicate"
+    (of the passage `of`), "beyond" (others are better) or "filtered".
+    """
+    asked, filters = _asked(question), _filters(within, types, tags, languages, since, until)
     with _engine(context) as engine:
-        result = engine.search(asked, k, filters)
+        result = engine.search(asked, k, filters, explain)
         if not result.hits:
             _say(NOTHING_INDEXED if _is_empty(engine) else "Nothing was found.")
     if as_json:
-        passages = [_hit_json(hit) for hit in result.hits]
-        _print_json({"question": result.question, "passages": passages, "seconds": result.seconds})
+        _print_json(_search_json(result))
         return
     for hit in result.hits:
         passage = hit.passage
-        place = _place(passage.path, passage.page, passage.page_to, passage.section)
-        _print(_wrapped(place, f"{hit.rank}. ", "    "), "bold")
+        _print(_wrapped(_place(*_stands(passage)), f"{hit.rank}. ", "    "), "bold")
         _print(_indented(passage.text) + "\n")
         _print_unsure(passage.confidence)
         if hit.copies:
             _print(_wrapped(_copies(hit.copies), "    ", "    ") + "\n")
+        if hit.explanation:
+            _print_explanation(hit.explanation)
+    if result.explanation:
+        _print_search(result.explanation)
+
+
+def _filters(
+    within: Sequence[str] | None,
+    types: Sequence[str] | None,
+    tags: Sequence[str] | None,
+    languages: Sequence[str] | None,
+    since: str,
+    until: str,
+) -> Filters:
+    return Filters(tuple(within or ()), tuple(types or ()), tuple(tags or ()), tuple(languages or ()), since, until)
+
+
+def _print_explanation(why: "Explanation") -> None:
+    """'score 1.52 = fused 1.02 (2nd) + best sentence 0.25 + ...', both sides' ranks, the words that were found."""
+    parts = [f"{name} {value:.3f}" for name, value in why.features.items()]
+    lines = [
+        f"score {why.score:.3f} = {' + '.join([f'fused {why.fused:.3f} (place {why.fused_rank})', *parts])}",
+        f"full text: {_rank(why.lexical_rank)}, {why.lexical:.3f}; embedder: {_rank(why.dense_rank)}, {why.cosine:.3f}",
+        f"words: {', '.join(dict.fromkeys(match.word for match in why.matches)) or 'none'}",
+    ]
+    _print("\n".join(_wrapped(_text(line), "    ", "        ") for line in lines) + "\n", "dim")
+
+
+def _rank(rank: int | None) -> str:
+    return f"rank {rank}" if rank else "not found"
+
+
+def _print_search(explanation: "SearchExplanation") -> None:
+    if explanation.dropped:
+        _print("Dropped", "bold")
+        rows = [
+            (f"{one.explanation.score:.3f}", one.reason, _place(*_stands(one.passage)), one.of)
+            for one in explanation.dropped
+        ]
+        _print_table(("Score", "Why", "Passage", "Of"), rows)
+        _print("")
+    words = [f"{_text(term.word)} ({term.passages} passages, {term.weight:.2f})" for term in explanation.terms]
+    _print(_wrapped(", ".join(words), "Words: ", "    "))
+    steps = [f"{name} {1000 * seconds:.1f} ms" for name, seconds in explanation.seconds.items()]
+    _print(_wrapped(", ".join(steps), "Steps: ", "    "))
+
+
+def _stands(passage: "Passage") -> tuple[str, int | None, int | None, str]:
+    return passage.path, passage.page, passage.page_to, passage.section
+
+
+def _search_json(result: "SearchResult") -> dict[str, Any]:
+    found = {
+        "question": result.question,
+        "passages": [_hit_json(hit) for hit in result.hits],
+        "seconds": result.seconds,
+    }
+    if result.explanation is None:
+        return found
+    dropped = [
+        {"reason": one.reason, "of": one.of or None, **_passage_json(one.passage), "explain": asdict(one.explanation)}
+        for one in result.explanation.dropped
+    ]
+    return found | {"explain": asdict(result.explanation) | {"dropped": dropped}}
 
 
 def _copies(copies: Sequence["Passage"]) -> str:
@@ -559,18 +656,24 @@ def _copies(copies: Sequence["Passage"]) -> str:
 
 
 def _hit_json(hit: "Hit") -> dict[str, Any]:
-    passage = hit.passage
-    return {
+    found = {
         "rank": hit.rank,
         "score": hit.score,
+        **_passage_json(hit.passage),
+        "confidence": hit.passage.confidence,
+        "copies": [{"id": copy.id, "source": copy.path, "page": copy.page} for copy in hit.copies],
+    }
+    return found | ({"explain": asdict(hit.explanation)} if hit.explanation else {})
+
+
+def _passage_json(passage: "Passage") -> dict[str, Any]:
+    return {
         "id": passage.id,
         "source": passage.path,
         "page": passage.page,
         "page_to": passage.page_to,
         "section": passage.section,
         "text": passage.text,
-        "confidence": passage.confidence,
-        "copies": [{"id": copy.id, "source": copy.path, "page": copy.page} for copy in hit.copies],
     }
 
 
@@ -580,6 +683,11 @@ def ask(
     question: Question,
     k: K = None,
     within: Within = None,
+    types: Types = None,
+    tags: Tags = None,
+    languages: Languages = None,
+    since: Since = "",
+    until: Until = "",
     model: Annotated[
         str | None, typer.Option(metavar="NAME", help="The model that answers; `extractive` always works.")
     ] = None,
@@ -587,14 +695,14 @@ def ask(
 ) -> None:
     """Answer a question, citing the passages; Ctrl-C stops at once.
 
+    Filters can also stand in the question, as for `cita search`.
+
     JSON: {"question", "answer", "abstained", "citations": [{"n", "id", "source", "page", "section", "quote", "start",
     "end", "supported", "confidence"}], "sentences": [{"text", "citations", "supported"}], "model", "timings":
     {"retrieve", "first_token", "total"}}; `start` and `end` are character offsets of the quote in the passage's text,
     `confidence` is that of `cita search`.
     """
-    from ingest.types import Filters
-
-    asked, filters = _asked(question), Filters(within=tuple(within or ()))
+    asked, filters = _asked(question), _filters(within, types, tags, languages, since, until)
     with _engine(context) as engine:
         events = cast("Generator[Event]", engine.ask(asked, k, filters, model))
         with closing(events):

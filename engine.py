@@ -7,11 +7,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from errors import (
     CatalogDamagedError,
@@ -233,6 +233,15 @@ def _check_question(question: str) -> None:
         raise UsageError("The question is empty.", hint="Type a question.")
     if not any(character.isalnum() for character in question):
         raise UsageError(f"The question {question.strip()!r} has no words.", hint="Type a question in words.")
+
+
+def _as_typed(question: str, events: Iterator[Event]) -> Iterator[Event]:
+    """The events with the question as it was typed, with its filters."""
+    with closing(cast("Any", events)):
+        for event in events:
+            if event.event == "completed":
+                event = replace(event, answer=replace(event.answer, question=question))
+            yield event
 
 
 class _Progress:
@@ -493,22 +502,44 @@ class LocalEngine:
     def search(
         self, question: str, k: int | None = None, filters: Filters = Filters(), explain: bool = False
     ) -> SearchResult:
-        _check_question(question)
         started, explanation = time.monotonic(), None
+        text, filters = self._narrowed(question, filters)
         if explain:
-            hits, explanation = self._retriever.explain(question, k, filters)
+            hits, explanation = self._retriever.explain(text, k, filters)
         else:
-            hits = self._retriever.retrieve(question, k, filters)
+            hits = self._retriever.retrieve(text, k, filters)
         return SearchResult(question, hits, time.monotonic() - started, explanation)
+
+    def _narrowed(self, question: str, filters: Filters) -> tuple[str, Filters]:
+        """The question without the filters in it, and these added to those beside it. Raises UsageError if a filter
+        names nothing that is indexed, or nothing is left to ask."""
+        from rag.query import merge, parse
+
+        query = parse(question)
+        if query.written and not query.text:
+            raise UsageError(
+                "The question has only filters.", hint=f"Add what to look for: {query.written} notice period"
+            )
+        _check_question(query.text)
+        filters = merge(filters, query.filters)
+        try:
+            self._catalog.rows_within(filters)
+        except UsageError as error:
+            if not query.written:
+                raise
+            words = query.written.replace('"', "")
+            quoted = f'To look for such words themselves, put them in quotes: "{words}".'
+            raise UsageError(error.message, hint=f"{error.hint} {quoted}") from error
+        return query.text, filters
 
     def ask(
         self, question: str, k: int | None = None, filters: Filters = Filters(), model: str | None = None
     ) -> Iterator[Event]:
         from rag.chain import ask
 
-        _check_question(question)
+        text, filters = self._narrowed(question, filters)
         generator = self._generator_named(self._model_name(model))
-        return ask(question, self._retriever, generator, self._settings.generate, k, filters)
+        return _as_typed(question, ask(text, self._retriever, generator, self._settings.generate, k, filters))
 
     def _model_name(self, asked: str | None) -> str:
         return asked or self._settings.generate.model or self._registry.active_name()

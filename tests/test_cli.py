@@ -28,7 +28,7 @@ import models.doctor
 from engine import Status
 from errors import EngineUnreachableError, ModelDiedError
 from ingest.confine import Isolation
-from ingest.types import IndexReport, PathReason, Source, VerifyReport, WatchEvent
+from ingest.types import Filters, IndexReport, PathReason, Source, VerifyReport, WatchEvent
 from rag.types import ABSTENTION, Answer, Citation, Completed, Event, Hit, SearchResult, Timings, Token
 from remote import RemoteEngine
 from settings import Settings
@@ -56,6 +56,10 @@ COMMANDS = [
     ["models", "use"],
     ["doctor"],
 ]
+FILTERED = [
+    "--type", "pdf", "--type", "mail", "--tag", "#ñ", "--lang", "es", "--since", "2023-05", "--until", "2024",
+]  # fmt: skip
+FILTERS = Filters((), ("pdf", "mail"), ("#ñ",), ("es",), "2023-05", "2024")
 REAL_OPEN_ENGINE = engine_module.open_engine
 REFERENCE = ROOT / "docs" / "cli.md"
 
@@ -307,8 +311,8 @@ def test_ask_passes_on_how_many_where_and_who(engine: FakeEngine, monkeypatch: p
         return FakeEngine().ask("notice")
 
     monkeypatch.setattr(engine, "ask", ask)
-    run("ask", "-k", "3", "--in", "a/b.pdf", "notice", "--in", "c", "--model", "tiny", "--json")
-    assert given == ["notice", 3, ["a/b.pdf", "c"], "tiny"]
+    run("ask", "-k", "3", "--in", "a/b.pdf", "notice", "--in", "c", "--model", "tiny", "--json", *FILTERED)
+    assert given == ["notice", 3, replace(FILTERS, within=("a/b.pdf", "c")), "tiny"]
 
 
 def test_search_passes_on_how_many_and_where(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -320,7 +324,37 @@ def test_search_passes_on_how_many_and_where(engine: FakeEngine, monkeypatch: py
 
     monkeypatch.setattr(engine, "search", search)
     run("search", "notice", "-k", "3", "--in", "a")
-    assert given == ["notice", 3, ["a"]]
+    run("search", "notice", *FILTERED, "--explain")
+    assert given == ["notice", 3, Filters(("a",)), False, "notice", None, FILTERS, True]
+
+
+def test_search_explains_in_words(engine: FakeEngine) -> None:
+    done = run("search", "notice", "--explain")
+    assert "score 0.900 = fused 0.600 (place 2) + best sentence 0.300" in done.stdout
+    assert "full text: rank 1, 0.500; embedder: not found, 0.200" in done.stdout
+    assert "words: notice" in done.stdout
+    assert "duplicate\told/lease.pdf, page 2, Lease > Ending the lease\tlease-0" in done.stdout
+    assert "Words: notice (1 passages, 2.50)" in done.stdout
+    assert "lexical 1.0 ms" in done.stdout
+
+
+def test_search_explains_in_json(engine: FakeEngine) -> None:
+    found = run("search", "notice", "--explain", "--json").json
+    (passage,) = found["passages"]
+    (match,) = passage["explain"]["matches"]
+    assert passage["text"][match["start"] : match["end"]] == "notice"
+    why = passage["explain"]
+    assert why["fused"] + sum(why["features"].values()) == pytest.approx(passage["score"])
+    assert keys(found["explain"]) == {"terms", "dropped", "candidates", "seconds"}
+    dropped = found["explain"]["dropped"]
+    assert [(one["reason"], one["of"]) for one in dropped] == [
+        ("duplicate", "lease-0"), ("beyond", None), ("filtered", None)
+    ]  # fmt: skip
+    assert keys(dropped[0]) == {"reason", "of", "id", "source", "page", "page_to", "section", "text", "explain"}
+    assert keys(dropped[0]["explain"]) == keys(why)
+    plain = run("search", "notice", "--json").json
+    assert "explain" not in plain
+    assert "explain" not in plain["passages"][0]
 
 
 def test_models_prints_all_models_after_each_command(tmp_path: Path, engine: FakeEngine) -> None:
@@ -413,7 +447,7 @@ def test_wrong_usage_exits_with_2_and_says_why(arguments: list[str]) -> None:
 def test_a_question_in_another_encoding_is_asked_with_what_can_be_read(
     engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "search", lambda question, k, filters: SearchResult(question, (), 0.1))
+    monkeypatch.setattr(engine, "search", lambda question, k, filters, explain=False: SearchResult(question, (), 0.1))
     typed = os.fsdecode("Kündigung".encode("latin-1"))
     assert run("search", typed, "--json").json["question"] == "K?ndigung"
 
@@ -566,7 +600,7 @@ def test_asking_an_empty_library_says_what_to_do(
 ) -> None:
     assert "Nothing is indexed" not in run(command, "weather").stderr
     monkeypatch.setattr(engine, "sources", list)
-    monkeypatch.setattr(engine, "search", lambda question, k, filters: SearchResult(question, (), 0.1))
+    monkeypatch.setattr(engine, "search", lambda question, k, filters, explain=False: SearchResult(question, (), 0.1))
     done = run(command, "weather", "--json")
     assert (done.code, done.stderr) == (0, f"{cli.NOTHING_INDEXED}\n")
 

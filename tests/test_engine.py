@@ -282,3 +282,42 @@ engine.close()
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=CODE, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["chroma", "False"]
+
+
+# filters in the question
+
+
+def test_a_filter_in_the_question_keeps_to_what_it_names_and_is_not_searched_for(engine: Engine) -> None:
+    engine.index()
+    both = engine.search("What is the deposit? ¿Qué franquicia hay?")
+    assert {hit.passage.path for hit in both.hits} == {"lease.md", "poliza.md"}
+    written = engine.search("What is the deposit? lang:es", explain=True)
+    assert {hit.passage.path for hit in written.hits} == {"poliza.md"}
+    assert written.question == "What is the deposit? lang:es"
+    assert written.explanation is not None
+    assert [term.word for term in written.explanation.terms] == ["deposit"]
+    beside = engine.search("What is the deposit?", filters=Filters(languages=("es",)))
+    assert [hit.passage for hit in beside.hits] == [hit.passage for hit in written.hits]
+
+
+def test_an_answer_keeps_to_the_filters_in_its_question_and_shows_it_as_typed(engine: Engine) -> None:
+    engine.index()
+    asked = "in:poliza.md ¿Cuál es la franquicia por daños por agua?"
+    found = answer(engine, asked)
+    assert found.question == asked
+    assert found.citations[0].source == "poliza.md"
+    assert answer(engine, "What is the notice period? in:poliza.md").abstained
+
+
+def test_a_filter_that_names_nothing_says_what_is_near_and_how_to_search_for_its_words(engine: Engine) -> None:
+    engine.index()
+    for ask in (engine.search, lambda question: list(engine.ask(question))):
+        with pytest.raises(UsageError, match=r"'leas\.md'") as raised:
+            ask("notice in:leas.md")
+        assert "Did you mean 'lease.md'?" in raised.value.hint
+        assert '"in:leas.md"' in raised.value.hint
+    with pytest.raises(UsageError, match="only filters"):
+        engine.search("in:lease.md")
+    with pytest.raises(UsageError) as raised:
+        engine.search("notice", filters=Filters(within=("leas.md",)))
+    assert "quotes" not in raised.value.hint
