@@ -44,11 +44,11 @@ _NOT_TEXT = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\ufeff\ufffe\uffff\ue000-\uf8ff\U000f0000-\U0010ffff]"
 )
 # Ligatures, and Arabic and Hebrew letters as they are written rather than meant.
-_FORMS = re.compile("[\ufb00-\ufb06\ufb1d-\ufdff\ufe70-\ufefc]+")
+FORMS = re.compile("[\ufb00-\ufb06\ufb1d-\ufdff\ufe70-\ufefc]+")
 _AFTER_LATIN = re.compile(r"(?<=[A-Za-z][A-Za-z])(?=[\u0590-\u08ff])")
 _AMOUNT = re.compile(r"[^\w]*+\d[\d.,]*+[^\w]*+(?:\w{1,6}\.?)?")
 _YEAR = re.compile(r"(?:19|20)\d\d")
-_CURRENCY = frozenset("$€£¥")
+CURRENCY = frozenset("$€£¥")
 _AMOUNT_END = frozenset("0123456789)%—–-")
 _CLOSERS = frozenset((")", "%", ")%", "%)"))
 
@@ -60,7 +60,7 @@ def clean(text: str) -> str:
     if not text.isprintable():
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "ignore")
         text = _NOT_TEXT.sub("", text)
-    return text if text.isascii() else _FORMS.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
+    return text if text.isascii() else FORMS.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
 
 
 def mend_words(text: str) -> str:
@@ -110,14 +110,14 @@ def _stand_together(texts: Sequence[str], x0: float, x1: float, word: Cell, size
     """Whether the word goes on with the cell of those `texts`. A currency sign stands with the number that follows it,
     not with one before, though 5 € may be written so.
     """
-    if word.text in _CURRENCY:
+    if word.text in CURRENCY:
         last = texts[-1]
-        if texts[0][0] in _CURRENCY or (word.text != "€" and last[-1] in _AMOUNT_END):
+        if texts[0][0] in CURRENCY or (word.text != "€" and last[-1] in _AMOUNT_END):
             return False
     gap = word.x0 - x1
     if gap < -size:  # back to the left: a cell that was written later, or words that run the other way
         gap = x0 - word.x1
-    return gap <= TABLE_GAP * size or (len(texts) == 1 and texts[0] in _CURRENCY) or word.text in _CLOSERS
+    return gap <= TABLE_GAP * size or (len(texts) == 1 and texts[0] in CURRENCY) or word.text in _CLOSERS
 
 
 def _parted(x1: float, word: Cell, walls: Sequence[float]) -> bool:
@@ -761,7 +761,7 @@ def _over(above: _Row, cell: Cell) -> list[Cell]:
 
 
 def _may_go_on(above: Cell, below: Cell, size: float, unfinished: bool) -> bool:
-    amounts = _AMOUNT.fullmatch(below.text) and (below.text[0] in _CURRENCY or _AMOUNT.fullmatch(above.text))
+    amounts = _AMOUNT.fullmatch(below.text) and (below.text[0] in CURRENCY or _AMOUNT.fullmatch(above.text))
     hangs = (unfinished or below.text[:1].islower()) and 0 < below.x0 - above.x0 < 5 * size
     return not amounts and not above.text.endswith(":") and (hangs or _on_one_edge(above, below, size))
 

@@ -7,27 +7,31 @@ Pages without a text layer are named; ingest/recognise.py has their text recogni
 
 import contextlib
 import ctypes
+import gc
 import io
 import logging
 import math
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
-from itertools import groupby, islice
+from itertools import compress, groupby, islice, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from errors import EncryptedError, ParseError, TooLargeError, UsageError
 from ingest.parse import ocr
-from ingest.parse.grid import walls
 from ingest.parse.highlight import highlight, recognised_boxes
-from ingest.parse.layout import blocks, clean, join_letters, mend_words, split_cells
+from ingest.parse.layout import FORMS, blocks, clean, mend_words
 from ingest.parse.legible import is_legible
 from ingest.parse.locate import Box, PageChars, locate
-from ingest.parse.page import HYPHEN, Cell, Extra, Line, OutlineEntry, Page, Ruling
+from ingest.parse.page import HYPHEN, Extra, Line, OutlineEntry, Page, Ruling
+from ingest.parse.words import Floats, Numbers, Words, cells, line_starts, longest
 from ingest.types import Block, Document, RecognisedPage, Span
 
 if TYPE_CHECKING:
@@ -54,7 +58,6 @@ LEAST_SIDE = 5.0  # points; what is lower or narrower is a line
 LEAST_AREA = 300.0  # square points; what is smaller is a mark
 
 _LINES = re.compile(r"[^\r\n\x02]+\x02?")
-_WORDS = re.compile(r"[^\s\x02]+\x02?")
 _SPACED = re.compile(r"(?:(?<!\S)[^\W\d_]\s){4}")
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 _RIGHT_TO_LEFT_RUN = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]{2,}")
@@ -64,7 +67,9 @@ _FIXED_PITCH = 1  # PDF 32000-1:2008, table 123
 _FORCE_BOLD = 1 << 18
 _THIN = 2.5  # points: a path no wider is a ruling
 _SHORT = 5.0  # points: one no longer is none
-_LEVEL = 0.3  # of the letters' height; what has less in common with its neighbour stands above or below it
+_SHORTS = ctypes.POINTER(ctypes.c_ushort)
+_WHITE, _ODD = 1, 2  # kinds of characters
+_BREAKS = [ord(sign) for sign in ("\r", "\n", HYPHEN)]  # between lines
 _ROW_HEIGHT = 80.0  # points; a coloured area this high is no row of a table
 _DATE = re.compile(r"D:(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(Z|[+-]\d\d'?\d\d)?")
 _JUNK_TITLE = re.compile(r"untitled|microsoft \w+ - .*|[\W\d_]*|\S*\.(docx?|xlsx?|pptx?|tex|dvi|indd|qxd|pdf)", re.I)
@@ -105,7 +110,23 @@ def parse(path: Path, recognised: Sequence["Recognition"] = (), password: str | 
 
     Raises EncryptedError if it needs a password or another one, ParseError if it is damaged.
     """
-    data = path.read_bytes()
+    with _no_collection():
+        return _parse(path.read_bytes(), recognised, password)
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Without looking for cycles of objects: a document's lines form none, and looking took an eighth of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _parse(data: bytes, recognised: Sequence["Recognition"], password: str | None) -> Document:
     metadata, outline = _describe(data, password)
     by_number = ocr.pages(recognised)
     with _open(data, password) as pdf:
@@ -234,8 +255,9 @@ def _read_page(pdf: "pypdfium2.PdfDocument", number: int) -> Page:
         return Page(number, 0.0, ())
     reader = _PageReader(page)
     try:
-        rulings = reader.rulings()
-        lines = tuple(reader.lines(rulings)) if is_legible(reader.text) else ()
+        with np.errstate(all="ignore"):  # a place may be as far off as no number can say
+            rulings = reader.rulings()
+            lines = tuple(reader.lines(rulings)) if is_legible(reader.text) else ()
         return Page(number, reader.height, lines, rulings, tuple(_extras(pdf, page, reader, lines)))
     finally:
         reader.close()
@@ -253,17 +275,13 @@ class _PageReader:
         self._text_page = page.get_textpage()
         self._handle = self._text_page.raw
         self._left, self._bottom, self._right, self._top = page.get_bbox()
-        self._rect, self._matrix, self._flags = raw.FS_RECTF(), raw.FS_MATRIX(), ctypes.c_int()
+        self._rect, self._matrix = raw.FS_RECTF(), raw.FS_MATRIX()
         self._calls = _fast_calls()
         self._page_at = ctypes.cast(self._handle, ctypes.c_void_p)
         self._rect_at = ctypes.c_void_p(ctypes.addressof(self._rect))
-        self._sides = [ctypes.c_float() for _ in range(4)]
-        self._stroke = ctypes.c_int()
-        self._flags_at = [ctypes.c_void_p(ctypes.addressof(number)) for number in (self._flags, self._stroke)]
-        self._fonts: dict[tuple[bytes, int], tuple[bool, bool, str]] = {}
-        self._sides_at = [ctypes.c_void_p(ctypes.addressof(side)) for side in self._sides]
-        self._name = ctypes.create_string_buffer(128)
-        self.text = self._read_text()
+        self._fonts: dict[int | None, _Font] = {}
+        self._codes = self._read_codes()
+        self.text = self._codes.tobytes().decode("utf-32-le", "surrogatepass")
         self._rotation = page.get_rotation() if as_shown else self._text_rotation()
         self._face = ""  # of the line before
         letters = len(_RIGHT_TO_LEFT.findall(self.text))
@@ -286,17 +304,17 @@ class _PageReader:
         self._text_page.close()
         self._page.close()
 
-    def _read_text(self) -> str:
-        """The page's characters, one for each of PDFium's, so that an index into it is PDFium's."""
+    def _read_codes(self) -> NDArray[np.uint32]:
+        """The page's characters, one for each of PDFium's, so that an index into them is PDFium's."""
         raw = self._raw
-        count = raw.FPDFText_CountChars(self._handle)
-        if count <= 0:
-            return ""
-        buffer = (ctypes.c_ushort * (count + 1))()
-        written = raw.FPDFText_GetText(self._handle, 0, count, buffer) - 1
+        count = max(0, raw.FPDFText_CountChars(self._handle))
+        buffer = np.zeros(count + 1, np.uint16)
+        written = raw.FPDFText_GetText(self._handle, 0, count, buffer.ctypes.data_as(_SHORTS)) - 1 if count else 0
         # Characters without a Unicode value are left out by GetText, which would shift all that follow.
-        units = buffer[:count] if written == count else [raw.FPDFText_GetUnicode(self._handle, i) for i in range(count)]
-        return "".join(map(chr, units)).replace("\ufffe", HYPHEN)
+        units: Any = buffer if written == count else [raw.FPDFText_GetUnicode(self._handle, i) for i in range(count)]
+        codes = np.array(units, dtype="<u4")[:count]
+        codes[codes == 0xFFFE] = ord(HYPHEN)
+        return codes
 
     def _mend_ligatures(self) -> None:
         """Turns round what PDFium turned once too often: letters that one glyph of right-to-left text stands for."""
@@ -310,153 +328,167 @@ class _PageReader:
 
     def _text_rotation(self) -> int:
         """By how many degrees, clockwise, most of the text must be turned to be read."""
-        turns: Counter[int] = Counter()
-        for index in range(0, len(self.text), max(1, len(self.text) // 32)):
-            if not self.text[index].isspace():
-                self._raw.FPDFText_GetMatrix(self._handle, index, ctypes.byref(self._matrix))
-                turns[round(math.degrees(math.atan2(self._matrix.b, self._matrix.a)) / 90) % 4] += 1
-        return 90 * turns.most_common(1)[0][0] if turns else 0
+        indexes = range(0, len(self.text), max(1, len(self.text) // 32))
+        written = [index for index in indexes if not self.text[index].isspace()]
+        a, b, *_ = self._matrices(written).T
+        turns = Counter(np.nan_to_num(np.round(np.degrees(np.arctan2(b, a)) / 90) % 4).tolist())
+        return 90 * int(turns.most_common(1)[0][0]) if turns else 0
 
     def lines(self, rulings: Sequence[Ruling] = ()) -> Iterator[Line]:
         """The page's lines in the file's order; `rulings` part the cells of tables."""
+        words = self._words()
+        if not words.texts:
+            return
+        starts = line_starts(words)
+        lasts = np.append(starts[1:], len(words.texts)) - 1
+        mains = longest(words, starts)
+        sizes = self._sizes(words.start[mains])
         upright = [ruling for ruling in rulings if not ruling.horizontal]
-        for match in _LINES.finditer(self.text):
-            for words in _level(self._words(match.start(), match[0])):
-                yield self._line(words, upright, bool(_SPACED.search(match[0])))
+        first, main, last = (words.start[which].tolist() for which in (starts, mains, lasts))
+        yield from map(
+            Line,
+            first,
+            words.end[lasts].tolist(),
+            cells(words, starts, mains, sizes, upright, self._spaced_lines()),
+            words.bottom[mains].tolist(),
+            words.top[mains].tolist(),
+            sizes.tolist(),
+            *zip(*map(self._line_font, first, main, last), strict=True),
+        )
 
-    def _words(self, offset: int, line: str) -> list["_Word"]:
-        if self._both_ways or self._rotation or not line.isprintable():
-            return [word for match in _WORDS.finditer(line) if (word := self._odd_word(offset, match))]
-        words = []
-        loose_box, handle, at, rect, left = self._calls.loose_box, self._page_at, self._rect_at, self._rect, self._left
-        for match in _WORDS.finditer(line):
-            start, end = offset + match.start(), offset + match.end()
-            loose_box(handle, start, at)
-            x0, bottom, top = rect.left - left, rect.bottom, rect.top
-            loose_box(handle, end - 1, at)
-            words.append(_Word(match[0], start, end, x0, rect.right - left, bottom, top))
-        return words
-
-    def _odd_word(self, offset: int, match: re.Match[str]) -> "_Word | None":
-        """A word that may have to be cleaned, may run to the left or up the page."""
-        start, end = offset + match.start(), offset + match.end()
-        hyphenated = match[0].endswith(HYPHEN)
-        text = mend_words(clean(match[0]))
-        if not text:
-            return None
-        return _Word(text + HYPHEN * hyphenated, start, end, *self._extent(start, end - 1 - hyphenated))
-
-    def _extent(self, first: int, last: int) -> tuple[float, float, float, float]:
-        """From where to where characters stand that may run to the left, as the page is read, and how high."""
-        a, b = self.box(first), self.box(last)
-        left, right = min(a.left, b.left), max(a.right, b.right)
+    def _words(self) -> Words:
+        """The page's words, cleaned. A hyphen at a line's end belongs to its word, though not to its place."""
+        kinds = _kinds()[np.minimum(self._codes, 0xFFFF)]
+        edges = np.diff(np.concatenate(([False], kinds != _WHITE, [False])).astype(np.int8))
+        start, end = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+        texts = [self.text[a:b] for a, b in zip(start.tolist(), end.tolist(), strict=True)]
+        odd = np.append(0, np.cumsum(kinds == _ODD))
+        for at in np.flatnonzero(odd[end] > odd[start]).tolist():
+            texts[at] = clean(texts[at])
+        if self._both_ways:
+            texts = list(map(mend_words, texts))
+        kept = np.fromiter(map(bool, texts), bool, len(texts))
+        if not kept.all():
+            texts, start, end = list(compress(texts, kept)), start[kept], end[kept]
+        hyphenated = np.append(self._codes, 0)[end] == ord(HYPHEN)
+        for at in np.flatnonzero(hyphenated).tolist():
+            texts[at] += HYPHEN
+        left, bottom, right, top = self._boxes(start)
+        other_left, _, other_right, _ = self._boxes(end - 1)
+        x0, x1 = np.minimum(left, other_left), np.maximum(right, other_right)
         if self._mirrored:
-            left, right = self.width - right, self.width - left
-        return left, right, a.bottom, a.top
+            x0, x1 = self.width - x1, self.width - x0
+        return Words(texts, start, end + hyphenated, self._line_numbers()[start], x0, x1, bottom, top)
 
-    def _line(self, words: Sequence["_Word"], upright: Sequence[Ruling], spaced: bool) -> Line:
-        lengths = [len(word.text) for word in words]
-        main = words[lengths.index(max(lengths))]
-        box = self.box(main.start)
-        size, bold, mono, face = self._font(main.start)
+    def _line_numbers(self) -> Numbers:
+        """Of each character the number of its line."""
+        return np.cumsum(np.isin(self._codes, _BREAKS))
+
+    def _spaced_lines(self) -> set[int]:
+        """The numbers of the lines with words that are s p a c e d  o u t."""
+        if not _SPACED.search(self.text):
+            return set()
+        numbers = self._line_numbers()
+        return {int(numbers[line.start()]) for line in _LINES.finditer(self.text) if _SPACED.search(line[0])}
+
+    def _line_font(self, first: int, main: int, last: int) -> "_Font":
+        """The font of a line that has these characters: of its first word, its longest and its last."""
+        font = bold, mono, face = self._font(main)
         if bold or mono or face != self._face:  # a long word may stand out; the line does if its ends do as well
-            ends = [self._font(word.start) for word in (words[0], words[-1])]
+            ends = [self._font(first), self._font(last)]
             bold, mono = bold and all(end.bold for end in ends), mono and all(end.mono for end in ends)
-            face = face if all(end.face == face for end in ends) else ""
-        self._face = face or self._face
-        cells = [Cell(word.text, word.x0, word.x1) for word in words]
-        if spaced:
-            cells = join_letters(cells)
-        parted = split_cells(cells, size, walls(upright, box.bottom, box.top) if upright else ())
-        return Line(words[0].start, words[-1].end, parted, box.bottom, box.top, size, bold, mono, face)
+            font = _Font(bold, mono, face if all(end.face == face for end in ends) else "")
+        self._face = font.face or self._face
+        return font
 
     def _font(self, index: int) -> "_Font":
-        raw, handle = self._raw, self._handle
-        raw.FPDFText_GetMatrix(handle, index, ctypes.byref(self._matrix))
-        size = raw.FPDFText_GetFontSize(handle, index) * math.hypot(self._matrix.c, self._matrix.d)
-        raw.FPDFText_GetFontInfo(handle, index, self._name, len(self._name), ctypes.byref(self._flags))
-        key = self._name.value, self._flags.value
-        look = self._fonts.get(key)
-        if look is None:
-            look = self._fonts[key] = self._look(index, *key)
-        return _Font(size, *look)
+        thing = self._calls.text_object(self._page_at, index)
+        font = self._calls.font_of(thing) if thing else None
+        known = self._fonts.get(font)
+        if known is None:
+            known = self._look(index)
+            if font is not None:
+                self._fonts[font] = known
+        return known
 
-    def _look(self, index: int, name: bytes, flags: int) -> tuple[bool, bool, str]:
-        bold = bool(
-            flags & _FORCE_BOLD
-            or _BOLD_NAME.search(name)
-            or self._raw.FPDFText_GetFontWeight(self._handle, index) >= 600
-        )
-        return bold, bool(flags & _FIXED_PITCH or _MONO_NAME.search(name)), name.decode("latin-1")
+    def _look(self, index: int) -> "_Font":
+        raw, handle, flags = self._raw, self._handle, ctypes.c_int()
+        name = ctypes.create_string_buffer(128)
+        raw.FPDFText_GetFontInfo(handle, index, name, len(name), ctypes.byref(flags))
+        bold = flags.value & _FORCE_BOLD or _BOLD_NAME.search(name.value)
+        bold = bool(bold or raw.FPDFText_GetFontWeight(handle, index) >= 600)
+        mono = bool(flags.value & _FIXED_PITCH or _MONO_NAME.search(name.value))
+        return _Font(bold, mono, name.value.decode("latin-1"))
+
+    def _sizes(self, indexes: Numbers) -> Floats:
+        """The characters' sizes in points, as shown."""
+        sizes = np.fromiter(map(self._calls.font_size, repeat(self._page_at), indexes.tolist()), float, len(indexes))
+        _, _, c, d, _, _ = self._matrices(indexes.tolist()).T
+        shown: Floats = sizes * np.hypot(c, d)
+        return shown
+
+    def _matrices(self, indexes: Sequence[int]) -> Floats:
+        """The characters' matrices: a row each of a, b, c, d, e and f."""
+        return _floats(self._calls.matrix, self._page_at, indexes, 6)
+
+    def _boxes(self, indexes: Numbers) -> tuple[Floats, Floats, Floats, Floats]:
+        """The left, bottom, right and top sides of the characters' boxes, upright as box() gives them."""
+        left, top, right, bottom = _floats(self._calls.loose_box, self._page_at, indexes.tolist(), 4).T
+        return self._turned(left, bottom, right, top)
 
     def box(self, index: int) -> Box:
         """The character's box, upright as the page is shown, from its lower left corner."""
         self._calls.loose_box(self._page_at, index, self._rect_at)
-        return self._upright(self._rect.left, self._rect.bottom, self._rect.right, self._rect.top)
+        return Box(*self._turned(self._rect.left, self._rect.bottom, self._rect.right, self._rect.top))
 
-    def _upright(self, left: float, bottom: float, right: float, top: float) -> Box:
+    def _turned(self, left: Any, bottom: Any, right: Any, top: Any) -> tuple[Any, Any, Any, Any]:
+        """A box, or arrays of them, upright and from the page's lower left corner."""
         left, right = left - self._left, right - self._left
         bottom, top = bottom - self._bottom, top - self._bottom
         width, height = self._right - self._left, self._top - self._bottom
         match self._rotation:
             case 90:
-                return Box(bottom, width - right, top, width - left)
+                return bottom, width - right, top, width - left
             case 180:
-                return Box(width - right, height - top, width - left, height - bottom)
+                return width - right, height - top, width - left, height - bottom
             case 270:
-                return Box(height - top, left, height - bottom, right)
-        return Box(left, bottom, right, top)
+                return height - top, left, height - bottom, right
+        return left, bottom, right, top
 
     def rulings(self) -> tuple[Ruling, ...]:
         """The straight lines drawn on the page, as text is placed on it."""
-        raw, page = self._raw, self._page.raw
-        thing_at, kind_of, count = self._calls.object_at, self._calls.kind_of, raw.FPDFPage_CountObjects(page)
-        handle, wanted = ctypes.cast(page, ctypes.c_void_p), raw.FPDF_PAGEOBJ_PATH
-        things = (thing_at(handle, at) for at in range(min(count, MAX_OBJECTS)))
-        paths = [ctypes.c_void_p(thing) for thing in things if kind_of(thing) == wanted]
-        boxes: list[Box] = []
-        areas: list[tuple[ctypes.c_void_p, Box]] = []
-        for path in paths:
-            box = self._bounds(path)
-            if min(box.right - box.left, box.top - box.bottom) > _THIN:
-                if len(areas) < MAX_AREAS:
-                    areas.append((path, box))
-            elif max(box.right - box.left, box.top - box.bottom) > _SHORT:
-                boxes.append(box)
-        filled = []
-        for path, box in areas:
-            if self._is_stroked(path):
-                boxes += self._strokes(path)
-            else:
-                filled.append((path, box))
-        if all(box.right - box.left > box.top - box.bottom for box in boxes):
+        raw, calls, page = self._raw, self._calls, self._page.raw
+        count = min(raw.FPDFPage_CountObjects(page), MAX_OBJECTS)
+        things = list(map(calls.object_at, repeat(ctypes.cast(page, ctypes.c_void_p)), range(count)))
+        kinds = map(calls.kind_of, things)
+        paths = [thing for thing, kind in zip(things, kinds, strict=True) if kind == raw.FPDF_PAGEOBJ_PATH]
+        if not paths:
+            return ()
+        places = np.array(self._turned(*_written(calls.bounds, paths, 4, np.float32).T)).T
+        across, up = places[:, 2] - places[:, 0], places[:, 3] - places[:, 1]
+        wide = np.minimum(across, up) > _THIN
+        boxes = places[~wide & (np.maximum(across, up) > _SHORT)].tolist()
+        areas = np.flatnonzero(wide)[:MAX_AREAS]
+        stroked = _written(calls.draw_mode, [paths[at] for at in areas.tolist()], 2, np.int32)[:, 1] != 0
+        for at in areas[stroked].tolist():
+            boxes += self._strokes(ctypes.cast(paths[at], raw.FPDF_PAGEOBJECT))
+        if all(right - left > top - bottom for left, bottom, right, top in boxes):
             return ()  # no table's
-        for path, box in filled:  # a coloured row has no other rulings, often
-            if box.top - box.bottom < _ROW_HEIGHT and raw.FPDFPath_CountSegments(self._object(path)) <= 5:
-                boxes += [Box(box.left, y, box.right, y) for y in (box.bottom, box.top)]
-        boxes = list(dict.fromkeys(boxes))
+        for at in areas[~stroked & (up[areas] < _ROW_HEIGHT)].tolist():  # a coloured row has no other rulings, often
+            if calls.segments(paths[at]) <= 5:
+                left, bottom, right, top = places[at].tolist()
+                boxes += [[left, bottom, right, bottom], [left, top, right, top]]
+        found = dict.fromkeys(Ruling(*box) for box in boxes)
         if not self._mirrored:
-            return tuple(Ruling(*box) for box in boxes)
+            return tuple(found)
         width = self.width
-        return tuple(Ruling(width - box.right, box.bottom, width - box.left, box.top) for box in boxes)
+        return tuple(Ruling(width - line.x1, line.y0, width - line.x0, line.y1) for line in found)
 
-    def _bounds(self, path: Any) -> Box:
-        sides = self._sides
-        drawn = self._calls.bounds(path, *self._sides_at)
-        return self._upright(*(side.value for side in sides)) if drawn else Box(0, 0, 0, 0)
-
-    def _object(self, path: ctypes.c_void_p) -> Any:
-        return ctypes.cast(path, self._raw.FPDF_PAGEOBJECT)
-
-    def _is_stroked(self, path: ctypes.c_void_p) -> bool:
-        self._calls.draw_mode(path, *self._flags_at)
-        return bool(self._stroke.value)
-
-    def _strokes(self, path: ctypes.c_void_p) -> Iterator[Box]:
+    def _strokes(self, path: Any) -> Iterator[tuple[float, float, float, float]]:
         """The straight parts of a path."""
-        for (x0, y0), (x1, y1) in self._segments(self._object(path)):
+        for (x0, y0), (x1, y1) in self._segments(path):
             if (abs(x1 - x0) <= _THIN) != (abs(y1 - y0) <= _THIN) and abs(x1 - x0) + abs(y1 - y0) > _SHORT:
-                yield self._upright(min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
+                yield self._turned(min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
 
     def _segments(self, path: Any) -> Iterator[tuple[tuple[float, float], tuple[float, float]]]:
         """The straight segments of a path, on the page."""
@@ -483,7 +515,7 @@ class _PageReader:
 
     def label(self, rect: Any, lines: Sequence[Line], after: bool) -> str:
         """The text that names a form field: what stands beside it, before or `after` it as the page is read."""
-        box = self._upright(rect.left, rect.bottom, rect.right, rect.top)
+        box = Box(*self._turned(rect.left, rect.bottom, rect.right, rect.top))
         x0, x1 = (self.width - box.right, self.width - box.left) if self._mirrored else (box.left, box.right)
         middle = (box.bottom + box.top) / 2
         beside = [
@@ -503,14 +535,19 @@ class _PageReader:
 
 class _Calls(NamedTuple):
     """PDFium's functions that are called for each word or thing on a page, without checks of their arguments: one call
-    takes 0.3 instead of 0.9 microseconds.
+    takes 0.2 instead of 0.9 microseconds.
     """
 
     loose_box: Any
+    matrix: Any
+    font_size: Any
+    text_object: Any
+    font_of: Any
     object_at: Any
     kind_of: Any
     bounds: Any
     draw_mode: Any
+    segments: Any
 
 
 @cache
@@ -519,44 +556,50 @@ def _fast_calls() -> _Calls:
 
     pointer, number = ctypes.c_void_p, ctypes.c_int
     return _Calls(
-        ctypes.cast(raw.FPDFText_GetLooseCharBox, ctypes.CFUNCTYPE(number, pointer, number, pointer)),
-        ctypes.cast(raw.FPDFPage_GetObject, ctypes.CFUNCTYPE(pointer, pointer, number)),
-        ctypes.cast(raw.FPDFPageObj_GetType, ctypes.CFUNCTYPE(number, pointer)),
-        ctypes.cast(raw.FPDFPageObj_GetBounds, ctypes.CFUNCTYPE(number, *[pointer] * 5)),
-        ctypes.cast(raw.FPDFPath_GetDrawMode, ctypes.CFUNCTYPE(number, pointer, pointer, pointer)),
+        ctypes.cast(raw.FPDFText_GetLooseCharBox, ctypes.PYFUNCTYPE(number, pointer, number, pointer)),
+        ctypes.cast(raw.FPDFText_GetMatrix, ctypes.PYFUNCTYPE(number, pointer, number, pointer)),
+        ctypes.cast(raw.FPDFText_GetFontSize, ctypes.PYFUNCTYPE(ctypes.c_double, pointer, number)),
+        ctypes.cast(raw.FPDFText_GetTextObject, ctypes.PYFUNCTYPE(pointer, pointer, number)),
+        ctypes.cast(raw.FPDFTextObj_GetFont, ctypes.PYFUNCTYPE(pointer, pointer)),
+        ctypes.cast(raw.FPDFPage_GetObject, ctypes.PYFUNCTYPE(pointer, pointer, number)),
+        ctypes.cast(raw.FPDFPageObj_GetType, ctypes.PYFUNCTYPE(number, pointer)),
+        ctypes.cast(raw.FPDFPageObj_GetBounds, ctypes.PYFUNCTYPE(number, *[pointer] * 5)),
+        ctypes.cast(raw.FPDFPath_GetDrawMode, ctypes.PYFUNCTYPE(number, pointer, pointer, pointer)),
+        ctypes.cast(raw.FPDFPath_CountSegments, ctypes.PYFUNCTYPE(number, pointer)),
     )
 
 
-class _Font(NamedTuple):
-    """Of a character: its size in points as shown, whether it is bold and of fixed pitch, and its font's name."""
+def _floats(call: Any, page: Any, indexes: Sequence[int], width: int) -> Floats:
+    """What `call` writes for each of a page's characters, a row each: `width` numbers."""
+    rows = np.zeros((len(indexes), width), np.float32)
+    places = range(rows.ctypes.data, rows.ctypes.data + rows.nbytes, rows.itemsize * width)
+    deque(map(call, repeat(page), indexes, places), 0)
+    return rows.astype(float)
 
-    size: float
+
+def _written(call: Any, things: Sequence[int], width: int, kind: type[np.float32 | np.int32]) -> Floats:
+    """What `call` writes for each of some things on a page, to as many places: a row each of `width` numbers."""
+    columns = np.zeros((width, len(things)), kind)
+    places = (range(column.ctypes.data, column.ctypes.data + column.nbytes, column.itemsize) for column in columns)
+    deque(map(call, things, *places), 0)
+    return columns.T.astype(float)
+
+
+@cache
+def _kinds() -> NDArray[np.uint8]:
+    """Of each UTF-16 unit: whether it parts words (_WHITE), may have to be cleaned (_ODD), or is plain (0)."""
+    signs = list(map(chr, range(0x10000)))
+    white = [sign.isspace() or sign == HYPHEN for sign in signs]
+    odd = [not sign.isprintable() or bool(FORMS.match(sign)) for sign in signs]
+    return np.where(white, _WHITE, np.where(odd, _ODD, 0)).astype(np.uint8)
+
+
+class _Font(NamedTuple):
+    """Of a character: whether it is bold and of fixed pitch, and its font's name."""
+
     bold: bool
     mono: bool
     face: str
-
-
-class _Word(NamedTuple):
-    text: str
-    start: int
-    end: int
-    x0: float
-    x1: float
-    bottom: float
-    top: float
-
-
-def _level(words: Sequence[_Word]) -> Iterator[Sequence[_Word]]:
-    """The words in lines: PDFium may take cells one below the other for one line."""
-    start = 0
-    for at in range(1, len(words)):
-        last, word = words[at - 1], words[at]
-        overlap = min(last.top, word.top) - max(last.bottom, word.bottom)
-        if overlap < _LEVEL * (word.top - word.bottom) and overlap < _LEVEL * (last.top - last.bottom):
-            yield words[start:at]
-            start = at
-    if words:
-        yield words[start:]
 
 
 def _extras(

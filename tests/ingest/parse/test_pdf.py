@@ -530,12 +530,19 @@ def test_a_table_with_rulings_is_read_cell_by_cell(tmp_path: Path) -> None:
     ]
 
 
-def test_cells_below_each_other_are_lines_of_their_own_though_pdfium_takes_them_for_one() -> None:
-    def word(text: str, x: float, y: float, height: float = 10.0) -> pdf._Word:
-        return pdf._Word(text, 0, len(text), x, x + 5 * len(text), y, y + height)
+def test_glyphs_without_a_meaning_are_left_out_and_ligatures_spelled_out(tmp_path: Path) -> None:
+    from reportlab.pdfbase import pdfmetrics
+    from reportlab.pdfbase.ttfonts import TTFont
+    from reportlab.pdfgen.canvas import Canvas
 
-    words = [word("Balance", 50, 700), word("Granted", 50, 688), word("28", 200, 700), word("5", 213, 705, 6)]
-    assert [[w.text for w in line] for line in pdf._level(words)] == [["Balance"], ["Granted"], ["28", "5"]]
+    pdfmetrics.registerFont(TTFont("Vera", "Vera.ttf"))  # reportlab's own
+    canvas = Canvas(str(tmp_path / "a.pdf"))
+    canvas.setFont("Vera", 12)
+    canvas.drawString(50, 700, "The \ue000 office\ue001 opens\xa0at")
+    canvas.drawString(50, 686, "nine and is \ufb01nally closed at five.")
+    canvas.save()
+    text = " ".join(block.text for block in pdf.parse(tmp_path / "a.pdf").blocks)
+    assert text == "The office opens at nine and is finally closed at five."
 
 
 def test_spaced_out_letters_are_words(tmp_path: Path) -> None:
