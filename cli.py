@@ -16,7 +16,7 @@ import textwrap
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
@@ -29,6 +29,7 @@ from ingest.types import TYPE_FAMILIES, Filters
 
 if TYPE_CHECKING:
     from engine import Engine, Status
+    from evaluation.run import Progress, Record, Run
     from ingest.links import LinkTargets
     from ingest.types import IndexProgress, IndexReport, Passage, PathReason, Source, VerifyReport, WatchEvent
     from models.types import ModelInfo
@@ -271,9 +272,12 @@ class _PlainProgress:
         self._next = time.monotonic() + self.SECONDS
 
     def __call__(self, now: "IndexProgress") -> None:
+        self.say(f"{now.files_done} of {now.files} files, {_rate(now)}")
+
+    def say(self, line: str) -> None:
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + self.SECONDS
-            _say(f"{now.files_done} of {now.files} files, {_rate(now)}")
+            _say(line)
 
 
 def _rate(now: "IndexProgress") -> str:
@@ -779,6 +783,161 @@ def _asked(words: Sequence[str]) -> str:
     if not question:
         raise UsageError("The question is empty.", hint='Type one: cita ask "How long is the notice period?"')
     return question
+
+
+# Evaluation
+
+
+@app.command(name="eval")
+def evaluate(
+    context: typer.Context,
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="FILE", help="Questions, JSON Lines; with --make, where to write the drafts."),
+    ] = None,
+    k: Annotated[int, typer.Option("-k", "--k", metavar="N", min=1, max=200, help="Passages for each question.")] = 10,
+    answers: Annotated[bool, typer.Option("--answers", help="Have each question answered too.")] = False,
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="The model that answers.")] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Compare with an earlier run (a file that --json wrote) or another home."),
+    ] = None,
+    report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a report as Markdown.")] = None,
+    failures: Annotated[int, typer.Option(metavar="N", min=0, help="How many questions to show that went wrong.")] = 10,
+    make: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, max=10_000, help="Draft N questions from the documents, to be corrected."),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Another number drafts other questions.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Measure on questions of your own how well passages are found, and questions answered.
+
+    A line of FILE: {"question", "answers": [...], "source", "page", "unanswerable"}, all but the first optional
+    (docs/evaluation.md). JSON: {"name", "k", "at", "version", "embedder", "model", "passages", "unknown": [path],
+    "seconds": {"p50", "p95"}, "metrics": {name: {"value", "low", "high", "n"}}, "comparison": {"name", "at", "metrics":
+    {name: {"before", "after", "p", "n", "better", "worse"}}}, "questions": [{"id", "question", "expected", "places",
+    "unanswerable", "judged", "rank", "scores": {name: value}, "found": [{"rank", "source", "page", "section", "text"}],
+    "seconds", "answer", "faults": [...]}]}; "comparison" with --against only. With --make: {"questions": [a line of a
+    FILE]}.
+    """
+    if make:
+        _draft(context, make, seed, file, as_json)
+        return
+    if file is None:
+        raise UsageError("No question set was named.", hint="`cita eval --make 20 questions.jsonl` drafts one.")
+    from evaluation.dataset import read_questions
+    from evaluation.report import markdown
+    from evaluation.run import evaluate, to_json
+
+    dataset = read_questions(file)
+
+    def run_on(engine: "Engine", progress: "Progress") -> "Run":
+        return evaluate(engine, dataset, k, answers=answers, model=model, progress=progress)
+
+    before = _earlier(against, run_on) if against else None
+    with _engine(context) as engine:
+        run = _with_questions(lambda progress: run_on(engine, progress))
+    if run.unknown:
+        _say(f"Not in the index, though questions name them: {', '.join(map(_name, run.unknown))}.")
+    if report:
+        report.write_text(markdown(run, before, failures), encoding="utf-8")
+    if as_json:
+        _print_json(to_json(run, before))
+    else:
+        _print_run(run, before, failures)
+
+
+def _earlier(against: Path, run_on: Callable[["Engine", "Progress"], "Run"]) -> "Run":
+    """An earlier run, read from its file, or made now in another home."""
+    from engine import open_engine
+    from evaluation.run import read_run
+    from settings import Settings
+
+    if not against.is_dir():
+        return read_run(against)
+    settings = Settings.load(against)
+    if not (settings.index / "catalog.db").is_file():
+        raise UsageError(f"{str(against)!r} is not a home of Cita's.", hint="Name one that has index/catalog.db.")
+    with closing(open_engine(settings)) as engine:
+        run = _with_questions(lambda progress: run_on(engine, progress))
+    return replace(run, name=str(against))
+
+
+def _with_questions(run: Callable[["Progress"], "Run"]) -> "Run":
+    """With a bar on a terminal, with a line now and then elsewhere."""
+    if not sys.stderr.isatty():
+        pause = _PlainProgress()
+        return run(lambda done, of: pause.say(f"{done} of {of} questions"))
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn("Asking"), BarColumn(bar_width=16), MofNCompleteColumn())
+    with Progress(*columns, console=_console(stderr=True), transient=True) as bar:
+        task = bar.add_task("")
+        return run(lambda done, of: bar.update(task, completed=done, total=of))
+
+
+def _print_run(run: "Run", before: "Run | None", failures: int) -> None:
+    from evaluation import report
+
+    _print(_text(report.facts(run)) + "\n")
+    words = report.WORDS["en"]
+    measured = [
+        (report.metric_name(name), f"{one.value:.3f}", f"{one.low:.3f} - {one.high:.3f}", str(one.n))
+        for name, one in report.shown_metrics(run).items()
+    ]
+    _print_table((words.metric, words.value, words.interval, words.questions), measured)
+    if before:
+        at = f"{before.at[:16].replace('T', ' ')} UTC"
+        _print("\n" + _wrapped(_text(words.compared.format(name=before.name, at=at))))
+        compared = [
+            (report.metric_name(name), f"{one.before:.3f}", f"{one.after:.3f}", f"{one.p:.3f}",
+             f"{one.better} / {one.worse}")
+            for name, one in report.shown_comparison(before, run).items()
+        ]  # fmt: skip
+        _print_table((words.metric, words.before, words.now, words.p, words.changed), compared)
+    _print_failures(run, failures)
+
+
+def _print_failures(run: "Run", shown: int) -> None:
+    from evaluation import report
+    from evaluation.run import failures
+
+    wrong: list[Record] = failures(run)
+    if wrong and shown:
+        _print(f"\n{report.WORDS['en'].failures} ({min(shown, len(wrong))} of {len(wrong)}):")
+    for record in wrong[:shown]:
+        _print("\n" + _wrapped(_text(record.question)), "bold")
+        _print(_wrapped("; ".join(report.fault_names(record)), "    ", "    "))
+        _print(_wrapped(_text(report.expectation(record)), "    expected: ", "        "))
+        for found in record.found:
+            place = _place(found.source, found.page, None, found.section)
+            _print(_wrapped(f"{place}: {_text(report.excerpt(found))}", f"    {found.rank}. ", "        "))
+        if record.answer is not None:
+            _print(_wrapped(_text(" ".join(record.answer.split())), "    answer: ", "        "))
+
+
+def _draft(context: typer.Context, n: int, seed: int, file: Path | None, as_json: bool) -> None:
+    from evaluation.make import as_line, draft_questions
+
+    if file and file.exists():
+        raise UsageError(f"{str(file)!r} is there already.", hint="Name another file, or move it away.")
+    with _engine(context) as engine:
+        if _is_empty(engine):
+            raise CitaError("Nothing is indexed yet.", hint="`cita add FOLDER`, then `cita index`.")
+        lines = [as_line(question) for question in draft_questions(engine, n, seed)]
+    if not lines:
+        raise CitaError("The documents suggest no question.", hint="Write some: docs/evaluation.md says how.")
+    if file:
+        file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        _say(f"{len(lines)} questions in {_name(str(file))}. Correct them, then: cita eval {_name(str(file))}")
+    elif len(lines) < n:
+        _say(f"The documents suggest no more than {len(lines)}.")
+    if as_json:
+        _print_json({"questions": [json.loads(line) for line in lines]})
+    elif not file:
+        for line in lines:
+            _print(_text(line))
 
 
 # The app

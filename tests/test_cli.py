@@ -50,6 +50,7 @@ COMMANDS = [
     ["restore"],
     ["search"],
     ["ask"],
+    ["eval"],
     ["app"],
     ["models", "list"],
     ["models", "add"],
