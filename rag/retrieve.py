@@ -6,7 +6,7 @@ how far the embedder is to be trusted with the two languages at hand. Every cand
 found it. benchmarks/retrieval.py measures it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -16,14 +16,16 @@ import numpy as np
 from errors import UsageError, VectorIndexError
 from ingest.analyse import detect_language
 from ingest.catalog import Catalog
-from ingest.embed import DEFAULT_MODEL, Embedder, Vectors
+from ingest.embed import Embedder, Vectors
 from ingest.filters import Rows
 from ingest.fulltext import Term
 from ingest.types import Filters, Passage
 from ingest.vectors import ExactIndex, FilteredSearch, VectorIndex
 from rag.duplicates import Group, collapse
 from rag.explain import Clock, Explainer
-from rag.rerank import Features, Reranker
+from rag.fusion import LanguageMatch, language_match, read_weights
+from rag.rerank import Candidate, Features, Reranker
+from rag.sources import SourceNames
 from rag.types import Dropped, Hit, SearchExplanation
 from settings import Retrieve
 
@@ -34,22 +36,22 @@ RERANKED = 50
 DROPPED = 50  # candidates that are no hits and are explained
 MOST_CANDIDATES = 10_000
 
-# How much a cosine weighs beside BM25 by whether question and passage are in the embedder's language. Tuned on the
-# development halves of SQuAD, XQuAD and SQuAD-es for all-MiniLM-L6-v2, which knows English only (docs/LOG.md).
-_SAME_KNOWN = 0.75
-_SAME_UNKNOWN = 0.1
-_ACROSS = 1.25
-_ENGLISH_ONLY = (DEFAULT_MODEL,)
+ENDING = 200  # characters of the passage before, where a table's title stands
+SOURCE = 0.3  # what a source that the question names weighs beside BM25
+CLEARLY_NAMED = 0.8
+MOST_NAMED = 3  # sources that are searched by themselves
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Catalogue rows with both their scores; `lexical` is BM25 over its bound, `cosines` are to the question. Each
-    side found at most `limit` of them."""
+    """Catalogue rows with what the search knows of them: `lexical` is BM25 over its bound, `cosines` are to the
+    question, `named` says how well the question names the source. Each side found at most `limit` of them."""
 
     rows: tuple[int, ...]
     lexical: tuple[float, ...]
     cosines: tuple[float, ...]
+    named: tuple[float, ...]
+    matches: tuple[LanguageMatch, ...]
     limit: int
 
 
@@ -99,6 +101,8 @@ class Retriever:
         self._reranker = reranker
         self._settings = settings
         self._within = FilteredSearch(catalog)
+        self._weights = read_weights()
+        self._names: tuple[tuple[str, str], SourceNames] = (("", ""), SourceNames({}))
 
     def retrieve(self, question: str, k: int | None = None, filters: Filters = Filters()) -> tuple[Hit, ...]:
         """The best `k` passages that fit the filters, best first.
@@ -135,7 +139,7 @@ class Retriever:
             terms = self._catalog.question_terms(question)
         found, order, groups = self._groups(question, terms, filters, wanted, clock)
         with clock.step("rerank"):
-            ranked = self._rerank(terms, groups)
+            ranked = self._rerank(question, terms, found, order, groups)
         return Search(terms, found, order, ranked, wanted, clock.seconds)
 
     def _hits(self, search: Search) -> tuple[Hit, ...]:
@@ -162,6 +166,10 @@ class Retriever:
                 explanation = explainer.explain(one.group.row, one.group.passage)
                 yield Dropped(one.group.passage, "filtered", explanation)
 
+    def wanted(self, k: int | None) -> int:
+        """How many passages a search gives that asks for `k`."""
+        return self._settings.k if k is None else k
+
     def neighbours(self, ids: Sequence[str]) -> dict[str, list[Passage]]:
         """The passages right before and after each of these in its source; see Catalog.neighbours."""
         return self._catalog.neighbours(ids)
@@ -175,7 +183,7 @@ class Retriever:
         while True:
             found = self.candidates(question, terms, filters, asked, clock)
             with clock.step("fuse"):
-                order = self.fused(question, found)
+                order = self.fused(found)
             with clock.step("collapse"):
                 groups = list(collapse(self._read(order), max(RERANKED, wanted)))
             if len(groups) >= wanted or len(order) < found.limit or found.limit >= MOST_CANDIDATES:
@@ -208,16 +216,48 @@ class Retriever:
             lexical = self._lexical(terms, limit, rows)
         with clock.step("dense"):
             cosines = self._dense(query, limit, rows)
+        with clock.step("sources"):
+            named = self._named_sources(question)
+            self._search_named(terms, query, limit, rows, named, lexical, cosines)
         with clock.step("complete"):
             self._complete(terms, query, lexical, cosines)
-        bound = sum(term.bound for term in terms) or 1.0
-        order = tuple(sorted(lexical.keys() | cosines.keys()))
+            order = tuple(sorted(lexical.keys() | cosines.keys()))
+            origins = self._catalog.origins(order)
+        bound, asked = sum(term.bound for term in terms) or 1.0, detect_language(question)
+        known = self._embedder.fingerprint
         return Candidates(
             order,
             tuple(min(lexical.get(row, 0.0) / bound, 1.0) for row in order),
             tuple(cosines.get(row, 0.0) for row in order),
+            tuple(named.get(origins[row][0], 0.0) for row in order),
+            tuple(language_match(asked, origins[row][1], known) for row in order),
             limit,
         )
+
+    def _named_sources(self, question: str) -> dict[str, float]:
+        """How well the question names each source, by path."""
+        revision = self._catalog.revision
+        if self._names[0] != revision:
+            self._names = (revision, SourceNames(self._catalog.source_names()))
+        return self._names[1].named(question)
+
+    def _search_named(
+        self,
+        terms: Sequence[Term],
+        query: Vectors,
+        limit: int,
+        rows: Rows | None,
+        named: Mapping[str, float],
+        lexical: dict[int, float],
+        cosines: dict[int, float],
+    ) -> None:
+        """Adds the best passages of the sources that the question clearly names: others may fill the candidates."""
+        clear = sorted((path for path, value in named.items() if value >= CLEARLY_NAMED), key=lambda path: -named[path])
+        if rows is None and 0 < len(clear) <= MOST_NAMED:
+            own = self._catalog.rows_within(Filters(within=tuple(clear)))
+            if own is not None and len(own) > RERANKED:
+                lexical |= dict(list(self._lexical(terms, RERANKED, own).items()))
+                cosines |= self._dense(query, RERANKED, own)
 
     def _lexical(self, terms: Sequence[Term], limit: int, rows: Rows | None) -> dict[int, float]:
         if rows is None:
@@ -247,25 +287,61 @@ class Retriever:
             cosines.update(zip(vectors, map(float, scores), strict=True))
         lexical |= self._catalog.search_terms(terms, 0, cosines.keys() - lexical.keys())
 
-    def fused(self, question: str, found: Candidates) -> list[tuple[int, float]]:
+    def fused(self, found: Candidates) -> list[tuple[int, float]]:
         """Rows and their fused scores, best first."""
-        languages = self._catalog.languages(found.rows)
-        asked_in = detect_language(question)
         scores = [
-            (row, lexical + self._dense_weight(asked_in, languages.get(row, "en")) * cosine)
-            for row, lexical, cosine in zip(found.rows, found.lexical, found.cosines, strict=True)
+            (row, lexical + self._weights.cosine[match] * cosine + SOURCE * named)
+            for row, lexical, cosine, named, match in zip(
+                found.rows, found.lexical, found.cosines, found.named, found.matches, strict=True
+            )
         ]
         return sorted(scores, key=lambda item: (-item[1], item[0]))
 
-    def _dense_weight(self, asked_in: str, written_in: str) -> float:
-        if self._embedder.fingerprint.split("/")[0] not in _ENGLISH_ONLY or asked_in == written_in == "en":
-            return _SAME_KNOWN
-        return _SAME_UNKNOWN if asked_in == written_in else _ACROSS
-
-    def _rerank(self, terms: Sequence[Term], groups: Sequence[Group]) -> list[Ranked]:
-        features = self._reranker.features(terms, [group.passage for group in groups])
+    def _rerank(
+        self,
+        question: str,
+        terms: Sequence[Term],
+        found: Candidates,
+        order: Sequence[tuple[int, float]],
+        groups: Sequence[Group],
+    ) -> list[Ranked]:
+        candidates = self._looked_at(found, order, groups)
+        features = self._reranker.features(question, terms, candidates)
         ranked = [Ranked(*pair) for pair in zip(groups, features, strict=True)]
         return sorted(ranked, key=lambda one: (-one.score, one.group.passage.path, one.group.passage.position))
+
+    def _looked_at(
+        self, found: Candidates, order: Sequence[tuple[int, float]], groups: Sequence[Group]
+    ) -> list[Candidate]:
+        if not groups:
+            return []
+        rows = [group.row for group in groups]
+        titles, before = self._catalog.titles(rows), self._catalog.endings_before(rows, ENDING)
+        place = {row: number for number, row in enumerate(found.rows)}
+        fused = {(group.passage.path, group.passage.position): group.score for group in groups}
+        best = max(order[0][1], 1e-6)
+        best_lexical, best_cosine = max(found.lexical), max(found.cosines)
+
+        def beside(passage: Passage) -> float:
+            near = (fused.get((passage.path, passage.position + step), 0.0) for step in (-1, 1))
+            return max(*near, 0.0) / best
+
+        return [
+            Candidate(
+                group.passage,
+                found.matches[n],
+                found.lexical[n],
+                found.cosines[n],
+                best_lexical,
+                best_cosine,
+                titles.get(group.row, ""),
+                before.get(group.row, ""),
+                beside(group.passage),
+                found.named[n],
+            )
+            for group in groups
+            for n in [place[group.row]]
+        ]
 
 
 def as_langchain(retriever: Retriever, k: int | None = None, filters: Filters = Filters()) -> "BaseRetriever":
