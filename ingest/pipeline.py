@@ -1,13 +1,18 @@
-"""index_folders(): brings the catalogue in line with the folders."""
+"""index_folders(): brings the catalogue in line with the folders.
+
+What must be read goes through three stages at once: files are parsed ahead, in processes; what they gave is embedded,
+in groups so that the embedder's threads have enough to do; and sources are stored, in the order of the files, each in
+one transaction. The queues between them are bounded, by number and bytes.
+"""
 
 import errno
 import hashlib
 import logging
 import os
 import time
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -46,6 +51,9 @@ ENOUGH = 0.02  # of the bytes must be done before the time left is more than a g
 MAX_INSIDE = 10_000  # documents in one file
 ATTEMPTS = 4  # at a file that changes while it is read
 PAUSE = 0.3  # seconds between them
+AHEAD, AHEAD_BYTES = 64, 4_000_000  # files that are parsed ahead, unless they are larger than that together
+GROUP = 64  # passages that are embedded together, those of a file always
+GROUPS = 2  # embedded, or waiting for it, before they are stored
 
 Progress = Callable[[IndexProgress], None]
 
@@ -71,7 +79,7 @@ def index_folders(
     """Looks, plans, settles what needs no reading, then parses, chunks, embeds and stores the rest, file by file.
 
     `parse` runs in `settings.parse.workers` threads. Each source is stored in one transaction, so stopping at any
-    moment loses at most the source at hand. A file that cannot be read is noted with its reason. `confirm`: also
+    moment loses at most what was read ahead. A file that cannot be read is noted with its reason. `confirm`: also
     remove what a folder that suddenly lacks most of its files has lost; `read_data`: compare all files' bytes;
     `unlocked`: whether there is a password for a source that was found encrypted, so that it is read again. Raises
     CatalogError, EmbedderError or EngineClosedError, which no other file would escape.
@@ -85,8 +93,7 @@ def index_folders(
     again = {(source.folder, source.container or source.path) for source in waiting}
     made = make_plan(look, known, settings, confirm=confirm, read_data=read_data, again=again)
     run.settle(look, known, sources, made)
-    for outcome in _read(run.to_read, parse, settings.parse.workers):
-        run.store(outcome)
+    run.read(parse)
     return run.finish()
 
 
@@ -222,6 +229,18 @@ class _Outcome:
     inside: Sequence[_Inside] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """What one file gave, divided into passages; `sources` is None where there is nothing to put in its place."""
+
+    outcome: _Outcome
+    sources: list[NewSource] | None
+
+    @property
+    def passages(self) -> list[NewPassage]:
+        return [each for one in self.sources or () for each in one.passages]
+
+
 class _UnstableError(ParseError):
     """The file changed each time it was read."""
 
@@ -247,6 +266,7 @@ class _Run:
     known: dict[Key, Source] = field(default_factory=dict)
     inside: dict[Key, list[Source]] = field(default_factory=lambda: defaultdict(list))  # by the key of their file
     to_read: list[Found] = field(default_factory=list)
+    in_flight: frozenset[str] = frozenset()  # keys of the vectors of the last group that was embedded
 
     def start_over_if_embedder_changed(self) -> None:
         """Vectors of two embedders do not compare: another embedder means that everything is embedded anew."""
@@ -277,7 +297,8 @@ class _Run:
                     self.to_read.append(file)
                 case Refuse(file):
                     limit = self.settings.parse.max_file_mb
-                    self._note(file, "", "too-large", f"Over the limit of {limit} MB (parse.max_file_mb).")
+                    reason = f"Over the limit of {limit} MB (parse.max_file_mb)."
+                    self._replace(file, [self._without_passages(file, "", "too-large", reason)], {})
                 case Move(source, file):
                     moves += self._moved(source, file)
                 case Touch(source, file):
@@ -325,30 +346,87 @@ class _Run:
             new = replace(_touched(old, file), folder=folder, path=path, container=container if old.container else "")
             yield old, new, chunk.renamed_ids(folder, path, self.catalog.passages_of(old.folder, old.path))
 
-    def store(self, outcome: _Outcome) -> None:
-        """Chunks, embeds and stores one document, or notes why there is none."""
+    def read(self, parse: Parse) -> None:
+        """Parses, chunks, embeds and stores what is `to_read`."""
+        waiting = deque(self.to_read)
+        parsed: deque[tuple[Found, Future[_Outcome]]] = deque()
+        groups: deque[tuple[list[_Prepared], Future[dict[str, Vectors]]]] = deque()
+        parsers = ThreadPoolExecutor(self.settings.parse.workers, thread_name_prefix="parse")
+        embedding = ThreadPoolExecutor(1, thread_name_prefix="embed-groups")
+        try:
+            while waiting or parsed or groups:
+                while waiting and self._has_room(parsed):
+                    parsed.append((waiting[0], parsers.submit(_read_file, waiting.popleft(), parse)))
+                if groups and (len(groups) == GROUPS or not parsed or groups[0][1].done()):
+                    group, vectors = groups.popleft()
+                    self._store_group(group, vectors.result())
+                    continue
+                under_way: list[Future[Any]] = [parsed[0][1], *(vectors for _, vectors in groups)]
+                wait(under_way, return_when=FIRST_COMPLETED)
+                if group := self._next_group(parsed):
+                    groups.append((group, embedding.submit(self._embed_new, group)))
+        finally:
+            parsers.shutdown(wait=False, cancel_futures=True)  # waits for no parse that is under way
+            embedding.shutdown(cancel_futures=True)
+
+    def _has_room(self, parsed: Collection[tuple[Found, object]]) -> bool:
+        if len(parsed) < 2 * self.settings.parse.workers:
+            return True
+        return len(parsed) < AHEAD and sum(file.size for file, _ in parsed) < AHEAD_BYTES
+
+    def _next_group(self, parsed: deque[tuple[Found, Future[_Outcome]]]) -> list[_Prepared]:
+        """Of the files that are parsed as many as are embedded together."""
+        group: list[_Prepared] = []
+        passages = 0
+        while parsed and parsed[0][1].done() and passages < GROUP:
+            group.append(self._prepare(parsed.popleft()[1].result()))
+            passages += len(group[-1].passages)
+        return group
+
+    def _prepare(self, outcome: _Outcome) -> _Prepared:
         file, sha256, result = outcome.file, outcome.sha256, outcome.result
-        self.files_done += 1
-        self.bytes_left -= file.size
-        self.bytes_done += file.size
         if isinstance(result, Document):
             result = replace(result, parser=marked(result, [inside.result for inside in outcome.inside]))
             read = [(file.path, result), *((inside.path, inside.result) for inside in outcome.inside)]
-            self._replace(file, [self._read(file, sha256, path, each) for path, each in read])
+            return _Prepared(outcome, [self._divide(file, sha256, path, each) for path, each in read])
+        if isinstance(result, OSError) or (isinstance(result, _UnstableError) and file.key in self.known):
+            return _Prepared(outcome, None)
+        return _Prepared(outcome, [self._without_passages(file, sha256, result.status, str(result))])
+
+    def _embed_new(self, group: Sequence[_Prepared]) -> dict[str, Vectors]:
+        """The vectors that the catalogue and the group before did not have when it was asked."""
+        texts = {new.vector_key: new.embedded_text for prepared in group for new in prepared.passages}
+        known = self.catalog.known_vectors(texts) | self.in_flight
+        new = {key: text for key, text in texts.items() if key not in known}
+        self.in_flight = frozenset(new)
+        if not new:
+            return {}
+        return dict(zip(new, self.embedder.embed_passages(list(new.values())), strict=True))
+
+    def _store_group(self, group: Sequence[_Prepared], vectors: dict[str, Vectors]) -> None:
+        for prepared in group:
+            self._store(prepared, vectors)
+
+    def _store(self, prepared: _Prepared, vectors: dict[str, Vectors]) -> None:
+        """Stores what one file gave, or notes why there is nothing."""
+        file, result = prepared.outcome.file, prepared.outcome.result
+        self.files_done += 1
+        self.bytes_left -= file.size
+        self.bytes_done += file.size
+        if prepared.sources is not None:
+            self._replace(file, prepared.sources, vectors)
         elif isinstance(result, OSError):
             self._unreadable(file, result)
-        elif isinstance(result, _UnstableError) and file.key in self.known:
-            self.failed.append(PathReason(file.path, f"{result} What was indexed of it before is kept."))
         else:
-            self._note(file, sha256, result.status, str(result))
+            self.failed.append(PathReason(file.path, f"{result} What was indexed of it before is kept."))
         self._report_progress(file)
 
-    def _replace(self, file: Found, new: Sequence[NewSource]) -> None:
+    def _replace(self, file: Found, new: Sequence[NewSource], vectors: Mapping[str, Vectors]) -> None:
         """Stores a file, and the documents inside it, in place of all that was known of them."""
         before = self.known.get(file.key)
         known = {source.path: source for source in (self._with_inside(before) if before else ())}
         if any(one.passages for one in new) or not _say_the_same(known, [one.source for one in new]):
-            self.catalog.store_all(new, self._embed_new([each for one in new for each in one.passages]))
+            self.catalog.store_all(new, self._missing([each for one in new for each in one.passages], vectors))
         self.counts["removed"] += len(known.keys() - {one.source.path for one in new})
         for one in new:
             if one.source.status == "indexed":
@@ -356,7 +434,20 @@ class _Run:
                 self.counts["passages"] += len(one.passages)
             self._account(one.source)
 
-    def _read(self, file: Found, sha256: str, path: str, result: Document | ParseError) -> NewSource:
+    def _missing(self, passages: Sequence[NewPassage], made: Mapping[str, Vectors]) -> dict[str, Vectors]:
+        """The vectors of these passages that the catalogue does not have. What it had when the group was embedded may
+        have gone since, with the last passage that had it: that is embedded now."""
+        texts = {new.vector_key: new.embedded_text for new in passages}
+        vectors = {key: made[key] for key in texts if key in made}
+        known = self.catalog.known_vectors(texts)
+        gone = [key for key in texts if key not in vectors and key not in known]
+        if gone:
+            vectors |= zip(gone, self.embedder.embed_passages([texts[key] for key in gone]), strict=True)
+        new = {key: vector for key, vector in vectors.items() if key not in known}
+        self.counts["embedded"] += len(new)
+        return new
+
+    def _divide(self, file: Found, sha256: str, path: str, result: Document | ParseError) -> NewSource:
         """What becomes of a document that was read: the file's own, or one inside it."""
         if isinstance(result, ParseError):
             return NewSource(self._source(file, sha256, path, result.status, reason=to_text(str(result))))
@@ -403,20 +494,12 @@ class _Run:
             reason = f"Cannot be read: {error.strerror}. What was indexed of it before is kept."
             self.failed.append(PathReason(file.path, reason))
         else:
-            self._note(file, "", "failed", f"Cannot be read: {error.strerror or error}.")
+            reason = f"Cannot be read: {error.strerror or error}."
+            self._replace(file, [self._without_passages(file, "", "failed", reason)], {})
 
-    def _embed_new(self, passages: list[NewPassage]) -> dict[str, Vectors]:
-        texts = {new.vector_key: new.embedded_text for new in passages}
-        known = self.catalog.known_vectors(texts)
-        new = {key: text for key, text in texts.items() if key not in known}
-        if not new:
-            return {}
-        self.counts["embedded"] += len(new)
-        return dict(zip(new, self.embedder.embed_passages(list(new.values())), strict=True))
-
-    def _note(self, file: Found, sha256: str, status: str, reason: str) -> None:
+    def _without_passages(self, file: Found, sha256: str, status: str, reason: str) -> NewSource:
         """A file without passages, and why."""
-        self._replace(file, [NewSource(self._source(file, sha256, file.path, status, reason=to_text(reason)))])
+        return NewSource(self._source(file, sha256, file.path, status, reason=to_text(reason)))
 
     def _source(
         self, file: Found, sha256: str, path: str, status: str, parser: str = "", *, reason: str = "", **more: Any
@@ -484,22 +567,6 @@ def _touched(source: Source, file: Found) -> Source:
 def _say_the_same(known: Mapping[str, Source], sources: Sequence[Source]) -> bool:
     before = {path: replace(source, indexed_at="") for path, source in known.items()}
     return before == {source.path: replace(source, indexed_at="") for source in sources}
-
-
-def _read(files: list[Found], parse: Parse, workers: int) -> Iterator[_Outcome]:
-    """Reads a few files ahead of the one at hand, in order. Closing it waits for no parse that is under way."""
-    ahead: list[Future[_Outcome]] = []
-    waiting = iter(files)
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="parse")
-    try:
-        while True:
-            while len(ahead) < 2 * workers and (following := next(waiting, None)):
-                ahead.append(pool.submit(_read_file, following, parse))
-            if not ahead:
-                return
-            yield ahead.pop(0).result()
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _read_file(file: Found, parse: Parse) -> _Outcome:

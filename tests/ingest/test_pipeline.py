@@ -572,3 +572,110 @@ def test_what_is_not_a_document_s_doing_ends_the_run_and_blames_no_document(libr
     assert library.catalog.sources() == []
     library.parse = parse_file
     assert library.index().added == 1
+
+
+def test_notes_of_one_passage_are_embedded_together(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(30):
+        library.write(f"{number:02}.md", f"Note {'x' * number}.\n")
+    others_parsed = threading.Event()
+    parsed: list[Path] = []
+    groups: list[int] = []
+    embed = library.embedder.embed_passages
+
+    def parse(path: Path) -> Document:
+        if path.name == "00.md":
+            assert others_parsed.wait(20)
+        parsed.append(path)
+        if len(parsed) == 29:
+            others_parsed.set()
+        return parse_file(path)
+
+    library.parse = parse
+    monkeypatch.setattr(library.embedder, "embed_passages", lambda texts: groups.append(len(texts)) or embed(texts))
+    assert library.index().embedded == 30
+    assert groups[0] >= 29  # the last parse may still be returning
+
+
+def test_what_is_parsed_is_stored_while_the_next_file_is_being_parsed(library: Library) -> None:
+    library.write("a.md", "First.\n")
+    library.write("b.md", "Second.\n")
+
+    def parse(path: Path) -> Document:
+        until = time.monotonic() + 20
+        while path.name == "b.md" and "a.md" not in {source.path for source in library.catalog.sources()}:
+            assert time.monotonic() < until, "a.md waits for b.md"
+            time.sleep(0.01)
+        return parse_file(path)
+
+    library.parse = parse
+    assert library.index().added == 2
+
+
+def test_a_vector_that_goes_while_another_file_counts_on_it_is_made_again(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """a.md loses the paragraph, b.md gets it; when b.md's group is embedded, a.md's change is not stored yet."""
+    file = library.write("a.md", "# One\n\nShared paragraph.\n")
+    library.index()
+    file.write_text("# One\n\nSomething else altogether.\n")
+    library.write("b.md", "# One\n\nShared paragraph.\n\n# Two\n\nMore.\n")
+    monkeypatch.setattr(pipeline, "GROUP", 1)
+    dividing_b, asked_for_b = threading.Event(), threading.Event()
+    offsets, embed = library.embedder.offsets, library.embedder.embed_passages
+    known, store = library.catalog.known_vectors, library.catalog.store_all
+    stored: list[str] = []
+
+    def known_vectors(keys: Any) -> set[str]:
+        found = known(keys)
+        if found and threading.current_thread().name.startswith("embed-groups"):
+            asked_for_b.set()
+        return found
+
+    def divide(text: str) -> list[tuple[int, int]]:
+        if "Shared" in text:
+            dividing_b.set()
+        return offsets(text)
+
+    def embed_passages(texts: Any) -> Any:
+        assert dividing_b.wait(20)  # so that b.md's group follows before a.md is stored
+        return embed(texts)
+
+    def store_all(new: Any, vectors: Any) -> None:
+        assert asked_for_b.wait(20)
+        stored.append(new[0].source.path)
+        store(new, vectors)
+
+    monkeypatch.setattr(library.embedder, "offsets", divide)
+    monkeypatch.setattr(library.embedder, "embed_passages", embed_passages)
+    monkeypatch.setattr(library.catalog, "known_vectors", known_vectors)
+    monkeypatch.setattr(library.catalog, "store_all", store_all)
+    library.index()
+    assert stored == ["a.md", "b.md"]
+    assert library.catalog.problems(read_data=True) == []
+    monkeypatch.undo()
+    library.assert_equals_fresh_index(tmp_path)
+
+
+def test_texts_that_several_files_share_are_embedded_once(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(8):
+        library.write(f"{number}.md", "# Head\n\nThe same in all.\n")
+    monkeypatch.setattr(pipeline, "GROUP", 1)
+    assert library.index().embedded == 1
+    assert len(library.embedder.embedded) == 1
+
+
+def test_no_more_is_parsed_ahead_than_fits(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(20):
+        library.write(f"{number:02}.md", "word " * 100 + f"{number}\n")
+    monkeypatch.setattr(pipeline, "AHEAD_BYTES", 1_000)
+    parsed: list[str] = []
+
+    def parse(path: Path) -> Document:
+        if path.name == "00.md":
+            time.sleep(0.5)
+            assert len(parsed) < 2 * library.settings.parse.workers
+        parsed.append(path.name)
+        return parse_file(path)
+
+    library.parse = parse
+    assert library.index().added == 20
