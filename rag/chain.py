@@ -1,24 +1,39 @@
 """ask(): a question to a cited answer, as a LangChain runnable that streams events.
 
-    retrieve | fill the template chosen for the model | generate | cite
+    understand | retrieve | fill the template chosen for the model | generate | cite
 
 `build_chain` strings the verbs together; each step is a plain function below.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ingest.analyse import detect_language
 from ingest.types import Filters
 from models.types import EXTRACTIVE
 from rag.cite import Cited, Citer
+from rag.context import arrange, assemble
 from rag.generate import Generator, as_runnable
 from rag.prompt import Prompt, fill_prompt
 from rag.retrieve import Retriever, as_langchain
-from rag.types import ABSTENTION, Answer, AnswerSentence, Completed, Event, Hit, Language, Retrieved, Timings, Token
-from settings import Generate
+from rag.rewrite import DEEPER, Rewritten, retrieve_all, rewrite
+from rag.types import (
+    ABSTENTION,
+    Answer,
+    AnswerSentence,
+    Completed,
+    Event,
+    Hit,
+    Language,
+    Retrieved,
+    Timings,
+    Token,
+    Turn,
+)
+from settings import Context, Generate, Rewrite
 
 if TYPE_CHECKING:
     from langchain_core.runnables import Runnable
@@ -26,11 +41,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked, of which passages. `k` None takes the settings' number."""
+    """What is asked, of which passages, after which conversation. `k` None takes the settings' number."""
 
     text: str
     k: int | None = None
     filters: Filters = Filters()
+    history: tuple[Turn, ...] = ()
 
     @property
     def language(self) -> Language:
@@ -38,50 +54,88 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A question and its passages on their way to the generator. `asked` is the monotonic time of the question."""
+class Understood:
+    """A question and all that is searched for to answer it. `asked` is the monotonic time of the question."""
 
     question: Question
+    rewritten: Rewritten
+    asked: float
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A question, as it stands alone, and its passages on their way to the generator. `hits` are shown; `more` are
+    these and those behind them, which may take the place of some in a prompt."""
+
+    question: Question
+    alone: str
     hits: tuple[Hit, ...]
+    more: tuple[Hit, ...]
     asked: float
     seconds: float
 
 
-def build_chain(retriever: Retriever, generator: Generator, settings: Generate) -> "Runnable[Question, Event]":
+def build_chain(
+    retriever: Retriever,
+    generator: Generator,
+    settings: Generate,
+    rewriting: Rewrite = Rewrite(),
+    context: Context = Context(),
+) -> "Runnable[Question, Event]":
     """A runnable from Question to events: Retrieved, then Tokens, then Completed. Use `.stream`; closing the stream
     stops the generator. Raises what retrieving and generating raise."""
     from langchain_core.runnables import RunnableGenerator, RunnableLambda
 
-    def retrieve(question: Question) -> Found:
+    def understand(question: Question) -> Understood:
         asked = time.monotonic()
-        documents = as_langchain(retriever, question.k, question.filters).invoke(question.text)
-        hits = tuple(document.metadata["hit"] for document in documents)
-        return Found(question, hits, asked, time.monotonic() - asked)
+        return Understood(question, rewrite(question.text, rewriting, question.history, generator), asked)
+
+    def retrieve(understood: Understood) -> Found:
+        question, started = understood.question, time.monotonic()
+        k = retriever.wanted(question.k)
+        deep = k if _is_extractive(generator) else DEEPER * k
+        more = retrieve_all(understood.rewritten, partial(_search, retriever, question.filters), deep)
+        seconds = time.monotonic() - started
+        return Found(question, understood.rewritten.question, more[:k], more, understood.asked, seconds)
 
     def fill(found: Found) -> Prompt:
-        return _fill(found, generator, settings)
+        return _fill(found, retriever, generator, settings, context)
 
     def answer(founds: Iterator[Found]) -> Iterator[Event]:
-        writer = RunnableLambda(fill) | as_runnable(generator)
+        filled, writer = RunnableLambda(fill), as_runnable(generator)
         for found in founds:
             yield Retrieved(found.hits, found.seconds)
-            yield from _answered(found, writer.stream if found.hits else _nothing_found, generator.info.name)
+            if found.hits:
+                prompt = filled.invoke(found)
+                yield from _answered(found, prompt.hits, writer.stream(prompt), generator.info.name)
+            else:
+                yield from _answered(found, (), _nothing_found(found), generator.info.name)
 
-    return RunnableLambda(retrieve) | RunnableGenerator(answer)
+    return RunnableLambda(understand) | RunnableLambda(retrieve) | RunnableGenerator(answer)
 
 
-def _fill(found: Found, generator: Generator, settings: Generate) -> Prompt:
-    question = found.question
-    if generator.info.name == EXTRACTIVE.name:  # reads the passages themselves
-        return Prompt(question.text, question.language, found.hits, "", (), EXTRACTIVE.name)
+def _search(retriever: Retriever, filters: Filters, text: str, k: int) -> tuple[Hit, ...]:
+    documents = as_langchain(retriever, k, filters).invoke(text)
+    return tuple(document.metadata["hit"] for document in documents)
+
+
+def _is_extractive(generator: Generator) -> bool:
+    return generator.info.name == EXTRACTIVE.name
+
+
+def _fill(found: Found, retriever: Retriever, generator: Generator, settings: Generate, context: Context) -> Prompt:
+    language = found.question.language
+    if _is_extractive(generator):  # reads the passages themselves
+        return Prompt(found.alone, language, found.hits, "", (), EXTRACTIVE.name)
     return fill_prompt(
-        question.text,
-        found.hits,
+        found.alone,
+        assemble(found.more, len(found.hits), retriever.neighbours, context),
         generator.info,
-        question.language,
+        language,
         generator.count_tokens,
         settings.context,
         settings.max_tokens,
+        arrange,
     )
 
 
@@ -89,11 +143,11 @@ def _nothing_found(found: Found) -> Iterator[str]:
     yield ABSTENTION[found.question.language]
 
 
-def _answered(found: Found, write: Callable[[Found], Iterator[str]], model: str) -> Iterator[Event]:
-    """Tokens as they are written, then the answer with its citations."""
-    citer = Citer(found.hits)
+def _answered(found: Found, given: Sequence[Hit], pieces: Iterator[str], model: str) -> Iterator[Event]:
+    """Tokens as they are written, then the answer with its citations: [n] in a draft is the nth of the hits given."""
+    citer = Citer(given)
     first_token: float | None = None
-    for piece in write(found):
+    for piece in pieces:
         if piece and first_token is None:
             first_token = time.monotonic() - found.asked
         yield Token(citer.feed(piece))
@@ -128,7 +182,11 @@ def ask(
     settings: Generate,
     k: int | None = None,
     filters: Filters = Filters(),
+    history: Sequence[Turn] = (),
+    rewriting: Rewrite = Rewrite(),
+    context: Context = Context(),
 ) -> Iterator[Event]:
-    """Yields the events of one question. Closing the iterator stops generation at once."""
-    chain = build_chain(retriever, generator, settings)
-    yield from chain.stream(Question(question, k, filters))
+    """Yields the events of one question; `history` is its conversation so far, oldest turn first. Closing the iterator
+    stops generation at once."""
+    chain = build_chain(retriever, generator, settings, rewriting, context)
+    yield from chain.stream(Question(question, k, filters, tuple(history)))

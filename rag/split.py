@@ -2,7 +2,7 @@
 
 Which is older, Lima or Quito?                          ->  older Lima | older Quito
 What is the difference between a lease and a licence?   ->  a lease | a licence
-Which animals except birds lay eggs?                    ->  Which animals lay eggs?
+Which animals lay eggs, except birds?                   ->  Which animals lay eggs?
 """
 
 import re

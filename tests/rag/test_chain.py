@@ -1,6 +1,7 @@
 """The chain from a question to a cited answer, with real llama.cpp behind it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,14 @@ from ingest.catalog import Catalog, NewPassage
 from ingest.types import Source
 from ingest.vectors import ExactIndex
 from models.gguf import read_model
+from models.types import ModelInfo
 from rag.chain import Question, ask, build_chain
 from rag.generate import Generator, LlamaGenerator
+from rag.prompt import Prompt
 from rag.rerank import LateFeatures
 from rag.retrieve import Retriever
-from rag.types import ABSTENTION, Answer, Completed, Event, Retrieved, Token
-from settings import Generate, Retrieve
+from rag.types import ABSTENTION, Answer, Completed, Event, Retrieved, Token, Turn
+from settings import Context, Generate, Retrieve, Rewrite
 from tests.fakes import LEASE, WordEmbedder
 from tests.gguf_files import LLAMA2, tiny_gguf
 
@@ -148,3 +151,102 @@ def test_the_chain_is_a_langchain_runnable(retriever: Retriever, model: LlamaGen
     kinds = [event.event for event in chain.stream(Question("What is the notice period?"))]
     assert kinds[0] == "retrieved"
     assert kinds[-1] == "completed"
+
+
+# ----------------------------------------------------------------------- follow-ups, and what the model is given
+
+
+def shelf(folder: Path, **texts: Sequence[str]) -> tuple[Catalog, Retriever]:
+    """A library of one source for each name, with its passages in order."""
+    embedder, catalog = WordEmbedder(), Catalog(folder)
+    for name, passages in texts.items():
+        new = [
+            NewPassage(replace(LEASE, id=f"{name}{n}", path=name, position=n, text=text), text)
+            for n, text in enumerate(passages)
+        ]
+        source = Source("/library", name, 1, 1, name, "indexed", passages=len(new), title=name)
+        catalog.store(source, new, {each.vector_key: embedder.embed_query(each.embedded_text) for each in new})
+    exact = ExactIndex(catalog)
+    return catalog, Retriever(catalog, embedder, lambda: exact, LateFeatures(), Retrieve())
+
+
+class KeepingModel(LlamaGenerator):
+    """A real model that keeps the prompts it was given."""
+
+    def __init__(self, info: ModelInfo, settings: Generate) -> None:
+        super().__init__(info, settings)
+        self.prompts: list[Prompt] = []
+
+    def generate(self, prompt: Prompt) -> Iterator[str]:
+        self.prompts.append(prompt)
+        yield from super().generate(prompt)
+
+
+@pytest.fixture
+def keeping_model(tmp_path: Path) -> Iterator[KeepingModel]:
+    generator = KeepingModel(read_model(tiny_gguf(tmp_path / "keeping.gguf")), SETTINGS)
+    yield generator
+    generator.close()
+
+
+def test_a_follow_up_is_asked_and_searched_for_as_it_stands_alone(
+    retriever: Retriever, keeping_model: KeepingModel
+) -> None:
+    history = [Turn("What is the notice period of the lease?", "Thirty days [1].")]
+    rules = Rewrite(follow_ups="rules")
+    found = list(ask("Who signed it?", retriever, keeping_model, SETTINGS, history=history, rewriting=rules))
+    assert "Question: Who signed it (notice period of the lease)?" in keeping_model.prompts[-1].text
+    assert answer_of(found).question == "Who signed it?"
+
+
+def test_the_model_that_answers_makes_the_follow_up_stand_alone_first(
+    retriever: Retriever, keeping_model: KeepingModel
+) -> None:
+    history = [Turn("What is the notice period of the lease?", "Thirty days [1].")]
+    rewriting = Rewrite(seconds=60)
+    found = list(ask("Who signed it?", retriever, keeping_model, SETTINGS, history=history, rewriting=rewriting))
+    first, last = keeping_model.prompts  # the model says its one sentence to both; as a question it is not used
+    assert "Last question: Who signed it?" in first.text
+    assert "Question: Who signed it (notice period of the lease)?" in last.text
+    assert answer_of(found).citations
+
+
+def test_both_sides_of_a_comparison_reach_the_model(tmp_path: Path, keeping_model: KeepingModel) -> None:
+    lima = {f"lima{n}": [f"Lima is older than town number {n}, say the older books of Lima."] for n in range(30)}
+    catalog, retriever = shelf(tmp_path / "index", **lima, quito=["Quito stands at the foot of a volcano."])
+    question = "Which is older, Lima or Quito?"
+
+    def given(rewriting: Rewrite) -> set[str]:
+        list(ask(question, retriever, keeping_model, SETTINGS, k=2, rewriting=rewriting))
+        return {hit.passage.path for hit in keeping_model.prompts[-1].hits}
+
+    assert "quito" in given(Rewrite())
+    assert len(given(Rewrite(split=False))) == 2
+    catalog.close()
+
+
+def test_a_citation_of_a_neighbour_is_of_the_neighbours_own_passage(tmp_path: Path) -> None:
+    contract = ["The parties are named below.", "The deposit is governed by this:", "it is paid back in sixty days."]
+    catalog, retriever = shelf(tmp_path / "index", contract=contract)
+    says = "The deposit is paid back in sixty days [3]."
+    model = LlamaGenerator(read_model(tiny_gguf(tmp_path / "m.gguf", says=says)), SETTINGS)
+    found = list(ask("What governs the deposit?", retriever, model, SETTINGS, k=1))
+    assert isinstance(found[0], Retrieved)
+    assert [hit.passage.id for hit in found[0].hits] == ["contract1"]
+    (citation,) = answer_of(found).citations
+    assert (citation.id, citation.quote) == ("contract2", contract[2])
+    assert catalog.passage(citation.id).text[citation.start : citation.end] == citation.quote
+    model.close()
+    catalog.close()
+
+
+def test_no_source_takes_all_the_room_of_the_others(tmp_path: Path, keeping_model: KeepingModel) -> None:
+    book = [f"The notice period in chapter {n} is the notice period of that chapter." for n in range(6)]
+    catalog, retriever = shelf(tmp_path / "index", book=book, letter=["Notice is given by letter, some say."])
+    context = Context(per_source=2, neighbours=0)
+    found = list(ask("What is the notice period?", retriever, keeping_model, SETTINGS, k=4, context=context))
+    assert isinstance(found[0], Retrieved)
+    assert {hit.passage.path for hit in found[0].hits} == {"book"}
+    assert "letter" in {hit.passage.path for hit in keeping_model.prompts[0].hits}
+    assert len(keeping_model.prompts[0].hits) == 4
+    catalog.close()
