@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from errors import UsageError
@@ -75,21 +75,25 @@ def read_questions(file: Path) -> Dataset:
     Raises UsageError naming the line if it cannot be read.
     """
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise UsageError(
-            f"Question set {str(file)!r} cannot be read: {reason}.",
-            hint="Name a file of JSON Lines; `cita eval --make 20 FILE` drafts one.",
-        ) from error
-    questions = [_question(line, n, file.name) for n, line in enumerate(lines, 1) if line.strip()]
+        content = file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"Question set {str(file)!r} cannot be read: {error.strerror}.", hint=_HINT) from error
+    return parse_questions(content, file.name)
+
+
+def parse_questions(content: bytes, name: str) -> Dataset:
+    """The question set of a file of that name. Raises as read_questions() does."""
+    try:
+        lines = content.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"Question set {name!r} cannot be read: it is not UTF-8 text.", hint=_HINT) from error
+    questions = [_question(line, n, name) for n, line in enumerate(lines, 1) if line.strip()]
     if not questions:
-        raise UsageError(
-            f"Question set {str(file)!r} has no questions.", hint="`cita eval --make 20 FILE` drafts some."
-        )
-    return Dataset(file.stem, tuple(questions))
+        raise UsageError(f"Question set {name!r} has no questions.", hint=_HINT)
+    return Dataset(PurePosixPath(name).stem, tuple(questions))
 
 
+_HINT = "Name a file of JSON Lines; `cita eval --make 20 FILE` drafts one."
 _KEYS = ("question", "answers", "source", "page", "unanswerable")
 
 

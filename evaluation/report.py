@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from evaluation.dataset import Place
 from evaluation.metrics import Comparison, Estimate
 from evaluation.run import Found, Record, Run, compare_runs, failures, faults, latency, ranks, recall_curve, summary
+from ingest.names import printable
 from rag.types import Language
 
 SHOWN = 20
@@ -87,14 +88,14 @@ WORDS: dict[Language, Words] = {
         page="page {page}",
         nothing="nothing",
         metrics={
-            "recall": "Found among the first {k}",
-            "success": "Any of it among the first {k}",
-            "complete": "All of it among the first {k}",
+            "recall": "Found in the top {k}",
+            "success": "Any of it in the top {k}",
+            "complete": "All of it in the top {k}",
             "mrr": "Mean reciprocal rank (MRR@{k})",
             "ndcg": "nDCG@{k}",
-            "source_recall": "Right file among the first {k}",
-            "page_recall": "Right page among the first {k}",
-            "answer_recall": "Expected words among the first {k}",
+            "source_recall": "Right file in the top {k}",
+            "page_recall": "Right page in the top {k}",
+            "answer_recall": "Expected words in the top {k}",
             "answered": "Answered",
             "abstained": "Abstained where nothing is known",
             "answer_contains": "Answer has the expected words",
@@ -145,14 +146,14 @@ WORDS: dict[Language, Words] = {
         page="página {page}",
         nothing="nada",
         metrics={
-            "recall": "Encontrado entre los {k} primeros",
-            "success": "Algo entre los {k} primeros",
-            "complete": "Todo entre los {k} primeros",
+            "recall": "Encontrado en el top {k}",
+            "success": "Algo en el top {k}",
+            "complete": "Todo en el top {k}",
             "mrr": "Rango recíproco medio (MRR@{k})",
             "ndcg": "nDCG@{k}",
-            "source_recall": "Archivo correcto entre los {k} primeros",
-            "page_recall": "Página correcta entre los {k} primeros",
-            "answer_recall": "Palabras esperadas entre los {k} primeros",
+            "source_recall": "Archivo correcto en el top {k}",
+            "page_recall": "Página correcta en el top {k}",
+            "answer_recall": "Palabras esperadas en el top {k}",
             "answered": "Respondidas",
             "abstained": "Se abstiene cuando no se sabe",
             "answer_contains": "La respuesta tiene las palabras esperadas",
@@ -195,7 +196,7 @@ def facts(run: Run, language: Language = "en") -> str:
 
 
 def metric_name(metric: str, language: Language = "en") -> str:
-    """'recall@5' -> 'Found among the first 5'."""
+    """'recall@5' -> 'Found in the top 5'."""
     name, _, k = metric.partition("@")
     return WORDS[language].metrics[name].format(k=k)
 
@@ -235,7 +236,7 @@ def expectation(record: Record, language: Language = "en") -> str:
 def place_name(place: Place | Found, language: Language = "en") -> str:
     """'contracts/lease.pdf, page 2'."""
     page = f", {WORDS[language].page.format(page=place.page)}" if place.page else ""
-    return f"{place.source}{page}"
+    return f"{printable(place.source)}{page}"
 
 
 # Tables: their heads and their rows, plain text
@@ -303,13 +304,18 @@ def _failures(run: Run, language: Language, shown: int) -> Iterator[str]:
             record.question,
             "; ".join(fault_names(record, language)),
             expectation(record, language),
-            "; ".join(f"{found.rank}. {place_name(found, language)}: {excerpt(found)}" for found in record.found),
+            found_in_line(record, language),
             *([record.answer or ""] if run.model else []),
         )
         for record in wrong[:shown]
     ]
     head = [words.question, words.problem, words.expected, words.found, *([words.answer] if run.model else [])]
     yield from _table(head, rows)
+
+
+def found_in_line(record: Record, language: Language = "en") -> str:
+    """The first passages that a question found, each with its place and its beginning."""
+    return "; ".join(f"{found.rank}. {place_name(found, language)}: {excerpt(found)}" for found in record.found)
 
 
 def excerpt(found: Found) -> str:

@@ -30,7 +30,7 @@ LAYERS: dict[str, set[str]] = {
     "engine": {"rag", "models", "ingest", "remote"},  # remote: open_engine() connects to a home's owner
     "remote": {"engine"},
     "evaluation": {"evaluation", "engine", "rag", "models", "ingest"},
-    "ui": {"ui", "engine"},
+    "ui": {"ui", "engine", "evaluation"},
     "app": {"ui", "engine"},
     "serve": {"serve", "engine"},
     "cli": {"engine", "evaluation", "serve", "ui", "models.doctor"},  # doctor: works where no engine can open

@@ -12,6 +12,7 @@ class Texts:
     # navigation and what every page shows
     nav_ask: str
     nav_library: str
+    nav_evaluate: str
     nav_models: str
     nav_settings: str
     tagline: str
@@ -124,6 +125,34 @@ class Texts:
     status_too_large: str
     status_failed: str
 
+    # Evaluate
+    evaluate_title: str
+    evaluate_lead: str
+    evaluate_questions: str
+    evaluate_own: str
+    evaluate_own_lead: str
+    evaluate_file: str
+    evaluate_drafts: str
+    evaluate_drafts_lead: str
+    evaluate_how_many: str
+    evaluate_draft: str
+    evaluate_drafting: str
+    evaluate_no_drafts: str
+    evaluate_save_drafts: str
+    evaluate_samples: str
+    evaluate_samples_lead: str
+    evaluate_k: str
+    evaluate_answers: str
+    evaluate_answers_help: str
+    evaluate_model: str
+    evaluate_start: str
+    evaluate_start_none: str
+    evaluate_progress: str
+    evaluate_look: str
+    evaluate_look_choose: str
+    evaluate_save_report: str
+    evaluate_save_json: str
+
     # Models
     models_title: str
     models_lead: str
@@ -179,6 +208,7 @@ class Texts:
 ENGLISH = Texts(
     nav_ask="Ask",
     nav_library="Library",
+    nav_evaluate="Evaluate",
     nav_models="Models",
     nav_settings="Settings",
     tagline="Answers from your own documents",
@@ -288,6 +318,35 @@ ENGLISH = Texts(
     status_unsupported="Unsupported",
     status_too_large="Too large",
     status_failed="Failed",
+    evaluate_title="How good are the answers?",
+    evaluate_lead="Ask questions whose answers you know, and see how often Cita finds them and where it fails.",
+    evaluate_questions="Questions",
+    evaluate_own="My own file",
+    evaluate_own_lead="A text file with one question a line, each a JSON object. Only the question is needed; answers, "
+    "file and page say what should be found. For a question that the documents don't answer: "
+    '"unanswerable": true.',
+    evaluate_file="Question file",
+    evaluate_drafts="Drafted from my documents",
+    evaluate_drafts_lead="Drafts use the documents' own words, so they are found more easily than real questions. Save "
+    "them, put them in your own words, and choose them as your own file.",
+    evaluate_how_many="How many",
+    evaluate_draft="Draft questions",
+    evaluate_drafting="Reading the documents",
+    evaluate_no_drafts="The documents suggest no question. Write a few of your own.",
+    evaluate_save_drafts="Save the drafts",
+    evaluate_samples="The samples' questions",
+    evaluate_samples_lead="Questions about the sample documents that come with Cita.",
+    evaluate_k="Passages to look at",
+    evaluate_answers="Also answer each question",
+    evaluate_answers_help="Takes longer with a model that writes.",
+    evaluate_model="Answers by",
+    evaluate_start="Ask {n} questions",
+    evaluate_start_none="Choose questions first",
+    evaluate_progress="{done} of {total} questions",
+    evaluate_look="Look at one",
+    evaluate_look_choose="Choose a question",
+    evaluate_save_report="Save the report",
+    evaluate_save_json="Save everything (JSON)",
     models_title="Models",
     models_lead="What writes the answers. Every model runs on this computer.",
     models_now="Answers now",
@@ -333,6 +392,7 @@ ENGLISH = Texts(
 SPANISH = Texts(
     nav_ask="Preguntar",
     nav_library="Biblioteca",
+    nav_evaluate="Evaluar",
     nav_models="Modelos",
     nav_settings="Ajustes",
     tagline="Respuestas de tus propios documentos",
@@ -444,6 +504,35 @@ SPANISH = Texts(
     status_unsupported="No admitido",
     status_too_large="Muy grande",
     status_failed="Error",
+    evaluate_title="¿Qué tal responde?",
+    evaluate_lead="Haz preguntas cuya respuesta conoces y mira cuántas veces Cita la encuentra y dónde falla.",
+    evaluate_questions="Preguntas",
+    evaluate_own="Un archivo mío",
+    evaluate_own_lead="Un archivo de texto con una pregunta por línea, cada una un objeto JSON. Solo hace falta la "
+    "pregunta; respuestas, archivo y página dicen qué hay que encontrar. Si los documentos no lo "
+    'dicen: "unanswerable": true.',
+    evaluate_file="Archivo de preguntas",
+    evaluate_drafts="Propuestas de mis documentos",
+    evaluate_drafts_lead="Las propuestas usan las palabras de los documentos, así que se encuentran mejor que las "
+    "preguntas de verdad. Guárdalas, escríbelas con tus palabras y elígelas como archivo tuyo.",
+    evaluate_how_many="Cuántas",
+    evaluate_draft="Proponer preguntas",
+    evaluate_drafting="Leyendo los documentos",
+    evaluate_no_drafts="Los documentos no sugieren ninguna pregunta. Escribe algunas.",
+    evaluate_save_drafts="Guardar las propuestas",
+    evaluate_samples="Las de los ejemplos",
+    evaluate_samples_lead="Preguntas sobre los documentos de ejemplo que vienen con Cita.",
+    evaluate_k="Pasajes que se miran",
+    evaluate_answers="Responder también cada pregunta",
+    evaluate_answers_help="Tarda más con un modelo que redacta.",
+    evaluate_model="Responde",
+    evaluate_start="Hacer {n} preguntas",
+    evaluate_start_none="Elige antes las preguntas",
+    evaluate_progress="{done} de {total} preguntas",
+    evaluate_look="Mirar una",
+    evaluate_look_choose="Elige una pregunta",
+    evaluate_save_report="Guardar el informe",
+    evaluate_save_json="Guardar todo (JSON)",
     models_title="Modelos",
     models_lead="Lo que escribe las respuestas. Todos los modelos funcionan en este equipo.",
     models_now="Responde ahora",

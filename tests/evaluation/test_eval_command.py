@@ -62,7 +62,7 @@ def test_json_has_metrics_with_intervals_and_every_question(questions: Path) -> 
 def test_text_has_metrics_and_the_questions_that_went_wrong(questions: Path) -> None:
     done = run("eval", questions)
     assert done.code == 0
-    assert "Found among the first 1\t0.500\t0.000 - 1.000\t2" in done.stdout
+    assert "Found in the top 1\t0.500\t0.000 - 1.000\t2" in done.stdout
     assert (
         "How much is the rent?\n    not found\n    expected: gone.pdf\n    1. note.md: \\x1b[31mRemember" in done.stdout
     )
@@ -98,7 +98,7 @@ def test_a_run_is_compared_with_an_earlier_one(questions: Path, tmp_path: Path) 
     }  # fmt: skip
     text = run("eval", questions, "--against", tmp_path / "run.json").stdout
     assert "Compared with mine of " in text
-    assert "Found among the first 1\t0.000\t0.500\t1.000\t1 / 0" in text
+    assert "Found in the top 1\t0.000\t0.500\t1.000\t1 / 0" in text
 
 
 def test_a_run_is_compared_with_another_home(

@@ -34,8 +34,8 @@ def cells(report: str, first: str) -> list[str]:
 
 def test_metrics_stand_with_their_intervals_and_numbers() -> None:
     report = markdown(run_of())
-    assert cells(report, "Found among the first 1") == ["Found among the first 1", "0.500", "0.000 - 1.000", "2"]
-    assert cells(report, "Right page among the first 10")[1] == "0.500"
+    assert cells(report, "Found in the top 1") == ["Found in the top 1", "0.500", "0.000 - 1.000", "2"]
+    assert cells(report, "Right page in the top 10")[1] == "0.500"
     assert "gone.pdf" in report.split("## Results")[0]
 
 
@@ -77,7 +77,7 @@ def test_a_comparison_has_both_runs_and_p() -> None:
     report = markdown(run, before)
     assert "## Compared with last of " in report
     section = report.split("## Compared with")[1].split("## Where")[0]
-    assert cells(section, "Found among the first 1")[1:] == ["0.000", "0.500", "1.000", "1 / 0", "2"]
+    assert cells(section, "Found in the top 1")[1:] == ["0.000", "0.500", "1.000", "1 / 0", "2"]
 
 
 def test_a_run_without_faults_says_so() -> None:
