@@ -193,17 +193,20 @@ def _join_baselines(page: Page, grids: Sequence[Grid]) -> tuple[Line, ...]:
             cells = split_cells(
                 last.cells + line.cells, max(last.size, line.size), walls(upright, line.bottom, line.top)
             )
-            joined[-1] = replace(bigger, start=last.start, end=line.end, cells=cells, bold=last.bold and line.bold)
+            bold = last.bold and line.bold
+            joined[-1] = bigger._replace(start=last.start, end=line.end, cells=cells, bold=bold)
         else:
             joined.append(line)
     return tuple(joined)
 
 
 def _beside(left: Line, right: Line) -> bool:
+    if right.x0 < left.x1 - 0.3 * left.size:
+        return False
     overlap = min(left.top, right.top) - max(left.bottom, right.bottom)
     height = min(left.top - left.bottom, right.top - right.bottom)
     apart = left.text.endswith(HYPHEN) or max(left.grid, right.grid) >= 0
-    return not apart and overlap > 0.5 * height and right.x0 >= left.x1 - 0.3 * left.size
+    return not apart and overlap > 0.5 * height
 
 
 @dataclass(frozen=True)
@@ -239,7 +242,8 @@ class _Style:
         for entry in outline:
             if key := _letters(entry.title):
                 entries[entry.page].setdefault(key, entry.level)
-        compounds = {m.lower() for page in pages for line in page.lines for m in _COMPOUND.findall(line.text)}
+        texts = (line.text for page in pages for line in page.lines)
+        compounds = {found.lower() for text in texts if "-" in text for found in _COMPOUND.findall(text)}
         return cls(
             size=sizes.most_common(1)[0][0] if sizes else 0.0,
             bold=bold[True] > bold[False],
@@ -440,7 +444,8 @@ def _right_edges(lines: Sequence[Line]) -> dict[_Margin, float]:
     """How far to the right lines of a column with about the same left margin reach."""
     edges: dict[_Margin, float] = defaultdict(float)
     for line in lines:
-        edges[_margin(line)] = max(edges[_margin(line)], line.x1)
+        margin = _margin(line)
+        edges[margin] = max(edges[margin], line.x1)
     return edges
 
 
@@ -820,7 +825,7 @@ def _with_headings(pieces: Sequence[_Piece], style: _Style) -> Iterator[Block]:
             continue
         kind: BlockKind = "title" if piece is title else piece.kind
         # What only page 1 shows is a cover's lettering: it heads nothing beyond, but for the title.
-        path = [entry for entry in path if entry[1].page == piece.page or entry[0] == 0 or entry[1].look in lasting]
+        path = [(at, head) for at, head in path if head.page == piece.page or at == 0 or head.look in lasting]
         level = 0 if piece is title else levels.get(id(piece), 0)
         if piece.kind == "heading":
             path = [entry for entry in path if entry[0] < level]

@@ -169,7 +169,7 @@ def pages(recognitions: Iterable[Recognition]) -> dict[int, Page]:
     usual = median(sizes) if sizes else 0.0
 
     def evened(line: Line) -> Line:
-        return replace(line, size=usual) if SMALLER * usual <= line.size <= LARGER * usual else line
+        return line._replace(size=usual) if SMALLER * usual <= line.size <= LARGER * usual else line
 
     return {one.page.number: Page(one.page.number, one.height, tuple(map(evened, one.lines))) for one in recognised}
 

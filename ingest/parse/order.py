@@ -6,9 +6,10 @@ What cannot be cut is read in the file's own order.
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count, pairwise
 from statistics import median
+from typing import NamedTuple
 
 from ingest.parse.grid import Grid
 from ingest.parse.page import Line
@@ -43,7 +44,7 @@ class _Unit:
 
 def in_grids(lines: Iterable[Line], grids: Sequence[Grid]) -> tuple[Line, ...]:
     """The lines, each with the number of the grid it stands in; one that stands in more than one place is cut."""
-    return tuple(part for line in lines for part in _by_grid(line, grids))
+    return tuple(part for line in lines for part in _by_grid(line, grids)) if grids else tuple(lines)
 
 
 def reading_order(lines: Sequence[Line]) -> tuple[Line, ...]:
@@ -53,9 +54,8 @@ def reading_order(lines: Sequence[Line]) -> tuple[Line, ...]:
     size = median(line.size for line in lines)
     lines = _split_columns(lines, size)
     numbers = count()
-    return tuple(
-        replace(lines[at], column=column) for column, at in _cut(_units(lines), GUTTER * size, next(numbers), numbers)
-    )
+    order = _cut(_units(lines), GUTTER * size, next(numbers), numbers)
+    return tuple(lines[at]._replace(column=column) if column else lines[at] for column, at in order)
 
 
 def _by_grid(line: Line, grids: Sequence[Grid]) -> list[Line]:
@@ -66,9 +66,9 @@ def _by_grid(line: Line, grids: Sequence[Grid]) -> list[Line]:
         for cell in line.cells
     ]
     if len(set(places)) == 1:
-        return [replace(line, grid=places[0]) if places[0] >= 0 else line]
+        return [line._replace(grid=places[0]) if places[0] >= 0 else line]
     return [
-        replace(line, cells=tuple(c for c, p in zip(line.cells, places, strict=True) if p == place), grid=place)
+        line._replace(cells=tuple(c for c, p in zip(line.cells, places, strict=True) if p == place), grid=place)
         for place in dict.fromkeys(places)
     ]
 
@@ -83,7 +83,7 @@ def _split_columns(lines: Sequence[Line], size: float) -> list[Line]:
         left = tuple(cell for cell in line.cells if cell.x1 <= gutter)
         right = tuple(cell for cell in line.cells if cell.x0 >= gutter)
         if line.grid < 0 and left and right and len(left) + len(right) == len(line.cells):
-            parts += [replace(line, cells=left), replace(line, cells=right)]
+            parts += [line._replace(cells=left), line._replace(cells=right)]
         else:
             parts.append(line)
     return parts
@@ -115,7 +115,7 @@ def _units(lines: Sequence[Line]) -> list[_Unit]:
     units: list[_Unit] = []
     grids: dict[int, _Unit] = {}
     for at, line in enumerate(lines):
-        x0, x1 = min(cell.x0 for cell in line.cells), max(cell.x1 for cell in line.cells)
+        x0, x1 = min([cell.x0 for cell in line.cells]), max([cell.x1 for cell in line.cells])
         unit = _Unit([at], x0, x1, line.bottom, line.top, line.text.count(" ") + 1)
         if line.grid >= 0:
             if line.grid in grids:
@@ -123,7 +123,7 @@ def _units(lines: Sequence[Line]) -> list[_Unit]:
             else:
                 grids[line.grid] = unit
                 units.append(unit)
-        elif home := next((n for n in range(1, CELL_LINES + 1) if n <= len(units) and _one_row(units[-n], unit)), 0):
+        elif home := _home(units, unit):
             for other in (*units[len(units) - home + 1 :], unit):  # a row that the file writes cell by cell
                 units[-home].add(other)
             del units[len(units) - home + 1 :]
@@ -132,18 +132,36 @@ def _units(lines: Sequence[Line]) -> list[_Unit]:
     return units
 
 
+def _home(units: Sequence[_Unit], unit: _Unit) -> int:
+    """How many units back the one is that stands in one row with `unit`; 0 where none does."""
+    for back, other in enumerate(reversed(units[-CELL_LINES:]), 1):
+        if unit.x0 >= other.x1 and _one_row(other, unit):
+            return back
+    return 0
+
+
 def _one_row(left: _Unit, right: _Unit) -> bool:
     overlap = min(left.top, right.top) - max(left.bottom, right.bottom)
     height = min(left.top - left.bottom, right.top - right.bottom)
     prose = min(left.words, right.words) > PROSE_WORDS
-    return overlap > 0.5 * height and right.x0 >= left.x1 and not prose
+    return overlap > 0.5 * height and not prose
+
+
+_Stretch = tuple[float, float]  # from left to right
+
+
+class _Band(NamedTuple):
+    """Units between which no white runs across, and what they cover from left to right."""
+
+    units: list[_Unit]
+    strips: list[_Stretch]
 
 
 def _cut(
     units: Sequence[_Unit], gutter: float, column: int, numbers: Iterator[int], depth: int = 0
 ) -> Iterator[tuple[int, int]]:
     """The units' lines as they are read, each after its column: `column`, or another for units side by side."""
-    bands = _bands(units)
+    bands = [_Band(members, _covered(members, gutter)) for members in _bands(units)]
     at = 0
     while at < len(bands):
         parts, end = _side_by_side(bands, at, gutter) if depth < MAX_DEPTH else ([units], len(bands))
@@ -170,46 +188,57 @@ def _bands(units: Iterable[_Unit]) -> list[list[_Unit]]:
     return bands
 
 
-def _side_by_side(bands: Sequence[list[_Unit]], at: int, gutter: float) -> tuple[list[list[_Unit]], int]:
+def _side_by_side(bands: Sequence[_Band], at: int, gutter: float) -> tuple[Sequence[Sequence[_Unit]], int]:
     """The columns that begin with the band `at`, and the band after them; one column where none begin: of the lines
     that stand side by side in another way, or are only the first of what does.
     """
     end = _group_end(bands, at, gutter)
+    if end == at + 1 and len(bands[at].strips) == 1:
+        return [bands[at].units], end
     for start in range(at, min(end, at + HEAD_BANDS)):
         last = end if start == at else _group_end(bands, start, gutter)
         if _are_columns(columns := _columns(_joined(bands[start:last]), gutter)):
             return (columns, last) if start == at else ([_joined(bands[at:start])], start)
-    if all(len(_strips(band, [], gutter)) == 1 for band in bands[at:end]):
+    if all(len(band.strips) == 1 for band in bands[at:end]):
         end = at + 1  # one below the other, if not in one column
     return [_joined(bands[at:end])], end
 
 
-def _group_end(bands: Sequence[list[_Unit]], at: int, gutter: float) -> int:
+def _group_end(bands: Sequence[_Band], at: int, gutter: float) -> int:
     """The band before which no white runs down any more from the band `at`."""
-    strips, end = _strips(bands[at], [], gutter), at + 1
-    while end < len(bands) and len(longer := _strips(bands[end], strips, gutter)) > 1:
+    strips, end = bands[at].strips, at + 1
+    while end < len(bands) and len(longer := _strips([*strips, *bands[end].strips], gutter)) > 1:
         strips, end = longer, end + 1
     return end
 
 
-def _joined(bands: Iterable[list[_Unit]]) -> list[_Unit]:
-    return [unit for band in bands for unit in band]
+def _joined(bands: Iterable[_Band]) -> list[_Unit]:
+    return [unit for band in bands for unit in band.units]
 
 
-def _strips(units: Iterable[_Unit], strips: Sequence[tuple[float, float]], gutter: float) -> list[tuple[float, float]]:
-    """What the units and `strips` cover from left to right, narrow gaps closed."""
-    covered: list[tuple[float, float]] = []
-    for x0, x1 in sorted([*strips, *((unit.x0, unit.x1) for unit in units)]):
-        if covered and x0 - covered[-1][1] < gutter:
-            covered[-1] = covered[-1][0], max(covered[-1][1], x1)
-        else:
-            covered.append((x0, x1))
-    return covered
+def _covered(units: Iterable[_Unit], gutter: float) -> list[_Stretch]:
+    return _strips([(unit.x0, unit.x1) for unit in units], gutter)
+
+
+def _strips(stretches: list[_Stretch], gutter: float) -> list[_Stretch]:
+    """What the stretches cover from left to right, narrow gaps closed."""
+    if len(stretches) == 1:
+        return stretches
+    stretches.sort()
+    covered: list[_Stretch] = []
+    left, right = stretches[0]
+    for x0, x1 in stretches[1:]:
+        if x0 - right >= gutter:
+            covered.append((left, right))
+            left, right = x0, x1
+        elif x1 > right:
+            right = x1
+    return [*covered, (left, right)]
 
 
 def _columns(units: Sequence[_Unit], gutter: float) -> list[list[_Unit]]:
     """The units by the strips they stand in, left to right."""
-    strips = _strips(units, [], gutter)
+    strips = _covered(units, gutter)
     columns: list[list[_Unit]] = [[] for _ in strips]
     for unit in units:
         columns[next(at for at, (x0, x1) in enumerate(strips) if x0 <= unit.x0 and unit.x1 <= x1)].append(unit)

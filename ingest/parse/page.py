@@ -29,8 +29,7 @@ class Ruling(NamedTuple):
         return self.x1 - self.x0 >= self.y1 - self.y0
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A line of a page; `start` to `end` are its characters in PDFium's numbering. `text` may end in HYPHEN.
 
     `face` names the font where the whole line is in one. `column` numbers the columns of the page, `grid` the tables
@@ -51,7 +50,7 @@ class Line:
 
     @property
     def text(self) -> str:
-        return " ".join(cell.text for cell in self.cells)
+        return self.cells[0].text if len(self.cells) == 1 else " ".join([cell.text for cell in self.cells])
 
     @property
     def x0(self) -> float:
