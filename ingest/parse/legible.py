@@ -2,7 +2,8 @@
 
 import re
 import unicodedata
-from collections import Counter
+
+from ingest.parse.page import HYPHEN
 
 ENOUGH = 40  # characters; of fewer nothing can be said
 MOST_UNKNOWN = 0.15  # of the characters may have no meaning: private-use glyphs, controls, replacement characters
@@ -10,22 +11,21 @@ LEAST_LETTERS = 0.25  # of the characters must be letters or digits
 LEAST_VOWELS = 0.25  # of the letters, where they are Latin: prose has 0.32 or more
 ENOUGH_LETTERS = 100  # Latin ones, for their vowels to be counted
 
-_LAYOUT = re.compile(r"[\s\x02\ufffe]+")  # \x02 and \ufffe: a hyphen at a line's end, as PDFium tells it
 _RUNS = re.compile(r"([^\w\s\ufffd\ue000-\uf8ff])\1{2,}")  # leaders and rules
-_LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
 _LATIN_WORD = re.compile(r"[A-Za-z\u00c0-\u024f]{4,}")
-_VOWELS = re.compile(r"[aeiouyæœø]")
+_VOWELS = "aeiouyæœø"
 _NO_MEANING = frozenset(("Cc", "Co", "Cn", "Cs"))
 
 
 def is_legible(text: str) -> bool:
     """False for text that is surely noise; what is too short to tell is taken for text."""
-    written = _RUNS.sub(r"\1", _LAYOUT.sub(" ", text)).replace(" ", "")
+    lines = text.replace(HYPHEN, " ").replace("\ufffe", " ")  # as PDFium tells a hyphen at a line's end
+    written = _RUNS.sub(r"\1", " ".join(lines.split())).replace(" ", "")
     if len(written) < ENOUGH:
         return True
-    counts = Counter(written)
-    unknown = sum(n for sign, n in counts.items() if sign == "\ufffd" or unicodedata.category(sign) in _NO_MEANING)
-    letters = sum(n for sign, n in counts.items() if sign.isalnum())
+    signs = {sign: written.count(sign) for sign in set(written) if not sign.isalnum()}
+    unknown = sum(n for sign, n in signs.items() if sign == "\ufffd" or unicodedata.category(sign) in _NO_MEANING)
+    letters = len(written) - sum(signs.values())
     return (
         unknown <= MOST_UNKNOWN * len(written)
         and letters + unknown >= LEAST_LETTERS * len(written)
@@ -40,4 +40,4 @@ def _has_vowels(text: str, letters: int) -> bool:
     if latin < ENOUGH_LETTERS or 2 * latin < letters:
         return True
     plain = unicodedata.normalize("NFD", " ".join(words).lower())
-    return len(_VOWELS.findall(plain)) >= LEAST_VOWELS * latin
+    return sum(map(plain.count, _VOWELS)) >= LEAST_VOWELS * latin
