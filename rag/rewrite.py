@@ -121,7 +121,7 @@ class _Writer:
 
     def phrasings(self, question: str, count: int) -> list[str]:
         """At most `count` other ways to ask the question."""
-        listed = _list_parser().parse(self._write("phrasings", question, count=str(count)))
+        listed = _list_parser().parse(self._write("phrasings", question, first_line=False, count=str(count)))
         cleaned = [line for line in map(_one_line, listed) if line and _asks_nothing_new(line, question)]
         return _distinct(cleaned, str)[:count]
 
@@ -132,15 +132,15 @@ class _Writer:
         translated = bool(written) and detect_language(written, language) != language
         return [written] if translated and _numbers(written) == _numbers(question) else []
 
-    def _write(self, task: str, question: str, **values: str) -> str:
+    def _write(self, task: str, question: str, first_line: bool = True, **values: str) -> str:
         try:
             prompt = fill_task(task, _language(question), self._generator.info, question=question, **values)
-            return self._written(prompt)
+            return self._written(prompt, first_line)
         except CitaError as error:
             _log.warning("The model could not do the task %r: %s", task, error)
             return ""
 
-    def _written(self, prompt: Prompt) -> str:
+    def _written(self, prompt: Prompt, first_line: bool) -> str:
         text = ""
         with contextlib.closing(self._generator.generate(prompt)) as pieces:  # type: ignore[type-var]
             for piece in pieces:
@@ -148,7 +148,7 @@ class _Writer:
                 if time.monotonic() > self._deadline:
                     _log.warning("The model took too long over a question; it is searched for as it is.")
                     return ""
-                if len(text) > MOST_CHARACTERS:
+                if len(text) > MOST_CHARACTERS or (first_line and "\n" in text.lstrip()):
                     break
         return text
 
@@ -165,9 +165,10 @@ def _language(question: str) -> Language:
 
 
 def _one_line(written: str) -> str:
-    """What was written without label and quotes; '' if that is not one line of a question's length."""
-    line = _LABEL.sub("", written.strip()).strip(' \t\n*"“”«»`')
-    return line if "\n" not in line and words(line) and len(line) <= MOST_IN_A_QUESTION else ""
+    """The first line of what was written, without label and quotes; '' if it is longer than a question."""
+    first = written.strip().partition("\n")[0]
+    line = _LABEL.sub("", first).strip(' \t*"“”«»`')
+    return line if words(line) and len(line) <= MOST_IN_A_QUESTION else ""
 
 
 def _stands_for(written: str, question: str, known: str) -> bool:

@@ -110,7 +110,7 @@ def test_follow_ups_can_be_left_to_the_rules_or_alone() -> None:
         "When was the lease signed in 2019?",  # a number from nowhere
         "When was the lease of Acme signed?",  # a name from nowhere
         "¿Cuándo se firmó el contrato?",  # another language
-        "Here it is:\nWhen was the lease signed?",  # more than a line
+        "Here is the question, on its own:\nWhen was the lease signed?",  # a preface
         "When was the lease signed" + " again" * 100 + "?",
         "Which galaxies, stars or planets collide?",  # another question
     ],
@@ -166,7 +166,7 @@ def test_the_template_of_the_guide_is_in_llama_tokens_for_llama_and_in_each_fami
         ("¿Cuánto fue la renta en 2021?", "What was the rent in 2021?", True),
         ("What was the rent in 2021?", "¿Cuánto fue la renta en 2012?", False),
         ("What was the rent in 2021?", "What was the rent in 2021?", False),
-        ("What was the rent in 2021?", "¿Cuánto fue la renta en 2021?\n(Spanish)", False),
+        ("What was the rent in 2021?", "Here is the translation\n¿Cuánto fue la renta en 2021?", False),
     ],
 )
 def test_a_translation_is_in_the_other_language_with_the_same_numbers(question: str, written: str, used: bool) -> None:
@@ -197,6 +197,12 @@ def test_a_model_that_takes_too_long_is_stopped_and_done_without(caplog: pytest.
     assert time.monotonic() - started < 1
     assert model.stopped
     assert "too long" in caplog.text
+
+
+def test_a_model_is_stopped_after_the_one_line_that_was_asked_for() -> None:
+    model = ScriptedModel("When was the lease signed?\nIt was signed in May, as the lease says.")
+    assert rewrite(FOLLOW_UP, Rewrite(), HISTORY, model).question == "When was the lease signed?"
+    assert model.stopped
 
 
 def test_a_model_that_never_ends_is_cut_off() -> None:
