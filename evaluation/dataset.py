@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from errors import UsageError
+from ingest.names import to_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def read_questions(file: Path) -> Dataset:
         content = file.read_bytes()
     except OSError as error:
         raise UsageError(f"Question set {str(file)!r} cannot be read: {error.strerror}.", hint=_HINT) from error
-    return parse_questions(content, file.name)
+    return parse_questions(content, to_text(file.name))
 
 
 def parse_questions(content: bytes, name: str) -> Dataset:
@@ -94,6 +95,17 @@ def parse_questions(content: bytes, name: str) -> Dataset:
 
 
 _HINT = "Name a file of JSON Lines; `cita eval --make 20 FILE` drafts one."
+
+
+def _written(value: Any) -> Any:
+    """A JSON value with the halves of characters that \\ud800 and its like escape replaced: no file can have them."""
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, list):
+        return [_written(each) for each in value]
+    return {key: _written(each) for key, each in value.items()} if isinstance(value, dict) else value
+
+
 _KEYS = ("question", "answers", "source", "page", "unanswerable")
 
 
@@ -106,12 +118,13 @@ def _question(line: str, n: int, name: str) -> Question:
 
     try:
         value: Any = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise wrong(f"it is not JSON ({error})") from error
     if not isinstance(value, dict):
         raise wrong("it is not an object")
     if unknown := [key for key in value if key not in _KEYS]:
         raise wrong(f"there is no key {unknown[0]!r}; there are {', '.join(_KEYS)}")
+    value = _written(value)
     text, source, page = value.get("question"), value.get("source"), value.get("page")
     answers, unanswerable = value.get("answers") or [], value.get("unanswerable") or False
     if not isinstance(text, str) or not any(map(str.isalnum, text)):

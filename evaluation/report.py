@@ -331,7 +331,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 def _plain(text: str) -> str:
     """Text of a document, so that Markdown shows it as it is: no markup, no picture, no table of its own."""
-    return re.sub(r"([\\`*_{}\[\]<>#!|~&$])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\`*_{}\[\]<>#!|~&$])", r"\\\1", " ".join(printable(text).split()))
 
 
 def report_name(run: Run) -> str:

@@ -15,7 +15,7 @@ from errors import CitaError, UsageError
 from evaluation import metrics
 from evaluation.dataset import Dataset, Place, Question
 from evaluation.metrics import Comparison, Estimate, Judged, judge
-from ingest.types import Passage
+from ingest.types import Filters, Passage
 from rag.types import Answer, Completed, Hit, Retrieved
 
 if TYPE_CHECKING:
@@ -84,9 +84,11 @@ def evaluate(
     *,
     answers: bool = False,
     model: str | None = None,
+    filters: Callable[[Question], Filters] = lambda _: Filters(),
     progress: Progress | None = None,
 ) -> Run:
-    """Searches `k` passages for every question, and with `answers` has each answered too, by `model` if it is named.
+    """Searches `k` passages for every question, and with `answers` has each answered too, by `model` if it is named;
+    both within the question's `filters`.
 
     A hit counts where it, or a copy of it elsewhere, is at a place that the question names; of a question without
     places, where it holds one of the expected answers. Unanswerable questions count for abstention only. Raises
@@ -97,8 +99,8 @@ def evaluate(
         raise CitaError("Nothing is indexed yet.", hint="`cita add FOLDER`, then `cita index`.")
     records = []
     for done, question in enumerate(dataset.questions, 1):
-        result = engine.search(question.text, k)
-        answered = _ask(engine, question.text, model) if answers else None
+        result = engine.search(question.text, k, filters(question))
+        answered = _ask(engine, question.text, filters(question), model) if answers else None
         records.append(_record(question, result.hits, k, result.seconds, answered))
         if progress:
             progress(done, len(dataset.questions))
@@ -131,6 +133,11 @@ def evaluate_ranking(
         if progress:
             progress(done, len(asked))
     return Run(dataset.name, tuple(records), k, passages=len(dataset.passages))
+
+
+def own_sources(question: Question) -> Filters:
+    """Only the files that the question's answer stands in, as one who names them asks."""
+    return Filters(within=tuple(dict.fromkeys(place.source for place in question.places)))
 
 
 # One question
@@ -236,9 +243,9 @@ class _Answered:
     hits: tuple[Hit, ...]
 
 
-def _ask(engine: "Engine", question: str, model: str | None) -> _Answered:
+def _ask(engine: "Engine", question: str, filters: Filters, model: str | None) -> _Answered:
     hits: tuple[Hit, ...] = ()
-    events = cast("Generator[Any]", engine.ask(question, model=model))
+    events = cast("Generator[Any]", engine.ask(question, None, filters, model))
     with closing(events):
         for event in events:
             if isinstance(event, Retrieved):
@@ -409,7 +416,7 @@ def read_run(file: Path) -> Run:
             unknown=tuple(value["unknown"]),
             **{key: value[key] for key in ("name", "k", "at", "version", "embedder", "model", "passages")},
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not what `cita eval --json` prints"
         raise UsageError(
             f"Run {str(file)!r} cannot be read: {reason}.", hint="Make one: cita eval FILE --json > run.json."

@@ -38,6 +38,7 @@ class ScriptedEngine(FakeEngine):
         self._found, self._said, self._cited, self._copies = found, said or {}, cited, copies or {}
         self.searched: list[tuple[str, int | None, Filters]] = []
         self.asked: list[tuple[str, str | None]] = []
+        self.filtered: list[Filters] = []
 
     def sources(self) -> list[Source]:
         paths = dict.fromkeys(one.path for some in self._found.values() for one in some)
@@ -55,6 +56,7 @@ class ScriptedEngine(FakeEngine):
         self, question: str, k: int | None = None, filters: Filters = Filters(), model: str | None = None
     ) -> Iterator[Event]:
         self.asked.append((question, model))
+        self.filtered.append(filters)
         hits = self._hits(question)
         yield Retrieved(hits, 0.01)
         text, timings = self._said.get(question, ""), Timings(0.01, 0.02, 0.03)

@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from errors import UsageError
-from evaluation.dataset import Dataset, Place, Question, halves, read_questions
+from evaluation.dataset import Dataset, Place, Question, halves, parse_questions, read_questions
 
 
 def written(folder: Path, *lines: str) -> Path:
@@ -63,6 +65,43 @@ def test_a_file_that_is_not_there_empty_or_not_text_is_refused(tmp_path: Path) -
     (tmp_path / "latin.jsonl").write_bytes('{"question": "¿Qué?"}'.encode("latin-1"))
     with pytest.raises(UsageError, match="not UTF-8"):
         read_questions(tmp_path / "latin.jsonl")
+
+
+def test_half_a_character_is_replaced_and_a_deep_line_is_refused(tmp_path: Path) -> None:
+    (question,) = read_questions(written(tmp_path, '{"question": "Who \\ud800?", "answers": ["\\udfff"]}')).questions
+    assert (question.text, question.answers) == ("Who ??", ("?",))
+    with pytest.raises(UsageError, match="not JSON"):
+        read_questions(written(tmp_path, "[" * 100_000))
+
+
+LINE = json.dumps({"question": "How long?", "answers": ["30 days"], "source": "a/lease.pdf", "page": 2}).encode()
+
+
+def is_set_or_refused(content: bytes) -> bool:
+    try:
+        return bool(parse_questions(content, "q.jsonl").questions)
+    except UsageError as error:
+        return bool(error.hint)
+
+
+@given(st.data())
+def test_whatever_bytes_come_they_are_a_set_or_refused(data: st.DataObject) -> None:
+    changed = bytearray(LINE * 2)
+    for _ in range(data.draw(st.integers(0, 4))):
+        changed[data.draw(st.integers(0, len(changed) - 1))] = data.draw(st.integers(0, 255))
+    assert is_set_or_refused(bytes(changed[: data.draw(st.integers(0, len(changed)))]))
+
+
+KEYS = st.sampled_from(["question", "answers", "source", "page", "unanswerable"])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(KEYS, inner),
+)
+
+
+@given(VALUES)
+def test_whatever_json_comes_it_is_a_set_or_refused(value: object) -> None:
+    assert is_set_or_refused(json.dumps(value).encode())
 
 
 def test_halves_part_the_questions_and_keep_a_group_together() -> None:

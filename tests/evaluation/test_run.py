@@ -18,12 +18,14 @@ from evaluation.run import (
     failures,
     faults,
     latency,
+    own_sources,
     ranks,
     read_run,
     recall_curve,
     summary,
     to_json,
 )
+from ingest.types import Filters
 from tests.evaluation.engines import ScriptedEngine, passage
 
 LEASE = passage("lease.pdf", "The deposit is 1,200 euros.", 2, 3)
@@ -154,6 +156,14 @@ def test_a_run_says_what_it_was_made_with_and_which_sources_are_not_there() -> N
     assert latency(run) == {"p50": 0.25, "p95": 0.25}
 
 
+def test_questions_can_be_kept_to_their_own_files() -> None:
+    engine = ScriptedEngine({"How much?": [LEASE]})
+    question = asked(Place("lease.pdf", 2), Place("lease.pdf", 3))
+    evaluate(engine, Dataset("mine", (question,)), answers=True, filters=own_sources)
+    assert [filters for *_, filters in engine.searched] == [Filters(within=("lease.pdf",))]
+    assert engine.filtered == [Filters(within=("lease.pdf",))]
+
+
 def test_nothing_indexed_is_an_error_with_the_next_step(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = ScriptedEngine({})
     status = Status("/home", (), {}, 0, "", "exact", "extractive", "0.1.0", True, ())
@@ -231,7 +241,18 @@ def test_a_kept_run_is_read_again_as_it_was(tmp_path: Path) -> None:
     assert value["questions"][1]["faults"] == ("said-unanswerable",)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"questions": [{}]}', '{"questions": [], "unknown": 3}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "[" * 100_000,
+        '{"questions": [3], "unknown": []}',
+        "{}",
+        '{"questions": [{}]}',
+        '{"questions": [], "unknown": 3}',
+    ],
+)
 def test_a_file_that_is_no_run_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "run.json").write_text(text, encoding="utf-8")
     with pytest.raises(UsageError, match="cannot be read"):
