@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui import ask, evaluate, library, models, settings
+from ui import ask, evaluate, inspect, library, models, settings
 from ui.frame import FOLDER, draw_sidebar, get_texts, guarded
 
 
@@ -15,6 +15,9 @@ def main() -> None:
         [
             st.Page(guarded(ask.draw), title=texts.nav_ask, icon=":material/forum:", url_path="ask", default=True),
             st.Page(guarded(library.draw), title=texts.nav_library, icon=":material/folder_open:", url_path="library"),
+            st.Page(
+                guarded(inspect.draw), title=texts.nav_inspect, icon=":material/search_insights:", url_path="inspect"
+            ),
             st.Page(
                 guarded(evaluate.draw), title=texts.nav_evaluate, icon=":material/fact_check:", url_path="evaluate"
             ),

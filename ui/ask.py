@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import Literal
 
 import streamlit as st
@@ -13,7 +12,7 @@ from errors import CitaError
 from ingest.names import printable
 from ingest.types import LOW_CONFIDENCE, Filters, Passage, Source
 from rag.types import Answer, Citation, Completed, Hit, Retrieved, Token
-from ui import library, reader, render
+from ui import filters, library, reader, render
 from ui.engine import get_engine, get_settings
 from ui.frame import get_texts, guarded, heading, model_name, notice
 from ui.samples import sample_questions
@@ -47,7 +46,7 @@ def draw() -> None:
     question = _question(sources, texts, ready, bool(turns))
     if question:
         reader.close()
-        turns.append(Turn(question, _filters(), st.session_state.get("k")))
+        turns.append(Turn(question, filters.chosen(), st.session_state.get("k")))
 
     opened = reader.opened()
     if opened:
@@ -81,30 +80,11 @@ def _question(sources: Sequence[Source], texts: Texts, ready: bool, talking: boo
 
 
 def _options(sources: Sequence[Source], texts: Texts) -> None:
-    within, k = st.session_state.get("within", ()), st.session_state.get("k") or get_settings().retrieve.k
-    scope = texts.ask_some_sources.format(n=len(within)) if within else texts.ask_all_sources
-    with st.popover(f"{scope} · {texts.ask_passages.format(k=k)}", icon=":material/tune:", type="tertiary"):
-        st.multiselect(
-            texts.ask_within,
-            _places(sources),
-            format_func=printable,
-            key="within",
-            placeholder=texts.ask_within_all,
-            help=texts.ask_within_help,
-        )
+    k = st.session_state.get("k") or get_settings().retrieve.k
+    label = f"{filters.summary(texts)} · {texts.ask_passages.format(k=k)}"
+    with st.popover(label, icon=":material/tune:", type="tertiary"):
+        filters.draw(sources, texts)
         st.slider(texts.ask_k, 1, max(30, k), k, key="k", help=texts.ask_k_help)
-
-
-def _filters() -> Filters:
-    return Filters(within=tuple(st.session_state.get("within", ())))
-
-
-def _places(sources: Sequence[Source]) -> list[str]:
-    """What a question can be kept to: the folders, then the tags, then the files."""
-    files = sorted({source.path for source in sources if source.status == "indexed"}, key=str.casefold)
-    folders = {str(folder) for file in files for folder in PurePosixPath(file).parents if folder.name}
-    tags = {f"#{tag}" for source in sources for tag in source.tags}
-    return [*sorted(folders, key=str.casefold), *sorted(tags, key=str.casefold), *files]
 
 
 def _welcome(sources: Sequence[Source], ready: bool, texts: Texts) -> None:

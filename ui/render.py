@@ -56,6 +56,15 @@ def marked(text: str, start: int, end: int) -> str:
     return block("passage", escape(text[:start]), quote, escape(text[max(start, end) :]))
 
 
+def matched(text: str, ranges: Iterable[tuple[int, int]]) -> str:
+    """A passage with several runs of its characters marked; they are in order and do not overlap."""
+    parts, done = [], 0
+    for start, end in ranges:
+        parts += [escape(text[done:start]), f"<mark>{escape(text[start:end])}</mark>"]
+        done = end
+    return block("passage", *parts, escape(text[done:]))
+
+
 def label(text: str) -> str:
     """Text for a widget that reads Markdown (a button, a notice), so that it shows as written and loads nothing."""
     inert = _PUNCTUATION.sub(r"\\\1", _LATE_MARKDOWN.sub(lambda found: found[0] + _WORD_JOINER, printable(text)))

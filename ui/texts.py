@@ -12,6 +12,7 @@ class Texts:
     # navigation and what every page shows
     nav_ask: str
     nav_library: str
+    nav_inspect: str
     nav_evaluate: str
     nav_models: str
     nav_settings: str
@@ -62,6 +63,57 @@ class Texts:
     reader_passage: str
     reader_close: str
     reader_image: str
+
+    # which documents to look in
+    filter_types: str
+    filter_languages: str
+    filter_any: str
+    filter_since: str
+    filter_until: str
+    filter_dates_help: str
+    filter_words: str
+    type_pdf: str
+    type_office: str
+    type_document: str
+    type_table: str
+    type_slides: str
+    type_mail: str
+    type_image: str
+    type_note: str
+    type_text: str
+    type_web: str
+    type_book: str
+    type_markup: str
+    type_code: str
+    type_data: str
+    type_archive: str
+    language_en: str
+    language_es: str
+
+    # Inspect
+    inspect_title: str
+    inspect_lead: str
+    inspect_question: str
+    inspect_words: str
+    inspect_word: str
+    inspect_hits: str
+    inspect_dropped: str
+    inspect_hit: str
+    inspect_other: str
+    inspect_kind: str
+    inspect_score: str
+    inspect_lexical: str
+    inspect_dense: str
+    inspect_fused: str
+    inspect_rank: str
+    inspect_not_found: str
+    inspect_distribution: str
+    inspect_sides: str
+    inspect_same: str
+    inspect_steps: str
+    reason_filtered: str
+    reason_duplicate: str
+    reason_beyond: str
 
     # Library
     library_title: str
@@ -199,6 +251,21 @@ class Texts:
     def documents(self, n: int) -> str:
         return self.documents_one if n == 1 else self.documents_many.format(n=f"{n:,}")
 
+    def type(self, family: str) -> str:
+        """The name of a family of ingest.types.TYPE_FAMILIES."""
+        name: str = getattr(self, f"type_{family}")
+        return name
+
+    def language(self, code: str) -> str:
+        """The name of a language; its code where that has no name here."""
+        name: str = getattr(self, f"language_{code}", code)
+        return name
+
+    def reason(self, reason: str) -> str:
+        """Why a candidate is no hit (rag.types.Dropped)."""
+        name: str = getattr(self, f"reason_{reason}")
+        return name
+
     def status(self, status: str) -> str:
         """The name of a source's status, as a person reads it."""
         name: str = getattr(self, "status_" + status.replace("-", "_"))
@@ -208,6 +275,7 @@ class Texts:
 ENGLISH = Texts(
     nav_ask="Ask",
     nav_library="Library",
+    nav_inspect="Inspect",
     nav_evaluate="Evaluate",
     nav_models="Models",
     nav_settings="Settings",
@@ -256,6 +324,54 @@ ENGLISH = Texts(
     reader_passage="The passage",
     reader_close="Close",
     reader_image="Page {page} of {file}, the quote highlighted",
+    filter_types="Kind of file",
+    filter_languages="Language",
+    filter_any="Any",
+    filter_since="Since",
+    filter_until="Until",
+    filter_dates_help="A year, month or day, both included: 2024, 2024-05 or 2024-05-17. It is the document's own date,"
+    " or else its file's.",
+    filter_words='Or in the question itself: in:contracts type:pdf tag:work lang:es since:2024 "exact words"',
+    type_pdf="PDF",
+    type_office="Office files",
+    type_document="Word and other text documents",
+    type_table="Spreadsheets and tables",
+    type_slides="Slides",
+    type_mail="Mail",
+    type_image="Pictures",
+    type_note="Notes",
+    type_text="Plain text",
+    type_web="Web pages",
+    type_book="Books",
+    type_markup="Markup",
+    type_code="Code",
+    type_data="Data",
+    type_archive="Archives",
+    language_en="English",
+    language_es="Spanish",
+    inspect_title="Look into a search",
+    inspect_lead="What a question finds, why each passage stands where it does, and what was dropped.",
+    inspect_question="Question",
+    inspect_words="Words of the question",
+    inspect_word="in {n} passages · weight {weight}",
+    inspect_hits="{n} passages of {of} candidates",
+    inspect_dropped="Dropped",
+    inspect_hit="Shown",
+    inspect_other="Dropped",
+    inspect_kind="Candidate",
+    inspect_score="Score",
+    inspect_lexical="Words (BM25)",
+    inspect_dense="Meaning (cosine)",
+    inspect_fused="Both together",
+    inspect_rank="rank {rank}",
+    inspect_not_found="not found by this side",
+    inspect_distribution="How the candidates' scores are distributed",
+    inspect_sides="What each candidate's words and meaning scored",
+    inspect_same="Says the same as passage {n}",
+    inspect_steps="{seconds} s: {steps}",
+    reason_filtered="Kept out by the filters only",
+    reason_duplicate="Says the same as a passage above",
+    reason_beyond="Others are better",
     library_title="Library",
     library_lead="The files that Cita reads. They are copied or read in place, never uploaded anywhere.",
     library_drop="Drop files here",
@@ -392,6 +508,7 @@ ENGLISH = Texts(
 SPANISH = Texts(
     nav_ask="Preguntar",
     nav_library="Biblioteca",
+    nav_inspect="Inspección",
     nav_evaluate="Evaluar",
     nav_models="Modelos",
     nav_settings="Ajustes",
@@ -441,6 +558,54 @@ SPANISH = Texts(
     reader_passage="El pasaje",
     reader_close="Cerrar",
     reader_image="Página {page} de {file}, con la cita resaltada",
+    filter_types="Tipo de archivo",
+    filter_languages="Idioma",
+    filter_any="Cualquiera",
+    filter_since="Desde",
+    filter_until="Hasta",
+    filter_dates_help="Un año, mes o día, ambos incluidos: 2024, 2024-05 o 2024-05-17. Es la fecha del propio documento"
+    " o, si no la tiene, la de su archivo.",
+    filter_words='O en la propia pregunta: en:contratos tipo:pdf etiqueta:obra idioma:es desde:2024 "palabras exactas"',
+    type_pdf="PDF",
+    type_office="Archivos de ofimática",
+    type_document="Word y otros documentos de texto",
+    type_table="Hojas de cálculo y tablas",
+    type_slides="Presentaciones",
+    type_mail="Correo",
+    type_image="Imágenes",
+    type_note="Notas",
+    type_text="Texto sin formato",
+    type_web="Páginas web",
+    type_book="Libros",
+    type_markup="Texto con marcado",
+    type_code="Código",
+    type_data="Datos",
+    type_archive="Archivos comprimidos",
+    language_en="Inglés",
+    language_es="Español",
+    inspect_title="Mira una búsqueda por dentro",
+    inspect_lead="Qué encuentra una pregunta, por qué cada pasaje está donde está y qué se descartó.",
+    inspect_question="Pregunta",
+    inspect_words="Palabras de la pregunta",
+    inspect_word="en {n} pasajes · peso {weight}",
+    inspect_hits="{n} pasajes de {of} candidatos",
+    inspect_dropped="Descartados",
+    inspect_hit="Mostrado",
+    inspect_other="Descartado",
+    inspect_kind="Candidato",
+    inspect_score="Puntuación",
+    inspect_lexical="Palabras (BM25)",
+    inspect_dense="Significado (coseno)",
+    inspect_fused="Ambas juntas",
+    inspect_rank="puesto {rank}",
+    inspect_not_found="no lo encontró esta parte",
+    inspect_distribution="Cómo se distribuyen las puntuaciones de los candidatos",
+    inspect_sides="Lo que puntuaron las palabras y el significado de cada candidato",
+    inspect_same="Dice lo mismo que el pasaje {n}",
+    inspect_steps="{seconds} s: {steps}",
+    reason_filtered="Solo los filtros lo dejan fuera",
+    reason_duplicate="Dice lo mismo que un pasaje de arriba",
+    reason_beyond="Otros son mejores",
     library_title="Biblioteca",
     library_lead="Los archivos que lee Cita. Se copian o se leen donde están; nunca se suben a ningún sitio.",
     library_drop="Suelta archivos aquí",

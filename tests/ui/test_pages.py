@@ -12,9 +12,25 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from errors import ModelDiedError
+from errors import ModelDiedError, UsageError
 from ingest.types import Filters, IndexProgress, IndexReport, PathReason, Source, WatchEvent
-from rag.types import ABSTENTION, Answer, Citation, Completed, Event, Timings, Token
+from rag.types import (
+    ABSTENTION,
+    Answer,
+    CandidateScores,
+    Citation,
+    Completed,
+    Dropped,
+    Event,
+    Explanation,
+    Hit,
+    Match,
+    QuestionTerm,
+    SearchExplanation,
+    SearchResult,
+    Timings,
+    Token,
+)
 from settings import Settings
 from tests.fakes import LEASE, FakeEngine
 from tests.ui.conftest import ROOT, Draw, html
@@ -45,7 +61,7 @@ def test_every_page_speaks_the_language_that_was_set(
     language: str, texts: object, settings: Settings, engine: FakeEngine, draw: Draw
 ) -> None:
     save_settings(settings, {"app": {"language": language}})
-    for page in ("ask", "library", "evaluate", "models", "settings"):
+    for page in ("ask", "library", "inspect", "evaluate", "models", "settings"):
         app = draw(page)
         assert not app.exception
         assert getattr(texts, f"{page}_title") in html(app)
@@ -183,9 +199,23 @@ def test_a_question_is_kept_to_the_chosen_sources_and_passages(engine: FakeEngin
     app = draw("ask")
     assert app.multiselect(key="within").options == ["contracts", "contracts/lease.pdf"]
     app.multiselect(key="within").set_value(["contracts"])
+    app.multiselect(key="types").set_value(["pdf", "mail"])
+    app.text_input(key="since").set_value(" 2024-05 ")
     app.slider(key="k").set_value(3)
     app.chat_input(key="question").set_value("notice?").run()
-    assert calls == [("notice?", 3, Filters(within=("contracts",)))]
+    assert calls == [("notice?", 3, Filters(("contracts",), ("pdf", "mail"), since="2024-05"))]
+    assert [block.proto.popover.label for block in app.get("popover")] == ["4 chosen · 3 passages"]
+
+
+def test_a_filter_that_names_nothing_is_said_where_the_answer_would_stand(engine: FakeEngine, draw: Draw) -> None:
+    def refused(*_: object, **__: object) -> Iterator[Event]:
+        raise UsageError("'soon' is no date.", hint="Write a year, month or day.")
+        yield
+
+    engine.ask = refused  # type: ignore[method-assign]
+    app = asked(draw, "notice? since:soon")
+    assert not app.exception
+    assert "Write a year" in app.error[0].value
 
 
 @pytest.mark.parametrize(("confidence", "shown"), [(None, False), (0.95, False), (0.63, True)])
@@ -251,6 +281,72 @@ def test_hostile_answers_quotes_and_names_are_shown_as_text(engine: FakeEngine, 
     assert "<img" not in shown
     assert not [element for element in app.markdown if "evil" in element.value]
     assert not app.get("image")
+
+
+# Inspect
+
+
+def inspected(draw: Draw, question: str) -> AppTest:
+    return draw("inspect").text_input(key="inspected").set_value(question).run()
+
+
+@pytest.mark.parametrize(("language", "texts"), [("en", ENGLISH), ("es", SPANISH)])
+def test_inspect_shows_ranks_scores_features_words_and_what_was_dropped(
+    language: str, texts: Texts, settings: Settings, draw: Draw
+) -> None:
+    save_settings(settings, {"app": {"language": language}})
+    app = inspected(draw, "What is the notice period?")
+    assert not app.exception
+    shown = html(app)
+    assert "The <mark>notice</mark> period is thirty days." in shown
+    assert f"0.500 · {texts.inspect_rank.format(rank=1)}" in shown
+    assert f"0.200 · {texts.inspect_not_found}" in shown
+    assert "best sentence" in shown
+    assert "+0.300" in shown
+    assert texts.inspect_word.format(n=1, weight="2.50") in shown
+    assert texts.inspect_same.format(n=1) in shown
+    assert [expander.label for expander in app.expander] == [
+        f"{texts.reason(reason)} (1)" for reason in ("filtered", "duplicate", "beyond")
+    ]
+    for path in ("old/lease.pdf", "work/other.pdf", "mail/other.eml"):
+        assert path in shown
+    assert len(app.get("vega_lite_chart")) == 2
+    assert "dense 2.0 ms" in shown
+
+
+def test_inspect_searches_with_the_chosen_filters(engine: FakeEngine, draw: Draw) -> None:
+    calls: list[object] = []
+    search = engine.search
+
+    def recorded(*arguments: object, **named: object) -> object:
+        calls.append((arguments, named))
+        return search(*arguments, **named)  # type: ignore[arg-type]
+
+    engine.search = recorded  # type: ignore[assignment,method-assign]
+    app = draw("inspect")
+    assert calls == []
+    app.multiselect(key="within").set_value(["contracts"])
+    app.multiselect(key="types").set_value(["pdf"])
+    app.text_input(key="inspected").set_value("notice").run()
+    assert calls[-1] == (("notice", 8, Filters(("contracts",), ("pdf",))), {"explain": True})
+
+
+def test_inspect_shows_hostile_text_as_text(engine: FakeEngine, draw: Draw) -> None:
+    passage = dataclasses.replace(LEASE, path=f"{HOSTILE}.txt", text=f"{HOSTILE} notice", headings=(HOSTILE,))
+    at = len(HOSTILE) + 1
+    why = Explanation(1, 1, 1, 0.5, 0.5, 0.9, {HOSTILE: 0.1}, (Match("notice", at, at + 6), Match("x", at + 6, at + 6)))
+    found = SearchExplanation(
+        (QuestionTerm(HOSTILE, 1, 1.0),), (Dropped(passage, "beyond", why),), (CandidateScores(0.5, 0.5, 1, True),), {}
+    )
+    hit = Hit(1, 1.0, passage, explanation=why)
+    engine.search = lambda *_, **__: SearchResult("x", (hit,), 0.1, found)  # type: ignore[method-assign]
+    app = inspected(draw, HOSTILE)
+    assert not app.exception
+    shown = html(app)
+    assert shown.count(INERT) >= 6
+    assert "<img" not in shown
+    assert "<mark>notice</mark>" in shown
+    assert not [element for element in app.markdown if "evil" in element.value]
 
 
 # Library

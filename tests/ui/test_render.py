@@ -130,3 +130,12 @@ def test_a_name_with_bytes_that_are_no_characters_is_shown_by_their_numbers() ->
     path = to_text(os.fsdecode(b"a/caf\xe9.md"))
     assert "caf\\xe9.md" in render.source_card("1", path, "", "", "")
     assert render.label(path) == "a\\/caf\\\\xe9\\.md"
+
+
+@given(ANY_TEXT, st.lists(st.integers(0, 60), max_size=8))
+def test_matched_words_are_marked_and_nothing_else_changes(text: str, places: list[int]) -> None:
+    ends = sorted({min(place, len(text)) for place in places})
+    ranges = list(zip(ends[::2], ends[1::2], strict=False))
+    made = render.matched(text, ranges)
+    assert seen(made).text == seen(render.matched(text, [])).text
+    assert made.count("<mark>") == len(ranges)

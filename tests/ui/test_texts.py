@@ -1,9 +1,11 @@
 import dataclasses
 import string
+from typing import get_args, get_type_hints
 
 import pytest
 
-from ingest.types import SOURCE_STATUSES
+from ingest.types import SOURCE_STATUSES, TYPE_FAMILIES
+from rag.types import Dropped
 from ui.texts import ENGLISH, SPANISH, TEXTS, Texts, choose_language
 
 FIELDS = [field.name for field in dataclasses.fields(Texts)]
@@ -22,6 +24,15 @@ def test_every_status_has_a_name_in_both_languages() -> None:
     for texts in TEXTS.values():
         names = [texts.status(status) for status in SOURCE_STATUSES]
         assert len(set(names)) == len(SOURCE_STATUSES)
+
+
+def test_every_type_and_reason_has_a_name_in_both_languages() -> None:
+    reasons = get_args(get_type_hints(Dropped)["reason"])
+    for texts in TEXTS.values():
+        assert len({texts.type(family) for family in TYPE_FAMILIES}) == len(TYPE_FAMILIES)
+        assert len({texts.reason(reason) for reason in reasons}) == len(reasons)
+        assert texts.language("es") != "es"
+        assert texts.language("fr") == "fr"
 
 
 @pytest.mark.parametrize(
