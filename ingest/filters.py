@@ -93,6 +93,7 @@ class Selector:
         self._moment: list[str] = []
         self._kept: OrderedDict[Filters, Rows] = OrderedDict()
         self._linked: _Links | None = None
+        self._folders: list[str] | None = None
 
     def rows(self, filters: Filters) -> Rows | None:
         """The passages that fit; None if the filters are empty (all of them).
@@ -116,7 +117,7 @@ class Selector:
         moment = [str(value) for (value,) in self._db.read(query)]
         if moment != self._moment:
             self._kept.clear()
-            self._linked = None
+            self._linked = self._folders = None
             self._moment = moment
 
     def _find(self, filters: Filters) -> Rows:
@@ -164,12 +165,22 @@ class Selector:
 
     def _in(self, wanted: str) -> set[int]:
         """Sources at that path or below it, as it is written; else whatever the case; else wherever it lies."""
-        paths = self._db.read("SELECT id, path FROM sources")
-        if found := {id for id, path in paths if path == wanted or path.startswith(f"{wanted}/")}:
+        if found := self._exactly_in(wanted):
             return found
+        paths = self._db.read("SELECT id, path FROM sources")
         part = f"/{_folded(wanted)}/"
         folded = [(id, f"/{_folded(path)}/") for id, path in paths]
         return {id for id, path in folded if path.startswith(part)} or {id for id, path in folded if part in path}
+
+    def _exactly_in(self, wanted: str) -> set[int]:
+        """By the index of folders and paths: '0' is the character after '/'."""
+        if self._folders is None:
+            self._folders = [str(folder) for (folder,) in self._db.read("SELECT DISTINCT folder FROM sources")]
+        query = (
+            "SELECT id FROM sources WHERE folder = ?1 AND path = ?2 UNION ALL"
+            " SELECT id FROM sources WHERE folder = ?1 AND path > ?2 || '/' AND path < ?2 || '0'"
+        )
+        return {id for folder in self._folders for (id,) in self._db.read(query, (folder, wanted))}
 
     def _places(self) -> Iterator[str]:
         """All that `within` can name: folders, files, tags."""

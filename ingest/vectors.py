@@ -148,10 +148,9 @@ class FilteredSearch:
 
         Raises VectorIndexError if the query is of another length than the vectors, or the index cannot be used.
         """
-        share = len(rows) / max(self._catalog.count_vectors(), 1)
-        wanted = int(2 * k / share)
-        if len(rows) > COMPARED and wanted <= FETCHED and not self._is_kept(rows):
-            nearest = self._nearest_of(index, query, wanted, rows)
+        if len(rows) > COMPARED and not self._is_kept(rows):
+            wanted = 2 * k * self._catalog.count_passages() // len(rows)
+            nearest = self._nearest_of(index, query, wanted, rows) if wanted <= FETCHED else []
             if len(nearest) >= k:
                 return dict(nearest[:k])
         return self._compared(query, k, rows)
