@@ -132,7 +132,7 @@ class CachedEmbedder:
         self._db = sqlite3.connect(folder / "vectors.db", timeout=60, check_same_thread=False, isolation_level=None)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = OFF")  # a lost cache is made again
-        self._db.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB) WITHOUT ROWID")
+        self._db.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB)")
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
         return self._embedder.offsets(text)

@@ -112,19 +112,37 @@ def estimate(values: Sequence[float], seed: int = 0, resamples: int = RESAMPLES)
     Where all values are equal the interval is that one point: of 30 questions that all succeeded it does not say that
     no 31st could fail. Raises ValueError if there are no values.
     """
-    if not values:
+    return estimates({"": values}, seed, resamples)[""]
+
+
+def estimates(columns: Mapping[str, Sequence[float]], seed: int = 0, resamples: int = RESAMPLES) -> dict[str, Estimate]:
+    """estimate() of each column; those of one length share their resamples, which is what takes time."""
+    lengths = {len(values) for values in columns.values()}
+    if 0 in lengths:
         raise ValueError("There is nothing to estimate from.")
-    sample = np.asarray(values, np.float64)
+    found = {}
+    for n in lengths:
+        names = [name for name, values in columns.items() if len(values) == n]
+        sample = np.column_stack([np.asarray(columns[name], np.float64) for name in names])  # (n, metrics)
+        means = _resampled_means(sample, seed, resamples)
+        low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+        for name, mean, *bounds in zip(names, sample.mean(axis=0), low, high, strict=True):
+            found[name] = Estimate(float(mean), float(bounds[0]), float(bounds[1]), n)
+    return {name: found[name] for name in columns}
+
+
+def _resampled_means(sample: NDArray[np.float64], seed: int, resamples: int) -> NDArray[np.float64]:
+    """Means of as many questions as there are, drawn with replacement: (resamples, metrics)."""
+    n = len(sample)
     random = np.random.default_rng(seed)
-    block = max(1, _BLOCK // len(sample))
-    means = np.concatenate(
-        [
-            sample[random.integers(0, len(sample), (min(block, resamples - start), len(sample)))].mean(axis=1)
-            for start in range(0, resamples, block)
-        ]
-    )
-    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Estimate(float(sample.mean()), float(low), float(high), len(sample))
+    block = max(1, _BLOCK // n)
+    means = []
+    for start in range(0, resamples, block):
+        rows = min(block, resamples - start)
+        drawn = random.integers(0, n, (rows, n)) + n * np.arange(rows)[:, np.newaxis]
+        times = np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n)  # how often each was drawn
+        means.append(times @ sample / n)
+    return np.concatenate(means)
 
 
 @dataclass(frozen=True, slots=True)

@@ -284,7 +284,7 @@ def _cites(answered: _Answered, places: Sequence[Place]) -> bool:
 def summary(run: Run) -> dict[str, Estimate]:
     """Each metric over the questions that it applies to, in the order in which they are read."""
     names = dict.fromkeys(name for record in run.records for name in record.scores)
-    return {name: metrics.estimate(_values(run, name)) for name in sorted(names, key=_order)}
+    return metrics.estimates({name: _values(run, name) for name in sorted(names, key=_order)})
 
 
 _ORDER = (

@@ -14,6 +14,7 @@ from evaluation.metrics import (
     complete,
     contains,
     estimate,
+    estimates,
     judge,
     ndcg,
     normalised,
@@ -147,6 +148,12 @@ def test_an_interval_stays_within_what_was_seen(values: list[float]) -> None:
     found = estimate(values, resamples=50)
     assert min(values) - 1e-9 <= found.low <= found.high <= max(values) + 1e-9
     assert found.value == pytest.approx(sum(values) / len(values))
+
+
+def test_many_metrics_at_once_are_estimated_as_each_alone() -> None:
+    columns = {"a": [0.0, 1.0, 1.0], "b": [0.25, 0.5, 0.0, 1.0], "c": [1.0, 0.0, 0.0]}
+    assert estimates(columns) == {name: estimate(values) for name, values in columns.items()}
+    assert list(estimates(columns)) == ["a", "b", "c"]
 
 
 def test_resampling_in_blocks_draws_as_many_as_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
