@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -135,24 +136,22 @@ def _stream(engine: Engine, turn: Turn, texts: Texts) -> None:
     place = st.empty()
     place.html(render.draft("", texts.ask_searching))
     st.button(texts.ask_stop, key="stop", icon=":material/stop_circle:")
-    events = follow(engine.ask(turn.question, k=turn.k, filters=turn.filters))
     drawn = 0.0
     try:
-        for event in events:
-            if isinstance(event, Completed):
-                turn.answer, turn.state = event.answer, "answered"
-            elif isinstance(event, Retrieved):
-                turn.hits = event.hits
-            elif isinstance(event, Token):
-                turn.draft += event.text
-            if not isinstance(event, Token) or time.monotonic() - drawn > REDRAW_SECONDS:
-                waiting = "" if turn.draft else texts.ask_reading if turn.hits else texts.ask_searching
-                place.html(render.draft(turn.draft, waiting))
-                drawn = time.monotonic()
+        with closing(follow(engine.ask(turn.question, k=turn.k, filters=turn.filters))) as events:
+            for event in events:
+                if isinstance(event, Completed):
+                    turn.answer, turn.state = event.answer, "answered"
+                elif isinstance(event, Retrieved):
+                    turn.hits = event.hits
+                elif isinstance(event, Token):
+                    turn.draft += event.text
+                if not isinstance(event, Token) or time.monotonic() - drawn > REDRAW_SECONDS:
+                    waiting = "" if turn.draft else texts.ask_reading if turn.hits else texts.ask_searching
+                    place.html(render.draft(turn.draft, waiting))
+                    drawn = time.monotonic()
     except CitaError as error:
         turn.error, turn.state = error, "failed"
-    finally:
-        events.close()
     st.rerun()
 
 

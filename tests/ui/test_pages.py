@@ -207,15 +207,22 @@ def test_a_question_is_kept_to_the_chosen_sources_and_passages(engine: FakeEngin
     assert [block.proto.popover.label for block in app.get("popover")] == ["4 chosen · 3 passages"]
 
 
-def test_a_filter_that_names_nothing_is_said_where_the_answer_would_stand(engine: FakeEngine, draw: Draw) -> None:
+@pytest.mark.parametrize("at_once", [True, False], ids=["own engine", "another's"])
+def test_a_filter_that_names_nothing_is_said_where_the_answer_would_stand(
+    at_once: bool, engine: FakeEngine, draw: Draw
+) -> None:
     def refused(*_: object, **__: object) -> Iterator[Event]:
         raise UsageError("'soon' is no date.", hint="Write a year, month or day.")
-        yield
 
-    engine.ask = refused  # type: ignore[method-assign]
+    def late(*_: object, **__: object) -> Iterator[Event]:
+        yield from refused()
+
+    engine.ask = refused if at_once else late  # type: ignore[method-assign]
     app = asked(draw, "notice? since:soon")
     assert not app.exception
     assert "Write a year" in app.error[0].value
+    assert ENGLISH.ask_stopped not in html(app)
+    assert "Write a year" in app.run().error[0].value  # and stays
 
 
 @pytest.mark.parametrize(("confidence", "shown"), [(None, False), (0.95, False), (0.63, True)])
