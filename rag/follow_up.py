@@ -71,6 +71,7 @@ _BOUNDARY = re.compile(
 
 _FIRST = re.compile(rf"^(?:(?:{'|'.join(sorted(_PREPOSITIONS))})\s+)?\w+")
 
+_ADVERB = re.compile(r"(?:(?:a|de|desde|hasta|por) )?(?:cuando|donde|adonde|como|por que|cuanto)\b")
 _SUBJECTS = _listed("it they he she")
 _OBJECTS = _listed("it them him her el ella ellos ellas")
 _POSSESSIVES = _listed("its their his her theirs hers su sus suyo suya suyos suyas")
@@ -228,7 +229,7 @@ def _points_back(question: str, tokens: Sequence[re.Match[str]], folded: Sequenc
     if language == "en" and word in _SUBJECTS and (previous in _AUXILIARIES or n == 0):
         return one_clause and not (word == "they" and len(_content(question)) > ENOUGH_BESIDE_THEY)
     if word in _POSSESSIVES and following and following not in _PREPOSITIONS:
-        named_after = _names(question) or (language == "es" and _ARTICLES & set(folded[n + 2 :]))
+        named_after = _names(question) or (language == "es" and _ARTICLES & set(folded[n + 2 : n + 4]))
         return one_clause and not named_after and not _nouns(tokens[:n], folded[:n])
     if word in _OBJECTS and following not in _AUXILIARIES and (language == "es" or word not in ("el", "ella")):
         owned = "'s " in before or "’s " in before  # 'What did Luther's tutors advise him?'
@@ -241,6 +242,8 @@ def _nouns(tokens: Sequence[re.Match[str]], folded: Sequence[str]) -> bool:
     """Whether something stands there that a pronoun after it could mean. The word after the question word is a verb
     ('Who wrote their ...') or what is asked for."""
     stop = STOPWORDS["en"] | STOPWORDS["es"]
+    if _ADVERB.match(" ".join(folded)):  # the verb comes before its subject: 'Cómo se llamaba su ...'
+        return bool(_ARTICLES & set(folded)) or any(token.group()[0].isupper() for token in tokens[1:])
     return any(
         word not in stop and not (n == 1 and folded[0] in _WH and token.group().islower())
         for n, (word, token) in enumerate(zip(folded, tokens, strict=True))
