@@ -69,16 +69,13 @@ def _draw_plots(candidates: Sequence[CandidateScores], texts: Texts) -> None:
     )  # fmt: skip
     kinds = {True: texts.inspect_hit, False: texts.inspect_other}
     places = [
-        {
-            texts.inspect_lexical: round(one.lexical, 4),
-            texts.inspect_dense: round(one.cosine, 4),
-            texts.inspect_kind: kinds[one.is_hit],
-        }
+        {texts.inspect_lexical: round(one.lexical, 4)}
+        | {name: round(one.cosine, 4) if one.is_hit == kind else None for kind, name in kinds.items()}
         for one in candidates
     ]
     right.scatter_chart(
-        places, x=texts.inspect_lexical, y=texts.inspect_dense, color=texts.inspect_kind, height=260,
-        alt=texts.inspect_sides,
+        places, x=texts.inspect_lexical, y=list(kinds.values()), y_label=texts.inspect_dense, color=[*COLOURS],
+        height=260, alt=texts.inspect_sides,
     )  # fmt: skip
 
 

@@ -100,7 +100,6 @@ class Texts:
     inspect_dropped: str
     inspect_hit: str
     inspect_other: str
-    inspect_kind: str
     inspect_score: str
     inspect_lexical: str
     inspect_dense: str
@@ -353,12 +352,11 @@ ENGLISH = Texts(
     inspect_lead="What a question finds, why each passage stands where it does, and what was dropped.",
     inspect_question="Question",
     inspect_words="Words of the question",
-    inspect_word="in {n} passages · weight {weight}",
-    inspect_hits="{n} passages of {of} candidates",
+    inspect_word="passages with it: {n} · weight {weight}",
+    inspect_hits="Found: {n} of {of} candidates",
     inspect_dropped="Dropped",
     inspect_hit="Shown",
     inspect_other="Dropped",
-    inspect_kind="Candidate",
     inspect_score="Score",
     inspect_lexical="Words (BM25)",
     inspect_dense="Meaning (cosine)",
@@ -587,12 +585,11 @@ SPANISH = Texts(
     inspect_lead="Qué encuentra una pregunta, por qué cada pasaje está donde está y qué se descartó.",
     inspect_question="Pregunta",
     inspect_words="Palabras de la pregunta",
-    inspect_word="en {n} pasajes · peso {weight}",
-    inspect_hits="{n} pasajes de {of} candidatos",
+    inspect_word="pasajes que la tienen: {n} · peso {weight}",
+    inspect_hits="Encontrados: {n} de {of} candidatos",
     inspect_dropped="Descartados",
     inspect_hit="Mostrado",
     inspect_other="Descartado",
-    inspect_kind="Candidato",
     inspect_score="Puntuación",
     inspect_lexical="Palabras (BM25)",
     inspect_dense="Significado (coseno)",
