@@ -121,7 +121,8 @@ def _cut(given: GivenPassage, embedder: Embedder, chunks: Chunk) -> list[NewPass
 
 class CachedEmbedder:
     """An embedder that keeps what it embedded in a file in `folder`, by its fingerprint and the text: what is measured
-    again embeds nothing again. Several processes may share a folder."""
+    again embeds nothing again. Several processes may share a folder; who compares precisions, which a fingerprint does
+    not name, takes a folder for each."""
 
     def __init__(self, embedder: Embedder, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -146,9 +146,23 @@ def test_hostile_documents_are_shown_and_neither_run_nor_load_anything(visit: Vi
     assert visit.outside() == []
 
 
+def test_an_evaluation_is_drawn_with_its_plots(visit: Visit) -> None:
+    """The plots' library would like to compile text to code, which the policy forbids."""
+    page = visit.page
+    visit.go("evaluate")
+    page.get_by_text("The samples' questions").click(timeout=SECONDS)
+    page.get_by_role("button", name="Ask 97 questions").click(timeout=SECONDS)
+    plots = page.get_by_test_id("stVegaLiteChart").locator("canvas, svg")
+    expect(plots).to_have_count(2, timeout=SECONDS)
+    page.wait_for_timeout(1000)
+    assert all(coloured(plot.screenshot()) > 100 for plot in plots.all()), "A plot is empty."
+    assert not [text for text in visit.complaints if "Content Security Policy" in text or "Error" in text]
+    assert visit.outside() == []
+
+
 def test_the_page_keeps_to_its_own_policy(visit: Visit) -> None:
     """A component that needed more than the policy allows would be broken without a word in the tests above."""
-    for path in ("", "library", "models", "settings"):
+    for path in ("", "library", "evaluate", "models", "settings"):
         visit.go(path)
         expect(visit.page.locator(".cita-heading").first).to_be_visible(timeout=SECONDS)
     assert not [text for text in visit.complaints if "Content Security Policy" in text]
