@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 READ = 200  # passages of one source that are looked at
 _ALIKE = 0.6  # share of their words that two drafts may have in common
 _MOST_WORDS = 12  # of an answer
+_LEAST_WORDS = 8  # of a section that a heading asks for
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +188,7 @@ def _labelled(passage: Passage, title: str, language: Language) -> Iterator[Ques
 
 
 def _heading(passage: Passage, title: str, language: Language) -> Iterator[Question]:
-    if not passage.headings:
+    if not passage.headings or len(passage.text.split()) < _LEAST_WORDS:
         return
     words = _LANGUAGES[language]
     heading = _NUMBERING.sub("", passage.headings[-1]).strip(" .:")

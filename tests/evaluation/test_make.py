@@ -88,12 +88,16 @@ def test_what_cannot_be_asked_for_suggests_nothing(text: str) -> None:
     ],
 )
 def test_a_heading_suggests_a_question_without_an_answer(headings: tuple[str, ...], question: str) -> None:
-    assert drafts("Nothing in here.", headings=headings) == [(question, "")]
+    assert drafts("Nothing in here. " * 3, headings=headings) == [(question, "")]
 
 
 @pytest.mark.parametrize("heading", ["Lease", "Introduction", "2.1", "x" * 100])
 def test_a_heading_that_says_nothing_suggests_nothing(heading: str) -> None:
-    assert drafts("Nothing in here.", headings=(heading,)) == []
+    assert drafts("Nothing in here. " * 3, headings=(heading,)) == []
+
+
+def test_a_section_of_hardly_any_text_is_not_asked_for() -> None:
+    assert drafts("![[Trips.base]]", headings=("Trips",)) == []
 
 
 @pytest.mark.parametrize("more", [{"language": "fr"}, {"kind": "code"}, {"kind": "note"}])
