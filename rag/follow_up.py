@@ -32,7 +32,7 @@ _CITATION = re.compile(r"\s*\[\d[\d\s,;–-]*\]")
 
 # What may come before the question proper, and what asks for the same of something else.
 _OPENER = re.compile(
-    r"^[¿¡\s]*(?:(?:and|but|so|also|or|then|ok|okay|y|e|o|pero|entonces)\b[\s,]*)?"
+    r"^[¿¡\s]*(?:(?:and|but|so|also|or|then|ok|okay|y|e|o|pero|entonces)(?=[\s,])[\s,]*)?"
     r"(?:(?:what|how) about\b|(?:y\s+)?(?:que\s+(?:hay|pasa|tal)(?:\s+(?:de|con|sobre))?)(?=\s+\S)\b)?\s*"
 )
 _WH = _listed(
@@ -109,8 +109,8 @@ _LEADING = _listed(
 # "What is [the notice period] of the lease?": what stands before 'of the', so that 'plazo de preaviso' is one thing.
 _ASKED_THING = re.compile(
     r"([¿\s]*(?i:what|which|cuál|cual|qué|que)\s+(?i:is|are|was|were|es|son|era|eran|fue|fueron)\s+)"
-    r"(?i:the|el|la|los|las)\s+[\w\s-]+?(\s+(?:(?:of|in|for|on|at)\s+(?:the\b|an?\b|[A-Z])|del\b|al\b|(?:de|en|para)\s+(?:la|el|los|las|una?)\b"
-    r"|(?:de|en|para)\s+[A-ZÁÉÍÓÚÑ]).*)"
+    r"(?i:the|el|la|los|las)\s+[\w\s-]+?(\s+(?:(?:of|in|for|on|at)\s+(?:the\b|an?\b|[A-Z])|del\b|al\b"
+    r"|(?:de|en|para)\s+(?:(?:la|el|los|las|una?)\b|[A-ZÁÉÍÓÚÑ])).*)"
 )
 _ASKS_WHO = re.compile(r"\W*(?:who|whom|whose|qui[eé]n(?:es)?)\b", re.IGNORECASE)
 _ASKS_NAME = re.compile(r"\W*(?:who|whom|whose|which|qui[eé]n(?:es)?|cu[aá]l(?:es)?|qu[eé])\b", re.IGNORECASE)

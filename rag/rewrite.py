@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from rag.generate import Generator
 
+LONGEST = 500  # characters; a longer question is searched for as it is
 MOST_CHARACTERS = 1500  # of what the model writes for one task
 MOST_IN_A_QUESTION = 300
 DEEPER = 2  # a query beside others is searched for so many times as deep
@@ -69,6 +70,8 @@ def rewrite(
     """What to search for. `history` is the conversation so far, oldest turn first; `generator` writes where it is a
     model. Raises nothing: what the model cannot do is done without."""
     writer = None if generator is None or generator.info.name == EXTRACTIVE.name else _Writer(generator, settings)
+    if len(question) > LONGEST:
+        return Rewritten(question, (Query(question),))
     alone = _alone(question, history, settings, writer)
     queries = [Query(alone)]
     if settings.split:
@@ -92,7 +95,7 @@ def _distinct(items: Iterable[Item], text: Callable[[Item], str]) -> list[Item]:
 def _alone(question: str, history: Sequence[Turn], settings: Rewrite, writer: "_Writer | None") -> str:
     if settings.follow_ups == "off" or not history or not leans(question):
         return question
-    by_rules = stand_alone(question, history)
+    by_rules = stand_alone(question, [turn for turn in history if len(turn.question) <= LONGEST])
     if settings.follow_ups == "rules" or writer is None:
         return by_rules
     return writer.alone(question, history) or by_rules

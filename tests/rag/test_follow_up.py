@@ -70,6 +70,8 @@ def test_what_a_pronoun_may_mean_is_noted_behind_the_question(turn: Turn, questi
         "Who are those who signed the contract?",
         "And which countries border Peru?",
         "notice period lease",
+        "E-mail address of the landlord?",
+        "O.J. Simpson trial",
         "Summarize the lease of the office in Madrid",
         "¿Qué es la fotosíntesis?",
         "¿Dónde está la oficina de Lima?",

@@ -181,6 +181,16 @@ def test_a_comparison_is_searched_for_side_by_side_and_an_exclusion_without_what
     assert rewrite(question, Rewrite(split=False)).queries == (Query(question),)
 
 
+def test_a_long_text_is_searched_for_as_it_is_and_at_once() -> None:
+    text = "What do it take A and B or C " * 4000 + "?"
+    started = time.monotonic()
+    assert rewrite(text, Rewrite(phrasings=3), HISTORY, ScriptedModel()).queries == (Query(text),)
+    rewrite(FOLLOW_UP, Rewrite(follow_ups="rules"), [Turn(text, "A " * 100_000)])
+    for one in ("What is A " * 50, "it take " * 62, "A and " * 80, "What " + "a or " * 90):
+        rewrite(one, Rewrite(follow_ups="rules"), [Turn(one, one)])
+    assert time.monotonic() - started < 2
+
+
 def test_a_model_that_fails_is_done_without_and_logged(caplog: pytest.LogCaptureFixture) -> None:
     model = ScriptedModel(error=ModelDiedError("It died.", hint="Ask again."))
     with caplog.at_level(logging.WARNING):
