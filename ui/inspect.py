@@ -68,9 +68,12 @@ def _draw_plots(candidates: Sequence[CandidateScores], texts: Texts) -> None:
         color=[*COLOURS], alt=texts.inspect_distribution,
     )  # fmt: skip
     kinds = {True: texts.inspect_hit, False: texts.inspect_other}
-    places = [
-        {texts.inspect_lexical: round(one.lexical, 4)}
-        | {name: round(one.cosine, 4) if one.is_hit == kind else None for kind, name in kinds.items()}
+    places: list[dict[str, float | None]] = [
+        {
+            texts.inspect_lexical: round(one.lexical, 4),
+            kinds[one.is_hit]: round(one.cosine, 4),
+            kinds[not one.is_hit]: None,
+        }
         for one in candidates
     ]
     right.scatter_chart(
