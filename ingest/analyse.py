@@ -1,10 +1,16 @@
 """Text to the terms that full-text search matches: lower case, accents folded, stop words out, stems in.
 
 Used on passages when they are stored and on questions when they are asked, so that both sides always agree.
+Besides its stems a text has its forms (words as they are written, but for case) and its compounds: identifiers whole
+and in parts, dates and numbered sections in one spelling.
 """
 
 import re
 import unicodedata
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date
 from functools import lru_cache
 
 from ingest.stopwords import STOPWORDS
@@ -24,30 +30,70 @@ _ENOUGH_LETTERS = 20
 _WORD = re.compile(r"\d+(?:[.,]\d+)+|[^\W_]+")
 _POSSESSIVE = re.compile(r"['’]s\b")
 _MEASURE = re.compile(r"\bhow (?:much|many|long|often|far|old|big|tall|large|high|deep|soon)\b")
-_THOUSANDS = re.compile(r"[.,](?=\d{3}(?:\D|$))")
+_THOUSANDS = re.compile(r"[1-9]\d{0,2}(?:(?:,\d{3})+(?:\.\d+)?|(?:\.\d{3})+(?:,\d+)?)")
+_NO_CENTS = re.compile(r"[.,]00$")
+_FOREIGN = re.compile(r"[^\x00-\u02ff]")  # among these are all the combining marks
+_LONGEST = 64  # characters of a word or an identifier that is looked at twice
+_FORM = re.compile(r"[^\W_]+")
+# Capitals amid other words: 'WHO' is no 'who'.
+_ACRONYM = re.compile(r"(?<![A-Z] )\b[A-Z]{2,5}\b(?! [A-Z]{2})")
 
 
 def fold(text: str) -> str:
     """Lower case without accents or compatibility forms: 'Póliza' -> 'poliza'. Length may change."""
+    if text.isascii():
+        return text.lower()
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text.casefold()).casefold())
-    return "".join(c for c in decomposed if not unicodedata.combining(c))
+    return _FOREIGN.sub(lambda match: "" if unicodedata.combining(match[0]) else match[0], decomposed)
 
 
 def words(text: str) -> list[str]:
     """The folded words of a text in order. Numbers lose their thousands separators: '1,200' -> '1200'."""
-    folded = _POSSESSIVE.sub("", fold(text))
-    return [_number(word) if word[0].isdigit() else word for word in _WORD.findall(folded)]
+    return [word for chunk in text.split() for word in _words(chunk)]
+
+
+def _words(chunk: str) -> tuple[str, ...]:
+    return _known_words(chunk) if len(chunk) <= _LONGEST else _found_words(chunk)
+
+
+def _found_words(chunk: str) -> tuple[str, ...]:
+    folded = _POSSESSIVE.sub("", fold(chunk))
+    return tuple(_number(word) if word[0].isdigit() else word for word in _WORD.findall(folded))
+
+
+_known_words = lru_cache(maxsize=50_000)(_found_words)
 
 
 def terms(text: str, language: str) -> list[str]:
-    """What a text is indexed under, in order and with repeats. A language without a stemmer is stemmed as English.
+    """The stems of a text, in order and with repeats. A language without a stemmer is stemmed as English.
 
     A text of nothing but stop words keeps them, so that it can still be found.
     """
+    return [stem(word, language) for word in _kept(text, language)]
+
+
+def _kept(text: str, language: str) -> list[str]:
     found = words(text)
     stop = STOPWORDS.get(language, frozenset())
-    kept = [word for word in found if word not in stop] or found
-    return [stem(word, language) for word in kept]
+    if stop:
+        stop -= _acronyms(text)
+    return [word for word in found if word not in stop] or found
+
+
+def _acronyms(text: str) -> set[str]:
+    return set() if text.isupper() else {name.lower() for name in _ACRONYM.findall(text)}
+
+
+def forms(text: str, language: str) -> list[str]:
+    """The words of a text as they are written, accents and all, but in lower case; without stop words and numbers."""
+    return [form for chunk in text.split() for form in _forms(chunk[:_LONGEST], language)]
+
+
+@lru_cache(maxsize=50_000)
+def _forms(chunk: str, language: str) -> tuple[str, ...]:
+    stop = STOPWORDS.get(language, frozenset())
+    written = unicodedata.normalize("NFC", unicodedata.normalize("NFC", chunk).casefold())
+    return tuple(form for form in _FORM.findall(written) if not form.isdigit() and fold(form) not in stop)
 
 
 def content_words(question: str) -> list[str]:
@@ -55,7 +101,8 @@ def content_words(question: str) -> list[str]:
     of 'how long' and its like. A question of nothing else keeps all its words."""
     language = detect_language(question)
     found = words(_MEASURE.sub(" ", fold(question)) if language == "en" else question)
-    return list(dict.fromkeys(word for word in found if word not in STOPWORDS[language])) or words(question)
+    stop = STOPWORDS[language] - _acronyms(question)
+    return list(dict.fromkeys(word for word in found if word not in stop)) or words(question)
 
 
 @lru_cache(maxsize=200_000)
@@ -75,8 +122,155 @@ def _stemmer(algorithm: str):  # type: ignore[no-untyped-def]  # PyStemmer has n
 
 
 def _number(word: str) -> str:
-    # FTS5 would split a decimal point; '_' is a token character there.
-    return re.sub(r"[.,]", "_", _THOUSANDS.sub("", word))
+    """'1,200.50' and '1.200,50' -> '1200_50', '900.00' -> '900'; '0.125' and '2.1.3' keep their points, as '_', which
+    is a token character of FTS5's."""
+    if _THOUSANDS.fullmatch(word):
+        word = re.sub(r"[.,](?=\d{3}(?:\D|$))", "", word)
+    return re.sub(r"[.,]", "_", _NO_CENTS.sub("", word))
+
+
+# --- compounds
+
+
+@dataclass(frozen=True, slots=True)
+class Compound:
+    """Something in a text that is more than its words: its one spelling, and the words that are its parts.
+
+    `words` are those that words() finds in the same place: several for 'GPT-4', one for 'FY2018'.
+    """
+
+    whole: str
+    parts: tuple[str, ...]
+    words: tuple[str, ...]
+
+
+_MOST_PARTS = 8
+# Runs of letters and digits, joined by '-' or '_'; by '/' and '.' where digits or single letters are joined.
+_JOINED = re.compile(r"[^\W_]+(?:(?:[-_\u2010\u2011]|[./](?=\d)|(?<=\d)[./](?=\w)|(?<=\b\w)\.(?=\w\b))[^\W_]+)+")
+_MIXED = re.compile(r"\b(?=[^\W_]*(?:\d[^\W\d_]|[^\W\d_]\d|[a-z\u00df-\u00ff][A-Z\u00c0-\u00de]))[^\W_]+")
+_BORDER = re.compile(
+    r"(?<=[a-z\u00df-\u00ff])(?=[A-Z\u00c0-\u00de])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=\d)(?=[^\W\d_])|(?<=[^\W\d_])(?=\d)"
+)
+_NUMERIC = re.compile(r"[\d./]+")
+
+
+def compounds(text: str, language: str) -> list[Compound]:
+    """The identifiers (whole without their joints, so that 'GPT-4', 'gpt_4' and 'GPT4' are one), dates and numbered
+    sections of a text."""
+    found: list[Compound] = []
+    chunks = text.split()
+    for place, chunk in enumerate(chunks):
+        if len(chunk) <= _LONGEST:
+            found += _inside(chunk, language)
+            if chunk[:1].isdigit() or chunk[-1:].isdigit() or chunk[-2:-1].isdigit():
+                found += _across(chunks, place)
+    return found
+
+
+@lru_cache(maxsize=50_000)
+def _inside(chunk: str, language: str) -> tuple[Compound, ...]:
+    return (*_joined(chunk, language), *_mixed(chunk, language), *_dates(chunk, _DIGITAL), *_sections(chunk))
+
+
+def _across(chunks: list[str], place: int) -> Iterator[Compound]:
+    """Those that end with the number at a place: '30 de junio de 2021', 'section 4.2'."""
+    if _YEAR.search(chunks[place]):
+        yield from _dates(" ".join(chunks[max(place - 4, 0) : place + 1]), _WRITTEN)
+    if place and (kind := fold(chunks[place - 1][-_LONGEST:]).strip("(.")) in _KINDS:
+        yield from _sections(f"{kind} {chunks[place]}")
+
+
+def _joined(text: str, language: str) -> Iterator[Compound]:
+    for match in _JOINED.finditer(text):
+        own = re.split(r"[\W_]", match[0])
+        if len(own) <= _MOST_PARTS and not _NUMERIC.fullmatch(match[0]):
+            yield Compound(_whole("".join(own), language), (), _words(match[0]))
+
+
+def _mixed(text: str, language: str) -> Iterator[Compound]:
+    for match in _MIXED.finditer(text):
+        parts = [stem(fold(part), language) for part in _BORDER.split(match[0])]
+        if 1 < len(parts) <= _MOST_PARTS:
+            yield Compound(_whole(match[0], language), tuple(dict.fromkeys(parts)), _words(match[0]))
+
+
+def _whole(word: str, language: str) -> str:
+    return stem(fold(word), language)
+
+
+_MONTHS = {
+    name[:length]: number
+    for names in (
+        "january february march april may june july august september october november december",
+        "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre",
+    )
+    for number, name in enumerate(names.split(), start=1)
+    for length in (3, 4, len(name))
+} | {"setiembre": 9}
+_MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
+_DIGITAL = (
+    re.compile(r"(?<!\d)(?P<y>\d{4})(?P<joint>[-/.])(?P<m>\d\d?)(?P=joint)(?P<d>\d\d?)(?!\d)"),
+    re.compile(r"(?<!\d)(?P<a>\d\d?)(?P<joint>[-/.])(?P<b>\d\d?)(?P=joint)(?P<y>\d{4})(?!\d)"),
+)
+_WRITTEN = (
+    re.compile(
+        rf"\b(?P<d>\d\d?)(?:st|nd|rd|th|o)?\.? (?:of |de )?(?P<n>{_MONTH})\.?,? (?:de |del )?(?P<y>\d{{4}})\W*$"
+    ),
+    re.compile(rf"\b(?P<n>{_MONTH})\.? (?P<d>\d\d?)(?:st|nd|rd|th)?,? (?P<y>\d{{4}})\W*$"),
+)
+_YEAR = re.compile(r"\d{4}")
+
+
+def _dates(text: str, patterns: tuple[re.Pattern[str], ...]) -> Iterator[Compound]:
+    """Days, but for those like 05/06/2021, which may be in May or in June."""
+    if not _YEAR.search(text):
+        return
+    folded = fold(text)
+    for pattern in patterns:
+        for match in pattern.finditer(folded):
+            found = match.groupdict()
+            first, second = (int(found.get(name) or 0) for name in "ab")
+            if 0 < first <= 12 and second <= 12 and first != second:
+                continue
+            day = int(found.get("d") or max(first, second))
+            month = int(found.get("m") or _MONTHS.get(found.get("n", ""), 0) or min(first, second))
+            with suppress(ValueError):  # no such day
+                yield Compound(f"day_{date(int(found['y']), month, day):%Y_%m_%d}", (), tuple(words(match[0])))
+
+
+_SECTIONS = {
+    "section": ("§§", "§", "section", "sections", "sec", "seccion", "secciones", "apartado"),
+    "article": ("article", "articles", "articulo", "articulos", "art", "arts"),
+    "clause": ("clause", "clauses", "clausula", "clausulas"),
+    "chapter": ("chapter", "chapters", "capitulo", "capitulos", "chap", "cap"),
+}
+_KINDS = {name: kind for kind, names in _SECTIONS.items() for name in names}
+_SECTION = re.compile(
+    rf"(?<!\w)(?P<kind>{'|'.join(sorted(_KINDS, key=len, reverse=True))})\.? ?(?P<number>\d+(?:\.\d+)*(?:[a-z]\b)?)"
+)
+
+
+def _sections(text: str) -> Iterator[Compound]:
+    for match in _SECTION.finditer(fold(text)):
+        number = match["number"].replace(".", "_")
+        yield Compound(f"{_KINDS[match['kind']]}_{number}", (), tuple(words(match[0])))
+
+
+_QUOTED = re.compile(r'"([^"]+)"|“([^”]+)”|«([^»]+)»|„([^“”]+)[“”]')
+
+
+def phrases(question: str) -> list[str]:
+    """What stands in double quotes in a question, of any kind."""
+    return [next(filter(None, match)) for match in _QUOTED.findall(question)]
+
+
+def phrase_pattern(phrase: str) -> re.Pattern[str] | None:
+    """Finds the words of a phrase in folded text (fold()), one directly after the other; None if it has none."""
+    found = _FORM.findall(fold(phrase))
+    return re.compile(r"(?<![^\W_])" + r"[\W_]+".join(map(re.escape, found)) + r"(?![^\W_])") if found else None
+
+
+# --- languages
 
 
 def detect_language(text: str, default: str = "en") -> str:

@@ -83,7 +83,7 @@ class Catalog:
         is_new = not self.path.exists() or not self.path.stat().st_size
         self._db = Database(self.path, schema.prepare)
         self._selector = Selector(self._db)
-        self.full_text = FullText(self._db)
+        self.full_text = FullText(self._db, folder if name == FILE else None)
         if name == FILE:
             with translated(self.path):
                 remove_files(folder / DRAFT)  # left by a rebuild that was killed
@@ -148,6 +148,8 @@ class Catalog:
                 self._next_generation(write)
             facts = [("held", json.dumps(dict(held))), ("indexed_at", now())]
             write.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", facts)
+        with suppress(OSError):  # what is not in its files is made when it is needed; the next run tries again
+            self.full_text.save()
 
     @property
     def lineage(self) -> str:
@@ -396,7 +398,10 @@ class Catalog:
         between others until a document is removed, and in a very large one until the index is rebuilt.
         """
         dropped = self.fact(schema.UNSCRUBBED)
-        if dropped and self._db.scrub("terms", limit=LARGE if dropped == schema.EDITED else VERY_LARGE):
+        limit = LARGE if dropped == schema.EDITED else VERY_LARGE
+        if dropped and self._db.scrub("terms", limit=limit):
+            with translated(self.folder):
+                self.full_text.scrub(limit)
             with self.transaction() as write:
                 write.execute("DELETE FROM meta WHERE key = ?", (schema.UNSCRUBBED,))
 
@@ -483,6 +488,8 @@ class Catalog:
             self._db.take_over(draft)
         except CatalogDamagedError:
             self._db.replace_by(draft)
+        with suppress(OSError):
+            self.full_text.scrub(VERY_LARGE)
         self.set_folders(self.folders())
 
     def discard(self) -> None:
@@ -491,6 +498,7 @@ class Catalog:
             remove_files(self.path)
 
     def close(self) -> None:
+        self.full_text.close()
         self._db.close()
 
     # --- how it is done

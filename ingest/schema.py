@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from errors import CatalogError
+from ingest import fulltext
 from ingest.database import secure_full_text
 from ingest.types import Source
 
-VERSION = 3
+VERSION = 4
 APPLICATION_ID = 0x43697461  # "Cita": by this a backup is known
 FOLDERS = "folders"  # the fact that is the checksum of the list of folders
 UNSCRUBBED = "unscrubbed"  # the fact that something was deleted since the last scrub(), and what
@@ -156,12 +157,23 @@ def _from_2(connection: sqlite3.Connection) -> None:
     note_sources(connection, sound)  # the others are damaged, and stay so until the file is read again
 
 
+def _from_3(connection: sqlite3.Connection) -> None:
+    """Version 3 took the words of a text for others: numbers, names in capitals."""
+    for table in ("vocabulary", "terms"):
+        connection.execute(f"DROP TABLE {table}")
+    for statement in _statements(_TABLES):
+        if "VIRTUAL TABLE" in statement:
+            connection.execute(statement)
+    secure_full_text(connection, "terms")
+    fulltext.insert_all(connection)
+
+
 _SOURCE_COLUMNS_2 = (
     "folder", "path", "sha256", "status", "reason", "media_type", "title", "language", "pages", "passages", "parser",
     "indexed_at",
 )  # fmt: skip
 _PASSAGE_COLUMNS_2 = PASSAGE_COLUMNS[: PASSAGE_COLUMNS.index("confidence")]
-_MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _from_1, 2: _from_2}
+_MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _from_1, 2: _from_2, 3: _from_3}
 
 
 def vector_checksum(key: str, value: bytes) -> str:

@@ -1,10 +1,24 @@
 """Full-text terms: what a reader takes for the same word is found by the same term."""
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.analyse import content_words, detect_language, fold, identify_language, stem, terms, words
+from ingest.analyse import (
+    compounds,
+    content_words,
+    detect_language,
+    fold,
+    forms,
+    identify_language,
+    phrase_pattern,
+    phrases,
+    stem,
+    terms,
+    words,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -89,3 +103,80 @@ def test_a_passage_in_another_language_is_found_across_its_own_inflections() -> 
     stored = terms("Die Häuser sind verkauft.", "de")
     assert stem("haus", "de") in stored
     assert stem("haus", "en") not in terms("Die Häuser sind verkauft.", "en")
+
+
+def wholes(text: str, language: str = "en") -> set[str]:
+    return {compound.whole for compound in compounds(text, language)}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("GPT-4", "gpt4"),
+        ("max_seq_length", "maxSeqLength"),
+        ("part AB-1234/7", "AB-1234/7."),
+        ("FY2018", "FY-2018"),
+        ("2021-06-30", "30 June 2021"),
+        ("30/06/2021", "June 30th, 2021"),
+        ("30.06.2021", "el 30 de junio de 2021"),
+        ("§ 12.3", "see section 12.3"),
+        ("Art. 5", "artículo 5"),
+    ],
+)
+def test_an_identifier_a_date_and_a_section_are_one_however_written(one: str, other: str) -> None:
+    assert wholes(one) & wholes(other)
+
+
+def test_an_identifier_has_parts() -> None:
+    (camel,) = compounds("parseHTML5Doc", "en")
+    assert (camel.whole, camel.parts) == ("parsehtml5doc", ("pars", "html", "5", "doc"))
+
+
+def test_a_date_that_may_be_two_days_is_none() -> None:
+    assert not any(whole.startswith("day_") for whole in wholes("05/06/2021"))
+    assert "day_2021_06_06" in wholes("06/06/2021")
+    assert not any(whole.startswith("day_") for whole in wholes("31 February 2021 or 2021-13-01"))
+
+
+@pytest.mark.parametrize("amount", ["1,200.50", "1.200,50", "1200.50", "1200,50"])
+def test_an_amount_is_one_in_both_languages_spelling(amount: str) -> None:
+    assert words(amount) == ["1200_50"]
+
+
+@pytest.mark.parametrize(
+    ("number", "word"), [("900.00", "900"), ("0.125", "0_125"), ("3.10", "3_10"), ("1.2.3", "1_2_3")]
+)
+def test_a_point_that_divides_no_thousands_stays(number: str, word: str) -> None:
+    assert words(number) == [word]
+
+
+def test_a_name_in_capitals_is_no_stop_word() -> None:
+    assert terms("The WHO met.", "en") == ["who", "met"]
+    assert content_words("What did the WHO say?") == ["who", "say"]
+    assert terms("WHO IS IT AND WHEN", "en") == ["who", "is", "it", "and", "when"]  # all capitals say nothing
+
+
+def test_forms_keep_accents_but_not_case() -> None:
+    assert forms("El AÑO, los ano\u0301s y 12", "es") == ["año", "anós"]
+
+
+def test_phrases_stand_in_quotes_of_any_kind() -> None:
+    assert phrases('the "notice period" of «la casa» and “our lease”') == ["notice period", "la casa", "our lease"]
+    pattern = phrase_pattern("Notice  period")
+    assert pattern is not None
+    assert pattern.search(fold("a notice-period"))
+    assert not pattern.search(fold("notices period"))
+    assert phrase_pattern("...") is None
+
+
+@given(st.text())
+def test_any_text_has_compounds_and_forms(text: str) -> None:
+    for compound in compounds(text, "en"):
+        assert compound.whole
+    assert all(form == form.casefold() for form in forms(text, "es"))
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8")))
+def test_folding_ascii_quickly_changes_nothing(text: str) -> None:
+    slowly = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text.casefold()).casefold())
+    assert fold(text) == "".join(c for c in slowly if not unicodedata.combining(c))

@@ -8,14 +8,15 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from errors import CatalogError
 from ingest import schema
-from ingest.catalog import Catalog
+from ingest.catalog import Catalog, NewPassage
 from ingest.parse import parse
 from ingest.pipeline import differences, index_folders
-from ingest.types import IndexReport
+from ingest.types import IndexReport, Passage, Source
 from settings import Settings
 from tests.fakes import WordEmbedder
 from tests.reliability.quick import image
@@ -117,3 +118,22 @@ def test_an_index_of_a_later_version_is_refused_and_not_touched(old: Path) -> No
     with pytest.raises(CatalogError, match=rf"schema version {schema.VERSION + 1}; this Cita knows {schema.VERSION}"):
         Catalog(old)
     assert hashlib.sha256((old / "catalog.db").read_bytes()).digest() == before
+
+
+def test_the_full_text_of_version_3_is_made_anew_and_no_vector(tmp_path: Path) -> None:
+    passage = Passage("a#0", "bill.md", 0, "The bill of the WHO is 1,200.00 euros.", (), "paragraph", 1, 1, (), 9, "en")
+    new = NewPassage(passage, passage.text)
+    with closing(Catalog(tmp_path)) as catalog:
+        source = Source("/library", "bill.md", 1, 1, "sha", "indexed", passages=1)
+        catalog.store(source, [new], {new.vector_key: np.ones(4, np.float32)})
+    with closing(sqlite3.connect(tmp_path / "catalog.db")) as connection:
+        fresh = connection.execute("SELECT title, headings, body FROM terms").fetchall()
+        assert "who" in fresh[0][2].split()
+        connection.execute("UPDATE terms SET body = 'bill 1200_00 euro'")
+        connection.execute("PRAGMA user_version = 3")
+        connection.commit()
+    with closing(Catalog(tmp_path)) as catalog:
+        assert catalog.problems(read_data=True) == []
+        assert catalog.vector_keys() == {new.vector_key}
+    with closing(sqlite3.connect(tmp_path / "catalog.db")) as connection:
+        assert connection.execute("SELECT title, headings, body FROM terms").fetchall() == fresh

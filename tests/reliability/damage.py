@@ -31,7 +31,7 @@ from typing import Any
 
 from engine import Engine
 from errors import CatalogDamagedError, CitaError
-from ingest import vectors
+from ingest import segments, vectors
 from settings import Settings
 from tests.reliability.forks import Fork, Report
 from tests.reliability.quick import Image, digest, image, make_engines_quick, opened
@@ -126,6 +126,7 @@ def damage(index: Path, chance: random.Random) -> str:
 def prepare_engines(*, chroma: bool) -> None:
     make_engines_quick(chroma=chroma)
     vectors.SMALL = 0  # so that Chroma serves
+    segments.WORTH_A_FILE = 1
 
 
 def found(engine: Engine, settings: Settings) -> dict[str, Any]:

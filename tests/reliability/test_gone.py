@@ -128,6 +128,7 @@ def forms(word: str) -> list[bytes]:
 def home(settings: Settings, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
     """Quick but for the tests that say `whole`: those have Chroma, and processes that parse."""
     monkeypatch.setattr("ingest.embed.open_embedder", lambda settings: WordEmbedder())
+    monkeypatch.setattr("ingest.segments.WORTH_A_FILE", 1)
     if not getattr(request, "param", ""):
         monkeypatch.setattr(LocalEngine, "_update_chroma", lambda self: None)
         monkeypatch.setattr(Isolator, "parse", parse_here)
