@@ -828,7 +828,7 @@ def evaluate(
         raise UsageError("No question set was named.", hint="`cita eval --make 20 questions.jsonl` drafts one.")
     from evaluation.dataset import read_questions
     from evaluation.report import markdown
-    from evaluation.run import evaluate, to_json
+    from evaluation.run import check_comparable, evaluate, to_json
 
     dataset = read_questions(file)
 
@@ -836,16 +836,18 @@ def evaluate(
         return evaluate(engine, dataset, k, answers=answers, model=model, progress=progress)
 
     before = _earlier(against, run_on) if against else None
+    if before:
+        check_comparable(before, [question.text for question in dataset.questions])
     with _engine(context) as engine:
         run = _with_questions(lambda progress: run_on(engine, progress))
     if run.unknown:
         _say(f"Not in the index, though questions name them: {', '.join(map(_name, run.unknown))}.")
-    if report:
-        report.write_text(markdown(run, before, failures), encoding="utf-8")
     if as_json:
         _print_json(to_json(run, before))
     else:
         _print_run(run, before, failures)
+    if report:
+        report.write_text(markdown(run, before, failures), encoding="utf-8")
 
 
 def _earlier(against: Path, run_on: Callable[["Engine", "Progress"], "Run"]) -> "Run":

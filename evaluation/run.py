@@ -99,8 +99,11 @@ def evaluate(
         raise CitaError("Nothing is indexed yet.", hint="`cita add FOLDER`, then `cita index`.")
     records = []
     for done, question in enumerate(dataset.questions, 1):
-        result = engine.search(question.text, k, filters(question))
-        answered = _ask(engine, question.text, filters(question), model) if answers else None
+        try:
+            result = engine.search(question.text, k, filters(question))
+            answered = _ask(engine, question.text, filters(question), model) if answers else None
+        except UsageError as error:
+            raise UsageError(f"Question {question.text!r}: {error.message}", hint=error.hint) from error
         records.append(_record(question, result.hits, k, result.seconds, answered))
         if progress:
             progress(done, len(dataset.questions))
@@ -307,19 +310,24 @@ def compare_runs(before: Run, after: Run) -> dict[str, Comparison]:
 
     Raises UsageError if the runs share none.
     """
+    check_comparable(before, [record.question for record in after.records])
     earlier, later = _scores_by_question(before), _scores_by_question(after)
     pairs = [(earlier[key], scores) for key, scores in later.items() if key in earlier]
     names = dict.fromkeys(name for old, new in pairs for name in new if name in old)
-    if not names:
-        raise UsageError(
-            f"The runs {before.name!r} and {after.name!r} have no question in common.",
-            hint="Compare two runs of the same question set.",
-        )
     compared = {}
     for name in sorted(names, key=_order):
         both = [(old[name], new[name]) for old, new in pairs if name in old and name in new]
         compared[name] = metrics.compare([old for old, _ in both], [new for _, new in both])
     return compared
+
+
+def check_comparable(before: Run, questions: Sequence[str]) -> None:
+    """Raises UsageError if none of the questions was asked in the run before."""
+    if not {record.question for record in before.records} & set(questions):
+        raise UsageError(
+            f"The run {before.name!r} has no question in common with this one.",
+            hint="Compare two runs of the same question set.",
+        )
 
 
 def _scores_by_question(run: Run) -> dict[tuple[str, int], Scores]:

@@ -101,6 +101,17 @@ def test_a_run_is_compared_with_an_earlier_one(questions: Path, tmp_path: Path) 
     assert "Found in the top 1\t0.000\t0.500\t1.000\t1 / 0" in text
 
 
+def test_a_run_of_other_questions_is_refused_before_anything_is_asked(
+    questions: Path, tmp_path: Path, engine: ScriptedEngine
+) -> None:
+    (tmp_path / "run.json").write_text(json.dumps(run("eval", questions, "--json").json), encoding="utf-8")
+    questions.write_text('{"question": "Another?"}', encoding="utf-8")
+    engine.searched.clear()
+    done = run("eval", questions, "--against", tmp_path / "run.json")
+    assert (done.code, done.stdout, engine.searched) == (2, "", [])
+    assert "no question in common" in done.stderr
+
+
 def test_a_run_is_compared_with_another_home(
     questions: Path, tmp_path: Path, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,6 +142,12 @@ def test_the_report_is_written_as_markdown(questions: Path, tmp_path: Path) -> N
     done = run("eval", questions, "--report", tmp_path / "r.md", "--json")
     assert done.code == 0
     assert (tmp_path / "r.md").read_text(encoding="utf-8").startswith("# Evaluation: mine\n")
+
+
+def test_a_report_that_cannot_be_written_loses_no_result(questions: Path, tmp_path: Path) -> None:
+    done = run("eval", questions, "--report", tmp_path / "none" / "r.md", "--json")
+    assert (done.code, set(done.json)) == (1, RUN)
+    assert "r.md" in done.stderr
 
 
 @pytest.mark.parametrize("text", ["", '{"question": 3}', "nonsense"])

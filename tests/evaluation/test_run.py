@@ -164,6 +164,17 @@ def test_questions_can_be_kept_to_their_own_files() -> None:
     assert engine.filtered == [Filters(within=("lease.pdf",))]
 
 
+def test_a_question_that_cannot_be_searched_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise UsageError("Nothing is indexed under 'x'.", hint="`cita list` shows what is.")
+
+    engine = ScriptedEngine({"How much?": [LEASE]})
+    monkeypatch.setattr(engine, "search", refuse)
+    with pytest.raises(UsageError, match=r"Question 'How much\?': Nothing is indexed under 'x'") as raised:
+        evaluate(engine, Dataset("set", (asked(),)))
+    assert raised.value.hint
+
+
 def test_nothing_indexed_is_an_error_with_the_next_step(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = ScriptedEngine({})
     status = Status("/home", (), {}, 0, "", "exact", "extractive", "0.1.0", True, ())
