@@ -49,14 +49,16 @@ def fold(text: str) -> str:
 
 def words(text: str) -> list[str]:
     """The folded words of a text in order. Numbers lose their thousands separators: '1,200' -> '1200'."""
-    return [word for chunk in text.split() for word in _words(chunk)]
-
-
-def _words(chunk: str) -> tuple[str, ...]:
-    return _known_words(chunk) if len(chunk) <= _LONGEST else _found_words(chunk)
+    return [
+        word
+        for chunk in text.split()
+        for word in (_known_words(chunk) if len(chunk) <= _LONGEST else _found_words(chunk))
+    ]
 
 
 def _found_words(chunk: str) -> tuple[str, ...]:
+    if chunk.isascii() and chunk.isalpha():
+        return (chunk.lower(),)
     folded = _POSSESSIVE.sub("", fold(chunk))
     return tuple(_number(word) if word[0].isdigit() else word for word in _WORD.findall(folded))
 
@@ -145,6 +147,7 @@ class Compound:
 
 
 _MOST_PARTS = 8
+_PUNCTUATION = ".,;:!?()[]\"'“”«»"
 # Runs of letters and digits, joined by '-' or '_'; by '/' and '.' where digits or single letters are joined.
 _JOINED = re.compile(r"[^\W_]+(?:(?:[-_\u2010\u2011]|[./](?=\d)|(?<=\d)[./](?=\w)|(?<=\b\w)\.(?=\w\b))[^\W_]+)+")
 _MIXED = re.compile(r"\b(?=[^\W_]*(?:\d[^\W\d_]|[^\W\d_]\d|[a-z\u00df-\u00ff][A-Z\u00c0-\u00de]))[^\W_]+")
@@ -161,15 +164,22 @@ def compounds(text: str, language: str) -> list[Compound]:
     chunks = text.split()
     for place, chunk in enumerate(chunks):
         if len(chunk) <= _LONGEST:
-            found += _inside(chunk, language)
-            if chunk[:1].isdigit() or chunk[-1:].isdigit() or chunk[-2:-1].isdigit():
+            inside, numbered = _inside(chunk, language)
+            if inside:
+                found += inside
+            if numbered:
                 found += _across(chunks, place)
     return found
 
 
 @lru_cache(maxsize=50_000)
-def _inside(chunk: str, language: str) -> tuple[Compound, ...]:
-    return (*_joined(chunk, language), *_mixed(chunk, language), *_dates(chunk, _DIGITAL), *_sections(chunk))
+def _inside(chunk: str, language: str) -> tuple[tuple[Compound, ...], bool]:
+    """The compounds that a chunk without white space has, and whether it has a number."""
+    bare = chunk.strip(_PUNCTUATION)
+    if bare.isalpha() and (bare.islower() or bare.istitle() or bare.isupper()):
+        return (), False
+    found = (*_joined(chunk, language), *_mixed(chunk, language), *_dates(chunk, _DIGITAL), *_sections(chunk))
+    return found, any(c.isdigit() for c in chunk)
 
 
 def _across(chunks: list[str], place: int) -> Iterator[Compound]:
@@ -184,14 +194,14 @@ def _joined(text: str, language: str) -> Iterator[Compound]:
     for match in _JOINED.finditer(text):
         own = re.split(r"[\W_]", match[0])
         if len(own) <= _MOST_PARTS and not _NUMERIC.fullmatch(match[0]):
-            yield Compound(_whole("".join(own), language), (), _words(match[0]))
+            yield Compound(_whole("".join(own), language), (), tuple(words(match[0])))
 
 
 def _mixed(text: str, language: str) -> Iterator[Compound]:
     for match in _MIXED.finditer(text):
         parts = [stem(fold(part), language) for part in _BORDER.split(match[0])]
         if 1 < len(parts) <= _MOST_PARTS:
-            yield Compound(_whole(match[0], language), tuple(dict.fromkeys(parts)), _words(match[0]))
+            yield Compound(_whole(match[0], language), tuple(dict.fromkeys(parts)), tuple(words(match[0])))
 
 
 def _whole(word: str, language: str) -> str:
