@@ -52,6 +52,7 @@ MAX_AREAS = 2_000  # of a page, whose edges are looked at
 MAX_SEGMENTS = 500  # of a path; one with more is a drawing
 MAX_ANNOTATIONS = 5_000  # of a page
 MAX_ATTACHMENTS = 1_000
+MOST_ROWS = 1_024  # that PDFium's calls write one after the other
 MAX_PIXELS = 40_000_000
 FEW_LETTERS = 50  # of a page's text, beside a picture of half the page: a stamp on a scan, say
 LEAST_SIDE = 5.0  # points; what is lower or narrower is a line
@@ -69,7 +70,6 @@ _THIN = 2.5  # points: a path no wider is a ruling
 _SHORT = 5.0  # points: one no longer is none
 _SHORTS = ctypes.POINTER(ctypes.c_ushort)
 _WHITE, _ODD = 1, 2  # kinds of characters
-_BREAKS = [ord(sign) for sign in ("\r", "\n", HYPHEN)]  # between lines
 _ROW_HEIGHT = 80.0  # points; a coloured area this high is no row of a table
 _DATE = re.compile(r"D:(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(Z|[+-]\d\d'?\d\d)?")
 _JUNK_TITLE = re.compile(r"untitled|microsoft \w+ - .*|[\W\d_]*|\S*\.(docx?|xlsx?|pptx?|tex|dvi|indd|qxd|pdf)", re.I)
@@ -277,7 +277,7 @@ class _PageReader:
         self._left, self._bottom, self._right, self._top = page.get_bbox()
         self._rect, self._matrix = raw.FS_RECTF(), raw.FS_MATRIX()
         self._calls = _fast_calls()
-        self._page_at = ctypes.cast(self._handle, ctypes.c_void_p)
+        self._page_at = ctypes.cast(self._handle, _Handle)
         self._rect_at = ctypes.c_void_p(ctypes.addressof(self._rect))
         self._fonts: dict[int | None, _Font] = {}
         self._codes = self._read_codes()
@@ -349,7 +349,7 @@ class _PageReader:
             Line,
             first,
             words.end[lasts].tolist(),
-            cells(words, starts, mains, sizes, upright, self._spaced_lines()),
+            cells(words, starts, mains, sizes, upright, self._spaced_lines(words)),
             words.bottom[mains].tolist(),
             words.top[mains].tolist(),
             sizes.tolist(),
@@ -382,11 +382,13 @@ class _PageReader:
 
     def _line_numbers(self) -> Numbers:
         """Of each character the number of its line."""
-        return np.cumsum(np.isin(self._codes, _BREAKS))
+        codes = self._codes
+        return np.cumsum((codes == ord("\r")) | (codes == ord("\n")) | (codes == ord(HYPHEN)))
 
-    def _spaced_lines(self) -> set[int]:
+    def _spaced_lines(self, words: Words) -> set[int]:
         """The numbers of the lines with words that are s p a c e d  o u t."""
-        if not _SPACED.search(self.text):
+        single = words.end - words.start == 1
+        if not (single[3:] & single[2:-1] & single[1:-2] & single[:-3]).any():  # seen at once
             return set()
         numbers = self._line_numbers()
         return {int(numbers[line.start()]) for line in _LINES.finditer(self.text) if _SPACED.search(line[0])}
@@ -429,11 +431,11 @@ class _PageReader:
 
     def _matrices(self, indexes: Sequence[int]) -> Floats:
         """The characters' matrices: a row each of a, b, c, d, e and f."""
-        return _floats(self._calls.matrix, self._page_at, indexes, 6)
+        return _written(self._calls.matrix, indexes, 6, self._page_at)
 
     def _boxes(self, indexes: Numbers) -> tuple[Floats, Floats, Floats, Floats]:
         """The left, bottom, right and top sides of the characters' boxes, upright as box() gives them."""
-        left, top, right, bottom = _floats(self._calls.loose_box, self._page_at, indexes.tolist(), 4).T
+        left, top, right, bottom = _written(self._calls.loose_box, indexes.tolist(), 4, self._page_at).T
         return self._turned(left, bottom, right, top)
 
     def box(self, index: int) -> Box:
@@ -459,17 +461,17 @@ class _PageReader:
         """The straight lines drawn on the page, as text is placed on it."""
         raw, calls, page = self._raw, self._calls, self._page.raw
         count = min(raw.FPDFPage_CountObjects(page), MAX_OBJECTS)
-        things = list(map(calls.object_at, repeat(ctypes.cast(page, ctypes.c_void_p)), range(count)))
+        things = list(map(calls.object_at, repeat(ctypes.cast(page, _Handle)), range(count)))
         kinds = map(calls.kind_of, things)
         paths = [thing for thing, kind in zip(things, kinds, strict=True) if kind == raw.FPDF_PAGEOBJ_PATH]
         if not paths:
             return ()
-        places = np.array(self._turned(*_written(calls.bounds, paths, 4, np.float32).T)).T
+        places = np.array(self._turned(*_written(calls.bounds, paths, 4).T)).T
         across, up = places[:, 2] - places[:, 0], places[:, 3] - places[:, 1]
         wide = np.minimum(across, up) > _THIN
         boxes = places[~wide & (np.maximum(across, up) > _SHORT)].tolist()
         areas = np.flatnonzero(wide)[:MAX_AREAS]
-        stroked = _written(calls.draw_mode, [paths[at] for at in areas.tolist()], 2, np.int32)[:, 1] != 0
+        stroked = _written(calls.draw_mode, [paths[at] for at in areas.tolist()], 2, kind=np.int32)[:, 1] != 0
         for at in areas[stroked].tolist():
             boxes += self._strokes(ctypes.cast(paths[at], raw.FPDF_PAGEOBJECT))
         if all(right - left > top - bottom for left, bottom, right, top in boxes):
@@ -534,8 +536,8 @@ class _PageReader:
 
 
 class _Calls(NamedTuple):
-    """PDFium's functions that are called for each word or thing on a page, without checks of their arguments: one call
-    takes 0.2 instead of 0.9 microseconds.
+    """PDFium's functions that are called for each word or thing on a page. What they are given is neither checked nor
+    converted, handles are _Handles: one call takes 0.25 instead of 0.9 microseconds.
     """
 
     loose_box: Any
@@ -550,39 +552,51 @@ class _Calls(NamedTuple):
     segments: Any
 
 
+class _Handle(ctypes.c_void_p):
+    """A page or a thing on it."""
+
+
 @cache
 def _fast_calls() -> _Calls:
     import pypdfium2.raw as raw
 
-    pointer, number = ctypes.c_void_p, ctypes.c_int
+    number = ctypes.c_int
     return _Calls(
-        ctypes.cast(raw.FPDFText_GetLooseCharBox, ctypes.PYFUNCTYPE(number, pointer, number, pointer)),
-        ctypes.cast(raw.FPDFText_GetMatrix, ctypes.PYFUNCTYPE(number, pointer, number, pointer)),
-        ctypes.cast(raw.FPDFText_GetFontSize, ctypes.PYFUNCTYPE(ctypes.c_double, pointer, number)),
-        ctypes.cast(raw.FPDFText_GetTextObject, ctypes.PYFUNCTYPE(pointer, pointer, number)),
-        ctypes.cast(raw.FPDFTextObj_GetFont, ctypes.PYFUNCTYPE(pointer, pointer)),
-        ctypes.cast(raw.FPDFPage_GetObject, ctypes.PYFUNCTYPE(pointer, pointer, number)),
-        ctypes.cast(raw.FPDFPageObj_GetType, ctypes.PYFUNCTYPE(number, pointer)),
-        ctypes.cast(raw.FPDFPageObj_GetBounds, ctypes.PYFUNCTYPE(number, *[pointer] * 5)),
-        ctypes.cast(raw.FPDFPath_GetDrawMode, ctypes.PYFUNCTYPE(number, pointer, pointer, pointer)),
-        ctypes.cast(raw.FPDFPath_CountSegments, ctypes.PYFUNCTYPE(number, pointer)),
+        ctypes.cast(raw.FPDFText_GetLooseCharBox, ctypes.PYFUNCTYPE(number)),
+        ctypes.cast(raw.FPDFText_GetMatrix, ctypes.PYFUNCTYPE(number)),
+        ctypes.cast(raw.FPDFText_GetFontSize, ctypes.PYFUNCTYPE(ctypes.c_double)),
+        ctypes.cast(raw.FPDFText_GetTextObject, ctypes.PYFUNCTYPE(_Handle)),
+        ctypes.cast(raw.FPDFTextObj_GetFont, ctypes.PYFUNCTYPE(ctypes.c_void_p)),
+        ctypes.cast(raw.FPDFPage_GetObject, ctypes.PYFUNCTYPE(_Handle)),
+        ctypes.cast(raw.FPDFPageObj_GetType, ctypes.PYFUNCTYPE(number)),
+        ctypes.cast(raw.FPDFPageObj_GetBounds, ctypes.PYFUNCTYPE(number)),
+        ctypes.cast(raw.FPDFPath_GetDrawMode, ctypes.PYFUNCTYPE(number)),
+        ctypes.cast(raw.FPDFPath_CountSegments, ctypes.PYFUNCTYPE(number)),
     )
 
 
-def _floats(call: Any, page: Any, indexes: Sequence[int], width: int) -> Floats:
-    """What `call` writes for each of a page's characters, a row each: `width` numbers."""
-    rows = np.zeros((len(indexes), width), np.float32)
-    places = range(rows.ctypes.data, rows.ctypes.data + rows.nbytes, rows.itemsize * width)
-    deque(map(call, repeat(page), indexes, places), 0)
-    return rows.astype(float)
+def _written(
+    call: Any, things: Sequence[Any], width: int, page: _Handle | None = None, kind: type = np.float32
+) -> Floats:
+    """What `call` writes for each of some things, a row of `width` numbers each: of a page's characters, named by their
+    index, as one structure, of other things to as many places."""
+    rows, places = _rows(width, kind)
+    found = np.zeros((len(things), width))
+    for start in range(0, len(things), MOST_ROWS):
+        part = things[start : start + MOST_ROWS]
+        rows[: len(part)] = 0  # what PDFium cannot tell it leaves as it is
+        deque(map(call, part, *places) if page is None else map(call, repeat(page), part, places[0]), 0)
+        found[start : start + len(part)] = rows[: len(part)]
+    return found
 
 
-def _written(call: Any, things: Sequence[int], width: int, kind: type[np.float32 | np.int32]) -> Floats:
-    """What `call` writes for each of some things on a page, to as many places: a row each of `width` numbers."""
-    columns = np.zeros((width, len(things)), kind)
-    places = (range(column.ctypes.data, column.ctypes.data + column.nbytes, column.itemsize) for column in columns)
-    deque(map(call, things, *places), 0)
-    return columns.T.astype(float)
+@cache
+def _rows(width: int, kind: type) -> tuple[NDArray[Any], list[list[Any]]]:
+    """Memory for rows of numbers of 4 bytes, and the pointers to it: of each column those to its rows."""
+    count = MOST_ROWS * width
+    memory = (ctypes.c_float * count)()
+    rows: NDArray[Any] = np.ctypeslib.as_array(memory).view(kind).reshape(MOST_ROWS, width)
+    return rows, [[ctypes.byref(memory, 4 * at) for at in range(column, count, width)] for column in range(width)]
 
 
 @cache

@@ -1,4 +1,5 @@
 import contextlib
+import gc
 import io
 import time
 from collections.abc import Sequence
@@ -543,6 +544,34 @@ def test_glyphs_without_a_meaning_are_left_out_and_ligatures_spelled_out(tmp_pat
     canvas.save()
     text = " ".join(block.text for block in pdf.parse(tmp_path / "a.pdf").blocks)
     assert text == "The office opens at nine and is finally closed at five."
+
+
+def test_words_stand_where_their_characters_do_on_a_page_of_thousands(tmp_path: Path) -> None:
+    from reportlab.pdfgen.canvas import Canvas
+
+    canvas = Canvas(str(tmp_path / "a.pdf"), pagesize=(2000, 1000))
+    for row in range(60):
+        for column in range(40):
+            canvas.drawString(20 + 48 * column, 980 - 16 * row, f"{row}{column} ")
+    canvas.save()
+    with pdf._open((tmp_path / "a.pdf").read_bytes(), None) as opened:
+        reader = pdf._PageReader(opened[0])
+        words = reader._words()
+        assert len(words.texts) > 2 * pdf.MOST_ROWS
+        for at in range(0, len(words.texts), 100):
+            first, last = reader.box(int(words.start[at])), reader.box(int(words.end[at]) - 1)
+            found = words.x0[at], words.bottom[at], words.x1[at], words.top[at]
+            assert found == (first.left, first.bottom, last.right, first.top)
+        reader.close()
+
+
+def test_garbage_is_collected_again_once_a_pdf_is_read(tmp_path: Path, report: Path) -> None:
+    pdf.parse(report)
+    assert gc.isenabled()
+    (tmp_path / "a.pdf").write_bytes(b"none")
+    with pytest.raises(ParseError):
+        pdf.parse(tmp_path / "a.pdf")
+    assert gc.isenabled()
 
 
 def test_spaced_out_letters_are_words(tmp_path: Path) -> None:
