@@ -46,13 +46,16 @@ class Chunk(Group):
 
 
 class Embed(Group):
-    """`model` is a sentence-transformers folder or name; the default's weights come with the install."""
+    """`model` is a sentence-transformers folder or name; the default's weights come with the install. The prefixes are
+    those that its folder names unless they are set here ("query: " and "passage: " for the first E5 models)."""
 
     model: str = "all-MiniLM-L6-v2"
     runtime: Literal["auto", "onnx", "torch"] = "auto"
     precision: Literal["auto", "fp32", "int8"] = "auto"  # of ONNX Runtime; auto: int8 where it is measured to serve
     batch: int = Field(default=8, ge=1)
     threads: int = Field(default=0, ge=0, description="0: one per core that the process may use")
+    query_prefix: str | None = None
+    passage_prefix: str | None = None
 
 
 class Retrieve(Group):

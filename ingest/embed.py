@@ -18,7 +18,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -59,7 +59,7 @@ class Embedder(Protocol):
 
 def open_embedder(settings: Settings) -> Embedder:
     """The embedder that the settings name. Raises EmbedderError if its files are missing or damaged."""
-    model = ModelFolder.read(locate(settings.embed.model), settings.embed.model)
+    model = ModelFolder.read(locate(settings.embed.model), settings.embed.model).prefixed(settings.embed)
     if runtime_of(model, settings.embed) == "torch":
         return TorchEmbedder(model, settings.embed.batch)
     return OnnxEmbedder(model, settings.models / "embedder", settings.embed)
@@ -134,24 +134,37 @@ class ModelFolder:
     @classmethod
     def read(cls, path: Path, name: str) -> "ModelFolder":
         try:
-            modules = [entry["type"].rsplit(".", 1)[-1] for entry in _json(path / "modules.json")]
+            entries = _json(path / "modules.json")
+            modules = tuple(entry["type"].rsplit(".", 1)[-1] for entry in entries)
             config = _json(path / "config.json")
-            window = _json(path / "sentence_bert_config.json").get("max_seq_length")
-            pooling = _pooling(_json(path / "1_Pooling" / "config.json"))
-            prompts = _json(path / "config_sentence_transformers.json").get("prompts") or {}
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            window = _json_if_there(path / "sentence_bert_config.json").get("max_seq_length")
+            pools = [entry["path"] for entry, module in zip(entries, modules, strict=True) if module == "Pooling"]
+            pooling = _pooling(_json(path / pools[0] / "config.json")) if pools else ""
+            known = _json_if_there(path / "config_sentence_transformers.json")
+            prompts = known.get("prompts") or {}
+            otherwise = prompts.get(known.get("default_prompt_name") or "", "")
+            return cls(
+                path=path,
+                name=Path(name).name,
+                window=int(window or _longest(config, _json_if_there(path / "tokenizer_config.json"))),
+                modules=modules,
+                pooling=pooling,
+                architecture=str(config.get("model_type", "")),
+                query_prefix=str(prompts.get("query", otherwise)),
+                passage_prefix=str(prompts.get("passage", prompts.get("document", otherwise))),
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise EmbedderError(
                 f"Embedder folder {str(path)!r} cannot be read: {error}.", hint="Put the model's files back."
             ) from error
-        return cls(
-            path=path,
-            name=Path(name).name,
-            window=int(window or config["max_position_embeddings"]),
-            modules=tuple(modules),
-            pooling=pooling,
-            architecture=str(config.get("model_type", "")),
-            query_prefix=str(prompts.get("query", "")),
-            passage_prefix=str(prompts.get("passage", prompts.get("document", ""))),
+
+    def prefixed(self, wanted: Embed) -> "ModelFolder":
+        """With the prefixes of the settings in place of its own, where they have any."""
+        query, passage = wanted.query_prefix, wanted.passage_prefix
+        return replace(
+            self,
+            query_prefix=self.query_prefix if query is None else query,
+            passage_prefix=self.passage_prefix if passage is None else passage,
         )
 
     @property
@@ -194,8 +207,8 @@ class _PrefixedEmbedder(ABC):
     def __init__(self, model: ModelFolder) -> None:
         self._model = model
         self.fingerprint = model.fingerprint  # checks the weights before anything reads them
-        self.window = model.window
         self._tokenizer = _tokenizer(model.path)
+        self.window = model.window - len(self.offsets(model.passage_prefix))  # what is left for the passage
         self._question = lru_cache(QUESTIONS_KEPT)(self._embed_question)
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
@@ -242,7 +255,7 @@ class OnnxEmbedder(_PrefixedEmbedder):
     def _embed(self, texts: Sequence[str]) -> Vectors:
         if not texts:
             return np.empty((0, 0), np.float32)
-        ids = [_cut(encoding.ids, self.window) for encoding in self._tokenizer.encode_batch(list(texts))]
+        ids = [_cut(encoding.ids, self._model.window) for encoding in self._tokenizer.encode_batch(list(texts))]
         order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))  # alike together, long ones first
         batches = [order[start : start + self._batch] for start in range(0, len(order), self._batch)]
         vectors = list(self._run_all([[ids[i] for i in batch] for batch in batches]))
@@ -293,7 +306,11 @@ class TorchEmbedder(_PrefixedEmbedder):
     def _embed(self, texts: Sequence[str]) -> Vectors:
         with self._lock:
             encoded = self._transformer.encode(
-                list(texts), batch_size=self._batch, normalize_embeddings=True, show_progress_bar=False
+                list(texts),
+                prompt="",  # not the model's default one: the prefix is there already
+                batch_size=self._batch,
+                normalize_embeddings=True,
+                show_progress_bar=False,
             )
         return np.asarray(encoded, np.float32)
 
@@ -314,6 +331,21 @@ def _pooling(config: dict[str, Any]) -> str:
 
 def _json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _json_if_there(path: Path) -> dict[str, Any]:
+    """Some models are published without these files."""
+    content: dict[str, Any] = _json(path) if path.is_file() else {}
+    return content
+
+
+def _longest(config: dict[str, Any], tokenizer: dict[str, Any]) -> int:
+    """The tokens that a model without a window of its own can take: its positions, of which RoBERTa leaves the first
+    ones unused, and what its tokenizer is cut to, if that is a number that means anything."""
+    positions = int(config["max_position_embeddings"])
+    if config.get("model_type") in ("roberta", "xlm-roberta", "mpnet"):
+        positions -= int(config.get("pad_token_id", 1)) + 1
+    return min(positions, int(tokenizer.get("model_max_length") or positions))
 
 
 def _tokenizer(folder: Path) -> Any:

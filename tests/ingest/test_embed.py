@@ -1,5 +1,6 @@
 """The embedder: runtimes and precisions agree, the weights are the official ones, nothing is fetched."""
 
+import json
 import platform
 from dataclasses import replace
 from pathlib import Path
@@ -15,13 +16,16 @@ from ingest.embed import (
     ModelFolder,
     OnnxEmbedder,
     TorchEmbedder,
+    _longest,
     _pooling,
     has_int8_gain,
     locate,
     open_embedder,
     precision_of,
+    runtime_of,
 )
 from settings import Embed, Settings
+from tests.tiny_embedder import write_tiny_embedder
 
 TEXTS = ["The notice period is thirty days.", "El plazo es de treinta días.", "rent " * 200, "", "🙂 naïve ﬁle"]
 
@@ -187,3 +191,68 @@ def test_a_damaged_graph_is_exported_again(ready_settings: Settings, embedder: E
     graph.write_bytes(b"torn")
     again = open_embedder(ready_settings)
     np.testing.assert_allclose(again.embed_query("rent"), embedder.embed_query("rent"), atol=1e-6)
+
+
+def _without(folder: Path, *names: str) -> ModelFolder:
+    for name in names:
+        (folder / name).unlink()
+    return ModelFolder.read(folder, str(folder))
+
+
+def test_a_folder_without_its_optional_files_is_read(tmp_path: Path) -> None:
+    write_tiny_embedder(tmp_path / "tiny")
+    model = _without(tmp_path / "tiny", "sentence_bert_config.json", "config_sentence_transformers.json")
+    assert (model.window, model.query_prefix, model.passage_prefix) == (64, "", "")
+    model = _without(tmp_path / "tiny", "tokenizer_config.json")
+    assert (model.window, model.pooling, model.is_exportable) == (64, "mean", True)
+    with pytest.raises(EmbedderError, match="tiny"):
+        _without(tmp_path / "tiny", "config.json")
+
+
+def test_a_robertas_first_positions_do_not_count() -> None:
+    assert _longest({"model_type": "xlm-roberta", "max_position_embeddings": 514, "pad_token_id": 1}, {}) == 512
+    assert _longest({"model_type": "bert", "max_position_embeddings": 512}, {"model_max_length": 10**30}) == 512
+    assert _longest({"model_type": "bert", "max_position_embeddings": 512}, {"model_max_length": 256}) == 256
+
+
+@pytest.mark.parametrize(
+    ("published", "query", "passage"),
+    [
+        ({"prompts": {"query": "query: ", "passage": "passage: "}}, "query: ", "passage: "),
+        ({"prompts": {"query": "q: ", "document": "d: "}}, "q: ", "d: "),
+        ({"prompts": {"retrieval": "r: "}, "default_prompt_name": "retrieval"}, "r: ", "r: "),
+        ({"prompts": {"query": "q: "}, "default_prompt_name": None}, "q: ", ""),
+        ({"prompts": None}, "", ""),
+    ],
+)
+def test_the_prefixes_that_a_model_wants_are_its_own(
+    tmp_path: Path, published: dict[str, object], query: str, passage: str
+) -> None:
+    write_tiny_embedder(tmp_path / "tiny")
+    (tmp_path / "tiny" / "config_sentence_transformers.json").write_text(json.dumps(published))
+    model = ModelFolder.read(tmp_path / "tiny", "tiny")
+    assert (model.query_prefix, model.passage_prefix) == (query, passage)
+    chosen = model.prefixed(Embed(query_prefix="ask: "))
+    assert (chosen.query_prefix, chosen.passage_prefix) == ("ask: ", passage)
+    assert chosen.fingerprint != model.fingerprint
+
+
+def test_a_model_with_more_than_pooling_runs_on_torch(tmp_path: Path) -> None:
+    write_tiny_embedder(tmp_path / "tiny")
+    modules = tmp_path / "tiny" / "modules.json"
+    dense = {"idx": 3, "name": "3", "path": "3_Dense", "type": "sentence_transformers.models.Dense"}
+    modules.write_text(json.dumps([*json.loads(modules.read_text()), dense]))
+    model = ModelFolder.read(tmp_path / "tiny", "tiny")
+    assert runtime_of(model, Embed()) == "torch"
+    with pytest.raises(EmbedderError, match="'tiny'"):
+        runtime_of(model, Embed(runtime="onnx"))
+
+
+@pytest.mark.slow
+def test_a_passage_of_the_windows_length_is_not_cut_by_its_prefix(tmp_path: Path) -> None:
+    write_tiny_embedder(tmp_path / "tiny", prompts={"passage": "ab: "})
+    embedder = open_embedder(Settings.load(tmp_path, embed=Embed(model=str(tmp_path / "tiny"))))
+    assert embedder.window == 64 - 3  # a, ##b, :
+    words = ["a"] * (embedder.window - 2)  # and [CLS], [SEP]
+    last = embedder.embed_passages([" ".join([*words[:-1], end]) for end in ("b", "c")])
+    assert np.abs(last[0] - last[1]).max() > 1e-4
