@@ -271,6 +271,7 @@ class LocalEngine:
         from ingest.isolate import Isolator
         from ingest.passwords import Passwords
         from ingest.recognise import Reader
+        from ingest.switch import Embedders
         from ingest.vectors import LiveIndex
         from ingest.watch import Watcher
         from models.registry import Registry
@@ -286,7 +287,9 @@ class LocalEngine:
         self._lock = threading.RLock()  # guards what is opened late
         self._indexing = threading.Lock()
         self._vectors = LiveIndex(settings.index, self._catalog)
+        self._embedders = Embedders(settings, self._catalog, lambda: self._embedder)
         self._generator: Generator | None = None
+        self._retrieving: tuple[Embedder, Retriever] | None = None
         self._progress = _Progress(lambda _: None)
 
     # --- folders
@@ -336,7 +339,27 @@ class LocalEngine:
         self, progress: Callable[[IndexProgress], None] | None = None, confirm: bool = False, read_data: bool = False
     ) -> IndexReport:
         with self._indexing:
+            if self._embedders.changed():
+                return self._switch_embedder(progress)
+            self._embedders.forget_draft()
             return self._index(self._catalog, progress, confirm=confirm, read_data=read_data)
+
+    def _switch_embedder(self, progress: Callable[[IndexProgress], None] | None) -> IndexReport:
+        """Makes the index anew with another embedder, while the old one answers from the old index."""
+        self._embedders.check_folders()
+        draft = self._embedders.draft()
+        try:
+            report = self._index(draft, progress)
+        finally:
+            draft.close()
+        self._embedders.check_folders()
+        self._take_over(draft)
+        return report
+
+    def _take_over(self, draft: "Catalog") -> None:
+        self._catalog.take_over(draft.path)
+        draft.discard()
+        self._update_chroma()
 
     def _index(
         self,
@@ -391,9 +414,7 @@ class LocalEngine:
                     raise CatalogError(f"The new index is not sound: {problems[0]}.", hint="Check the disk.")
             finally:
                 draft.close()
-            self._catalog.take_over(draft.path)
-            draft.discard()
-            self._update_chroma()
+            self._take_over(draft)
             return report
 
     def unlock(self, path: str, password: str) -> bool:
@@ -456,6 +477,8 @@ class LocalEngine:
         ]
         problems += [f"{folder}: {reason}" for folder, reason in self._catalog.held().items()]
         problems += self._catalog.problems()
+        if change := self._embedders.problem():
+            problems.append(change)
         model = ""
         try:
             model = self._model_name(None)
@@ -492,22 +515,31 @@ class LocalEngine:
 
     # --- ask
 
-    @cached_property
+    @property
     def _retriever(self) -> "Retriever":
+        """With the embedder that made the vectors: another one after a change of it."""
+        embedder = self._embedders.of_index()
+        with self._lock:
+            if self._retrieving is None or self._retrieving[0] is not embedder:
+                self._retrieving = (embedder, self._open_retriever(embedder))
+            return self._retrieving[1]
+
+    def _open_retriever(self, embedder: "Embedder") -> "Retriever":
         from rag.rerank import LateFeatures
         from rag.retrieve import Retriever
 
-        return Retriever(self._catalog, self._embedder, lambda: self._vectors, LateFeatures(), self._settings.retrieve)
+        return Retriever(self._catalog, embedder, lambda: self._vectors, LateFeatures(), self._settings.retrieve)
 
     def search(
         self, question: str, k: int | None = None, filters: Filters = Filters(), explain: bool = False
     ) -> SearchResult:
         started, explanation = time.monotonic(), None
         text, filters = self._narrowed(question, filters)
-        if explain:
-            hits, explanation = self._retriever.explain(text, k, filters)
-        else:
-            hits = self._retriever.retrieve(text, k, filters)
+        with self._catalog.snapshot():  # its embedder and its vectors
+            if explain:
+                hits, explanation = self._retriever.explain(text, k, filters)
+            else:
+                hits = self._retriever.retrieve(text, k, filters)
         return SearchResult(question, hits, time.monotonic() - started, explanation)
 
     def _narrowed(self, question: str, filters: Filters) -> tuple[str, Filters]:
@@ -551,7 +583,7 @@ class LocalEngine:
         from rag.generate import LlamaGenerator
 
         if name == EXTRACTIVE.name:
-            return ExtractiveGenerator(self._catalog, self._embedder)
+            return ExtractiveGenerator(self._catalog, self._embedders.of_index())
         info = self._registry.get(name)
         with self._lock:
             if self._generator is None or self._generator.info.path != info.path:

@@ -39,6 +39,7 @@ from ingest.parse import FORMATS, SUFFIXES, format_of, is_archive, parser_versio
 from ingest.parse.tasks import MAX_CHARACTERS
 from ingest.plan import Disk, Key, Known, Move, Plan, Read, Refuse, Remove, Rules, Touch, plan, undecided
 from ingest.recognise import WITHOUT_OCR, marked, recogniser_name, text_parser
+from ingest.switch import MODEL
 from ingest.types import Document, IndexProgress, IndexReport, PathReason, Source, SourceStatus
 from settings import Settings
 
@@ -269,13 +270,15 @@ class _Run:
     in_flight: frozenset[str] = frozenset()  # keys of the vectors of the last group that was embedded
 
     def start_over_if_embedder_changed(self) -> None:
-        """Vectors of two embedders do not compare: another embedder means that everything is embedded anew."""
+        """Vectors of two embedders do not compare: another embedder means that everything is embedded anew. The engine
+        has this done in a catalogue of its own (ingest/switch.py)."""
         made_by = self.catalog.fact("embedder")
         if made_by and made_by != self.embedder.fingerprint:
             log.warning("The index was made by embedder %s; %s indexes anew.", made_by, self.embedder.fingerprint)
             self.catalog.forget_vectors()
-        if made_by != self.embedder.fingerprint:
-            self.catalog.set_fact("embedder", self.embedder.fingerprint)
+        for key, value in (("embedder", self.embedder.fingerprint), (MODEL, self.settings.embed.model)):
+            if self.catalog.fact(key) != value:
+                self.catalog.set_fact(key, value)
 
     def settle(self, look: Look, known: Known, sources: Sequence[Source], made: Plan) -> None:
         """Does all that needs no reading, in one transaction; the rest is `to_read`. `sources` are all of them."""
