@@ -6,16 +6,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ingest.analyse import terms
+from ingest.analyse import compounds, forms, terms
 from ingest.fulltext import Term
+from ingest.segments import FORM
 from ingest.types import Passage
 from rag.types import CandidateScores, Dropped, Explanation, Match, QuestionTerm
 
 if TYPE_CHECKING:
     from rag.retrieve import Search
 
-# Letters and digits with the accents on them: a word, or a part of one ("GPT" of "GPT-4").
-_WORD = re.compile(r"(?:[^\W_][\u0300-\u036f]*)+")
+# A number with its separators, or letters and digits with the accents on them; what may hold several of these.
+_WORD = re.compile(r"\d+(?:[.,]\d+)+|(?:[^\W_][\u0300-\u036f]*)+")
+_CHUNK = re.compile(r"\w(?:\S*\w)?")
 
 
 class Clock:
@@ -86,14 +88,23 @@ class Explainer:
 
 
 def matches(passage: Passage, question: Sequence[Term]) -> tuple[Match, ...]:
-    """The question's words in the passage's text, in whatever form full-text search finds them."""
-    by_stem = {stem: term.word for term in question for stem in term.stems}
-    found = []
-    for token in _WORD.finditer(passage.text):
-        word = next((by_stem[stem] for stem in terms(token[0], passage.language) if stem in by_stem), None)
-        if word is not None:
-            found.append(Match(word, *token.span()))
-    return tuple(found)
+    """The question's words and identifiers in the passage's text, in whatever form full-text search finds them."""
+    asked = {key: term.word for term in reversed(question) for key in term.stems}
+    return tuple(found for chunk in _CHUNK.finditer(passage.text) for found in _in_chunk(chunk, passage, asked))
+
+
+def _in_chunk(chunk: re.Match[str], passage: Passage, asked: Mapping[str, str]) -> Iterator[Match]:
+    """The whole of a chunk without white space where that is asked for ('GPT-4'), else its words."""
+    language, start = passage.language, chunk.start()
+    if not chunk[0].isalpha():
+        for whole in compounds(chunk[0], language):
+            if whole.whole in asked:
+                yield Match(asked[whole.whole], *chunk.span())
+                return
+    for token in _WORD.finditer(chunk[0]):
+        keys = (*terms(token[0], language), *(FORM + form for form in forms(token[0], language)))
+        if word := next((asked[key] for key in keys if key in asked), None):
+            yield Match(word, start + token.start(), start + token.end())
 
 
 def _ranks(scores: Mapping[int, float], limit: int) -> dict[int, int]:

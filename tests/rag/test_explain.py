@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ingest.catalog import Catalog, NewPassage
@@ -102,17 +103,42 @@ def test_the_questions_words_are_weighed(retriever: Retriever) -> None:
 
 
 def test_matches_stand_where_the_words_stand() -> None:
-    text = "Las pólizas de 1200 euros; la Po\u0301liza, POLIZA y el seguro del GPT-4."
+    text = "Las pólizas de 1.200 euros; la Po\u0301liza, POLIZA y el seguro del (GPT-4)."
     passage = Passage("p", "p", 0, text, (), "paragraph", None, None, (), 9, "es")
     terms = [Term("poliza", ("poliz",), 1, 1), Term("gpt", ("gpt",), 1, 1), Term("1200", ("1200",), 1, 1)]
     found = matches(passage, terms)
     assert [(match.word, text[match.start : match.end]) for match in found] == [
         ("poliza", "pólizas"),
-        ("1200", "1200"),
+        ("1200", "1.200"),
         ("poliza", "Po\u0301liza"),
         ("poliza", "POLIZA"),
         ("gpt", "GPT"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "words"),
+    [
+        ("Is gpt-4 dear?", "The GPT-4, the gpt_4 and GPT4 are dear; GPT-5 is not.",
+         ["GPT-4", "gpt_4", "GPT4", "dear", "GPT"]),
+        ("What sets maxSeqLength?", "Set max_seq_length (maxSeqLength) to 12.",
+         ["Set", "max_seq_length", "maxSeqLength"]),
+        ("Who pays the insurence?", "The insurance is paid by the tenant.", ["insurance"]),
+        ('Where is "thirty days"?', "Thirty days; not days of thirty.", ["Thirty", "days", "days", "thirty"]),
+    ],
+)  # fmt: skip
+def test_identifiers_slips_and_phrases_are_matched_as_full_text_search_finds_them(
+    tmp_path: Path, question: str, text: str, words: list[str]
+) -> None:
+    catalog = Catalog(tmp_path / "index")
+    passage = Passage("p", "p.txt", 0, text, (), "paragraph", None, None, (), 9, "en")
+    new = NewPassage(passage, text)
+    catalog.store(
+        Source("/library", "p.txt", 1, 1, "p", "indexed", passages=1), [new], {new.vector_key: np.ones(4, np.float32)}
+    )
+    found = matches(passage, catalog.question_terms(question))
+    assert [text[match.start : match.end] for match in found] == words
+    catalog.close()
 
 
 def test_a_passage_without_the_words_has_no_matches() -> None:
