@@ -260,10 +260,7 @@ class Retriever:
                 cosines |= self._dense(query, RERANKED, own)
 
     def _lexical(self, terms: Sequence[Term], limit: int, rows: Rows | None) -> dict[int, float]:
-        if rows is None:
-            return self._catalog.search_terms(terms, limit)
-        found = self._catalog.search_terms(terms, limit, rows.tolist())
-        return dict(sorted(found.items(), key=lambda item: (-item[1], item[0]))[:limit])
+        return self._catalog.search_terms(terms, limit, rows)
 
     def _dense(self, query: Vectors, limit: int, rows: Rows | None) -> dict[int, float]:
         try:
