@@ -286,7 +286,7 @@ class LocalEngine:
         self._at_close: list[Callable[[], None]] = []
         self._lock = threading.RLock()  # guards what is opened late
         self._indexing = threading.Lock()
-        self._vectors = LiveIndex(settings.index, self._catalog)
+        self._vectors = LiveIndex(settings.index, self._catalog, lazy=True)
         self._embedders = Embedders(settings, self._catalog, lambda: self._embedder)
         self._generator: Generator | None = None
         self._retrieving: tuple[Embedder, Retriever] | None = None

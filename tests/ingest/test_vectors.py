@@ -312,6 +312,31 @@ def test_a_folder_with_a_damaged_file_is_never_opened(
         catalog.close()
 
 
+def test_a_lazy_index_opens_chroma_at_the_second_question(
+    index: Path, catalog: Catalog, live: LiveIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[int] = []
+    monkeypatch.setattr(vectors, "ChromaIndex", lambda *given: opened.append(1) or ChromaIndex(*given))
+    lazy = LiveIndex(index, catalog, lazy=True)
+    assert lazy.name == "chroma"
+    for _ in range(2):
+        assert found(lazy, unit("first"), 5) == nearest(catalog, unit("first"), 5)
+    assert opened == []
+    assert found(lazy, unit("second"), 5) == nearest(catalog, unit("second"), 5)
+    assert found(lazy, unit("first"), 5) == nearest(catalog, unit("first"), 5)
+    assert opened == [1]
+    lazy.close()
+
+
+def test_a_lazy_index_of_very_many_vectors_opens_chroma_at_once(
+    index: Path, catalog: Catalog, live: LiveIndex, no_chroma: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vectors, "QUICK", SEALED - 1)
+    lazy = LiveIndex(index, catalog, lazy=True)
+    with pytest.raises(pytest.fail.Exception, match="was opened"):
+        lazy.search(unit("first"), 5)
+
+
 def test_the_same_folder_is_opened_when_nothing_is_damaged(live: LiveIndex, no_chroma: None) -> None:
     with pytest.raises(pytest.fail.Exception, match="was opened"):
         live.search(unit(0), 5)
