@@ -331,7 +331,17 @@ class LocalEngine:
             self._catalog.set_folders(path for path in self._catalog.folders() if path != known)
             self._catalog.remove_folder(to_text(str(known)))
             self._catalog.scrub()
+        self._forget_stopped_change()
         return self.folders()
+
+    def _forget_stopped_change(self) -> None:
+        """The catalogue that a stopped change of the embedder left has the text of removed documents too. While one is
+        under way, the run itself takes out what is no longer wanted."""
+        if self._indexing.acquire(blocking=False):
+            try:
+                self._embedders.forget_draft()
+            finally:
+                self._indexing.release()
 
     # --- index
 

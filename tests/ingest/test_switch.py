@@ -149,6 +149,25 @@ def test_documents_of_a_folder_that_is_away_are_not_lost_by_a_change(
     assert engine.index().added == 4
 
 
+def test_a_folder_that_is_taken_out_is_gone_from_a_stopped_change(
+    opened: list[LocalEngine], home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "secret.md").write_text("Zibeltabelle.\n")
+    engine = engine_of(opened, home, "words")
+    engine.add_folders([other])
+    engine.index()
+    engine = engine_of(opened, home, "letters")
+    monkeypatch.setattr("ingest.pipeline._Run.finish", lambda _: (_ for _ in ()).throw(EmbedderError("Stopped.")))
+    with pytest.raises(EmbedderError):
+        engine.index()
+    left = home / "index" / FILE
+    assert b"Zibeltabelle" in b"".join(file.read_bytes() for file in left.parent.glob(f"{FILE}*"))
+    engine.remove_folders([other])
+    assert not list(left.parent.glob(f"{FILE}*"))
+
+
 def test_an_old_embedder_that_is_gone_is_named(opened: list[LocalEngine], home: Path) -> None:
     engine_of(opened, home, "words").index()
     with_fact = Catalog(home / "index")
