@@ -63,6 +63,16 @@ class Retrieve(Group):
     candidates: int = Field(default=100, ge=1, le=10_000)
 
 
+class Rerank(Group):
+    """`model` is the folder of a cross-encoder of sentence-transformers, '' for none: it reads the first `best`
+    passages of a search again, and its best gains `weight` over its worst. `python -m evaluation.rerankers` says
+    whether it helps on a question set."""
+
+    model: str = ""
+    best: int = Field(default=20, ge=1, le=200)
+    weight: float = Field(default=0.5, gt=0)
+
+
 class Rewrite(Group):
     """What a question is turned into before it is searched for. `follow_ups`, which lean on the conversation, are made
     to stand alone by the model where one answers, by rules, or not at all. `split`: the sides of a comparison are
@@ -128,6 +138,7 @@ class Settings(BaseSettings):
     chunk: Chunk = Chunk()
     embed: Embed = Embed()
     retrieve: Retrieve = Retrieve()
+    rerank: Rerank = Rerank()
     rewrite: Rewrite = Rewrite()
     context: Context = Context()
     generate: Generate = Generate()

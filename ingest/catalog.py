@@ -161,6 +161,11 @@ class Catalog:
         """Changes with every change of the set of vectors."""
         return self.fact("generation")
 
+    @property
+    def revision(self) -> tuple[str, str]:
+        """Changes with every change of the sources."""
+        return self.lineage, self.fact("revision")
+
     def snapshot(self) -> AbstractContextManager[None]:
         """All that this thread reads within is of one moment, whatever is indexed meanwhile."""
         return self._db.snapshot()
@@ -320,8 +325,24 @@ class Catalog:
         query = "SELECT p.row, s.title, s.path FROM passages p JOIN sources s ON s.id = p.source WHERE p.row IN"
         return {row: title or PurePosixPath(path).stem for row, title, path in self._db.read_many(query, rows)}
 
-    def languages(self, rows: Sequence[int]) -> dict[int, str]:
-        return dict(self._db.read_many("SELECT row, language FROM passages WHERE row IN", rows))
+    def origins(self, rows: Sequence[int]) -> dict[int, tuple[str, str]]:
+        """The path of the source that each passage is from, and the passage's language, by row."""
+        query = "SELECT p.row, s.path, p.language FROM passages p JOIN sources s ON s.id = p.source WHERE p.row IN"
+        return {row: (path, language) for row, path, language in self._db.read_many(query, rows)}
+
+    def endings_before(self, rows: Sequence[int], length: int) -> dict[int, str]:
+        """The last characters, at most `length`, of the passage before each in its source, by row."""
+        query = (
+            f"SELECT asked.row, substr(p.text, -{int(length)}) FROM passages asked JOIN passages p"
+            " ON p.source = asked.source AND p.position = asked.position - 1 WHERE asked.row IN"
+        )
+        return dict(self._db.read_many(query, rows))
+
+    def source_names(self) -> dict[str, str]:
+        """Titles and paths without their endings, by path, of the sources that have several passages: of one that is a
+        single passage, full text knows the name as well."""
+        found = self._db.read("SELECT path, title FROM sources WHERE passages > 1")
+        return {path: f"{title} {PurePosixPath(path).with_suffix('')}" for path, title in found}
 
     def rows_within(self, filters: Filters) -> Rows | None:
         """Rows of the passages that fit the filters, ascending; None if these are empty (all of them).

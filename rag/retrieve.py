@@ -6,6 +6,7 @@ how far the embedder is to be trusted with the two languages at hand. Every cand
 found it. benchmarks/retrieval.py measures it.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from errors import UsageError, VectorIndexError
-from ingest.analyse import detect_language
+from ingest.analyse import detect_language, words
 from ingest.catalog import Catalog
 from ingest.embed import Embedder, Vectors
 from ingest.filters import Rows
@@ -40,6 +41,10 @@ ENDING = 200  # characters of the passage before, where a table's title stands
 SOURCE = 0.3  # what a source that the question names weighs beside BM25
 CLEARLY_NAMED = 0.8
 MOST_NAMED = 3  # sources that are searched by themselves
+MENTIONING = 3  # candidates whose texts are searched for the titles of others
+SHORTEST_NAME = 4  # characters of a title
+
+_IN_BRACKETS = re.compile(r"\([^)]*\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +223,7 @@ class Retriever:
             cosines = self._dense(query, limit, rows)
         with clock.step("sources"):
             named = self._named_sources(question)
-            self._search_named(terms, query, limit, rows, named, lexical, cosines)
+            self._search_named(terms, query, rows, named, lexical, cosines)
         with clock.step("complete"):
             self._complete(terms, query, lexical, cosines)
             order = tuple(sorted(lexical.keys() | cosines.keys()))
@@ -245,7 +250,6 @@ class Retriever:
         self,
         terms: Sequence[Term],
         query: Vectors,
-        limit: int,
         rows: Rows | None,
         named: Mapping[str, float],
         lexical: dict[int, float],
@@ -256,7 +260,7 @@ class Retriever:
         if rows is None and 0 < len(clear) <= MOST_NAMED:
             own = self._catalog.rows_within(Filters(within=tuple(clear)))
             if own is not None and len(own) > RERANKED:
-                lexical |= dict(list(self._lexical(terms, RERANKED, own).items()))
+                lexical |= self._lexical(terms, RERANKED, own)
                 cosines |= self._dense(query, RERANKED, own)
 
     def _lexical(self, terms: Sequence[Term], limit: int, rows: Rows | None) -> dict[int, float]:
@@ -323,22 +327,37 @@ class Retriever:
             near = (fused.get((passage.path, passage.position + step), 0.0) for step in (-1, 1))
             return max(*near, 0.0) / best
 
+        mentioned = _mentioned([(group.passage, titles.get(group.row, "")) for group in groups])
         return [
             Candidate(
                 group.passage,
                 found.matches[n],
                 found.lexical[n],
                 found.cosines[n],
+                group.score,
                 best_lexical,
                 best_cosine,
                 titles.get(group.row, ""),
                 before.get(group.row, ""),
                 beside(group.passage),
                 found.named[n],
+                by,
             )
-            for group in groups
+            for group, by in zip(groups, mentioned, strict=True)
             for n in [place[group.row]]
         ]
+
+
+def _mentioned(found: Sequence[tuple[Passage, str]]) -> list[int | None]:
+    """For each passage and its title, the number of the first one, of another source, whose text has that title (but
+    for what that has in brackets); of the first few only."""
+    first = [(passage.path, f" {' '.join(words(passage.text))} ") for passage, _ in found[:MENTIONING]]
+    by: list[int | None] = []
+    for passage, title in found:
+        name = " ".join(words(_IN_BRACKETS.sub("", title)))
+        others = (n for n, (path, text) in enumerate(first) if path != passage.path and f" {name} " in text)
+        by.append(next(others, None) if len(name) >= SHORTEST_NAME else None)
+    return by
 
 
 def as_langchain(retriever: Retriever, k: int | None = None, filters: Filters = Filters()) -> "BaseRetriever":

@@ -53,7 +53,8 @@ SHARED_LIBRARIES: dict[str, str] = {
     "PIL": "pictures of pages: rendered, shown, recognised",
     "psutil": "the memory of the machine, and of a model's process",
     "onnxruntime": "the embedder, and the export that runs in a process of its own",
-    "torch": "the embedder, and the export that runs in a process of its own",
+    "torch": "the embedder, the export that runs in a process of its own, and the cross-encoder",
+    "sentence_transformers": "the embedder, and the cross-encoder",
     "transformers": "the embedder, and the export that runs in a process of its own",
 }
 
