@@ -26,7 +26,7 @@ from errors import (
 )
 from ingest.types import Filters, IndexProgress, IndexReport, Passage, Source, VerifyReport, WatchEvent
 from models.types import ModelInfo
-from rag.types import Event, SearchResult
+from rag.types import Event, SearchResult, Turn
 from settings import Settings
 
 if TYPE_CHECKING:
@@ -106,9 +106,17 @@ class Engine(Protocol):
         ...
 
     def ask(
-        self, question: str, k: int | None = None, filters: Filters = Filters(), model: str | None = None
+        self,
+        question: str,
+        k: int | None = None,
+        filters: Filters = Filters(),
+        model: str | None = None,
+        history: Sequence[Turn] = (),
     ) -> Iterator[Event]:
-        """Yields Retrieved, Tokens as they come, and last Completed. Closing the iterator stops generation."""
+        """Yields Retrieved, Tokens as they come, and last Completed. Closing the iterator stops generation.
+
+        `history` is the conversation so far, oldest turn first: the question may lean on it.
+        """
         ...
 
     def passage(self, id: str) -> Passage: ...
@@ -535,10 +543,11 @@ class LocalEngine:
             return self._retrieving[1]
 
     def _open_retriever(self, embedder: "Embedder") -> "Retriever":
-        from rag.rerank import LateFeatures
+        from rag.rerank import open_reranker
         from rag.retrieve import Retriever
 
-        return Retriever(self._catalog, embedder, lambda: self._vectors, LateFeatures(), self._settings.retrieve)
+        reranker = open_reranker(self._settings.rerank)
+        return Retriever(self._catalog, embedder, lambda: self._vectors, reranker, self._settings.retrieve)
 
     def search(
         self, question: str, k: int | None = None, filters: Filters = Filters(), explain: bool = False
@@ -575,13 +584,30 @@ class LocalEngine:
         return query.text, filters
 
     def ask(
-        self, question: str, k: int | None = None, filters: Filters = Filters(), model: str | None = None
+        self,
+        question: str,
+        k: int | None = None,
+        filters: Filters = Filters(),
+        model: str | None = None,
+        history: Sequence[Turn] = (),
     ) -> Iterator[Event]:
         from rag.chain import ask
 
         text, filters = self._narrowed(question, filters)
         generator = self._generator_named(self._model_name(model))
-        return _as_typed(question, ask(text, self._retriever, generator, self._settings.generate, k, filters))
+        settings = self._settings
+        events = ask(
+            text,
+            self._retriever,
+            generator,
+            settings.generate,
+            k,
+            filters,
+            history,
+            rewriting=settings.rewrite,
+            context=settings.context,
+        )
+        return _as_typed(question, events)
 
     def _model_name(self, asked: str | None) -> str:
         return asked or self._settings.generate.model or self._registry.active_name()

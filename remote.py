@@ -47,7 +47,7 @@ from engine import VERSION, Engine, Status
 from errors import CitaError, EngineError, EngineUnreachableError, UsageError
 from ingest.types import Filters, IndexProgress, IndexReport, Passage, Source, VerifyReport, WatchEvent
 from models.types import ModelInfo
-from rag.types import Event, SearchResult
+from rag.types import Event, SearchResult, Turn
 from settings import Settings
 
 METHODS = tuple(name for name in vars(Engine) if not name.startswith("_") and name != "close")
@@ -459,13 +459,19 @@ class RemoteEngine:
         return self._call(Engine.search, question, k, filters, explain)
 
     def ask(
-        self, question: str, k: int | None = None, filters: Filters = Filters(), model: str | None = None
+        self,
+        question: str,
+        k: int | None = None,
+        filters: Filters = Filters(),
+        model: str | None = None,
+        history: Sequence[Turn] = (),
     ) -> Iterator[Event]:
         begun = False
+        asked = {"question": question, "k": k, "filters": filters, "model": model, "history": history}
         engine = self._successor
         if engine is None:
             try:
-                with closing(self._exchange("ask", question=question, k=k, filters=filters, model=model)) as events:
+                with closing(self._exchange("ask", **asked)) as events:
                     for event in events:
                         begun = True
                         yield event
@@ -474,7 +480,7 @@ class RemoteEngine:
                 if begun:
                     raise
                 engine = self._succeeded(error)
-        yield from engine.ask(question, k, filters, model)
+        yield from engine.ask(question, k, filters, model, history)
 
     def passage(self, id: str) -> Passage:
         return self._call(Engine.passage, id)

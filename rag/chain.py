@@ -104,7 +104,8 @@ def build_chain(
     def answer(founds: Iterator[Found]) -> Iterator[Event]:
         filled, writer = RunnableLambda(fill), as_runnable(generator)
         for found in founds:
-            yield Retrieved(found.hits, found.seconds)
+            understood = found.alone if found.alone != found.question.text else ""
+            yield Retrieved(found.hits, found.seconds, understood)
             if found.hits:
                 prompt = filled.invoke(found)
                 yield from _answered(found, prompt.hits, writer.stream(prompt), generator.info.name)

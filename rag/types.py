@@ -167,8 +167,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Retrieved:
+    """`understood` is the question made to stand alone, where it leaned on its conversation; else ''."""
+
     hits: tuple[Hit, ...]
     seconds: float
+    understood: str = ""
     event: Literal["retrieved"] = "retrieved"
 
 

@@ -32,6 +32,7 @@ from rag.types import (
     SearchResult,
     Timings,
     Token,
+    Turn,
 )
 
 LEASE = Passage(
@@ -95,6 +96,7 @@ class FakeEngine:
         self._folders = list(folders)
         self.closed = False
         self.stopped = False
+        self.history: tuple[Turn, ...] = ()
         self.used = EXTRACTIVE.name
         self._models = [EXTRACTIVE]
         self.indexed: list[tuple[bool, bool]] = []
@@ -175,10 +177,16 @@ class FakeEngine:
         return SearchResult(question, (hit,), 0.01, SEARCH_EXPLANATION)
 
     def ask(
-        self, question: str, k: int | None = None, filters: Filters = Filters(), model: str | None = None
+        self,
+        question: str,
+        k: int | None = None,
+        filters: Filters = Filters(),
+        model: str | None = None,
+        history: Sequence[Turn] = (),
     ) -> Iterator[Event]:
         hits = self.search(question, k, filters).hits
-        yield Retrieved(hits, 0.01)
+        self.history = tuple(history)
+        yield Retrieved(hits, 0.01, f"{question} (after {len(history)})" if history else "")
         try:
             yield from self._answer(question, model or self.used)
         except GeneratorExit:

@@ -15,7 +15,7 @@ from engine import Engine, LocalEngine, open_engine
 from errors import FolderError, ModelNotFoundError, UsageError
 from ingest.parse import pdf
 from ingest.types import Filters, IndexProgress
-from rag.types import ABSTENTION, Answer, Completed
+from rag.types import ABSTENTION, Answer, Completed, Retrieved, Turn
 from settings import CODE, Settings
 from tests.documents import Item, write_pdf
 from tests.gguf_files import tiny_gguf
@@ -54,6 +54,18 @@ def test_a_spanish_question_is_answered_in_spanish(engine: Engine) -> None:
     found = answer(engine, "¿Cuál es la franquicia por daños por agua?")
     assert "cien euros" in found.answer
     assert found.citations[0].source == "poliza.md"
+
+
+def test_a_follow_up_is_understood_from_its_conversation(engine: Engine) -> None:
+    engine.index()
+    history = [Turn("What is the notice period of the lease?", "The notice period is thirty days. [1]")]
+    found, *_ = engine.ask("How long is it?", history=history)
+    assert isinstance(found, Retrieved)
+    assert "notice period" in found.understood
+    assert found.hits[0].passage.path == "lease.md"
+    (alone, *_) = engine.ask("What is the notice period?", history=history)
+    assert isinstance(alone, Retrieved)
+    assert alone.understood == ""
 
 
 def test_what_the_documents_do_not_say_is_refused(engine: Engine) -> None:

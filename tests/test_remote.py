@@ -24,7 +24,7 @@ import remote
 from engine import Engine, open_engine
 from errors import CitaError, EngineError, EngineUnreachableError, FolderError, StorageFullError, UsageError
 from ingest.types import Filters, IndexProgress, IndexReport, WatchEvent
-from rag.types import Completed, Event, Retrieved, Token
+from rag.types import Completed, Event, Retrieved, Token, Turn
 from remote import EngineServer, RemoteEngine, connect, start_server
 from settings import Settings
 from tests.conftest import ROOT
@@ -95,6 +95,7 @@ CALLS: dict[str, Callable[[Engine, Path], object]] = {
     "restore": lambda engine, folder: engine.restore(folder / "backup"),
     "search": lambda engine, _: engine.search("notice", k=3, filters=FILTERS, explain=True),
     "ask": lambda engine, _: list(engine.ask("What is the notice period?", k=3, filters=FILTERS, model="x")),
+    "ask on": lambda engine, _: list(engine.ask("And in the cellar?", history=[Turn("The notice?", "Thirty days.")])),
     "passage": lambda engine, _: engine.passage(LEASE.id),
     "page_image": lambda engine, _: engine.page_image(LEASE.path, 2, ["thirty days"], scale=1.5),
     "models": lambda engine, _: engine.models(),

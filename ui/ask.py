@@ -13,6 +13,7 @@ from errors import CitaError
 from ingest.names import printable
 from ingest.types import LOW_CONFIDENCE, Filters, Passage, Source
 from rag.types import Answer, Citation, Completed, Hit, Retrieved, Token
+from rag.types import Turn as EarlierTurn
 from ui import filters, library, reader, render
 from ui.engine import get_engine, get_settings
 from ui.frame import get_texts, guarded, heading, model_name, notice
@@ -22,6 +23,7 @@ from ui.texts import Texts
 
 REDRAW_SECONDS = 0.06
 NEAREST = 3
+REMEMBERED = 4  # answered questions that the next may lean on
 NAMED_COPIES = 3  # documents where the same text stands
 
 
@@ -34,6 +36,7 @@ class Turn:
     k: int | None = None
     state: Literal["asked", "answered", "stopped", "failed"] = "asked"
     hits: tuple[Hit, ...] = ()
+    understood: str = ""
     draft: str = ""
     answer: Answer | None = None
     error: CitaError | None = field(default=None)
@@ -116,9 +119,12 @@ def _suggest(question: str) -> None:
 def _draw_turn(engine: Engine, number: int, turn: Turn, texts: Texts) -> None:
     with st.container(key=f"question-{number}"):
         st.html(render.block("question", render.span("t", turn.question)))
+        if turn.understood and turn.state != "asked":
+            understood = texts.ask_understood.format(question=turn.understood)
+            st.html(render.block("understood", render.span("t", understood)))
     with st.container(key=f"answer-{number}", gap="small"):
         if turn.state == "asked":
-            _stream(engine, turn, texts)
+            _stream(engine, turn, _history(st.session_state.turns[:number]), texts)
         elif turn.error:
             notice(turn.error)
         elif turn.answer is None or turn.answer.stopped:
@@ -130,7 +136,13 @@ def _draw_turn(engine: Engine, number: int, turn: Turn, texts: Texts) -> None:
             _draw_answer(number, turn.answer, turn.hits, texts)
 
 
-def _stream(engine: Engine, turn: Turn, texts: Texts) -> None:
+def _history(turns: Sequence[Turn]) -> list[EarlierTurn]:
+    """What a follow-up may lean on: the last questions that were answered."""
+    answered = [turn for turn in turns if turn.answer is not None and not turn.answer.stopped]
+    return [EarlierTurn(turn.question, turn.answer.answer) for turn in answered[-REMEMBERED:] if turn.answer]
+
+
+def _stream(engine: Engine, turn: Turn, history: Sequence[EarlierTurn], texts: Texts) -> None:
     """Writes the answer as it comes. A click on Stop, or anywhere, interrupts this function at its next drawing."""
     turn.state = "stopped"
     place = st.empty()
@@ -138,12 +150,12 @@ def _stream(engine: Engine, turn: Turn, texts: Texts) -> None:
     st.button(texts.ask_stop, key="stop", icon=":material/stop_circle:")
     drawn = 0.0
     try:
-        with closing(follow(engine.ask(turn.question, k=turn.k, filters=turn.filters))) as events:
+        with closing(follow(engine.ask(turn.question, turn.k, turn.filters, history=history))) as events:
             for event in events:
                 if isinstance(event, Completed):
                     turn.answer, turn.state = event.answer, "answered"
                 elif isinstance(event, Retrieved):
-                    turn.hits = event.hits
+                    turn.hits, turn.understood = event.hits, event.understood
                 elif isinstance(event, Token):
                     turn.draft += event.text
                 if not isinstance(event, Token) or time.monotonic() - drawn > REDRAW_SECONDS:

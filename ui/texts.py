@@ -37,6 +37,7 @@ class Texts:
     ask_searching: str
     ask_stop: str
     ask_stopped: str
+    ask_understood: str
     ask_new: str
     ask_options: str
     ask_within: str
@@ -296,6 +297,7 @@ ENGLISH = Texts(
     ask_reading="Reading the passages",
     ask_searching="Searching your documents",
     ask_stop="Stop",
+    ask_understood="Understood as: {question}",
     ask_stopped="Stopped. The answer is incomplete and its citations were not checked.",
     ask_new="New chat",
     ask_options="Search options",
@@ -529,6 +531,7 @@ SPANISH = Texts(
     ask_reading="Leyendo los pasajes",
     ask_searching="Buscando en tus documentos",
     ask_stop="Detener",
+    ask_understood="Entendida como: {question}",
     ask_stopped="Detenida. La respuesta está incompleta y sus citas no se comprobaron.",
     ask_new="Nuevo chat",
     ask_options="Opciones de búsqueda",

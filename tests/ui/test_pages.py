@@ -30,6 +30,7 @@ from rag.types import (
     SearchResult,
     Timings,
     Token,
+    Turn,
 )
 from settings import Settings
 from tests.fakes import LEASE, FakeEngine
@@ -122,6 +123,15 @@ def test_an_abstention_is_shown_as_such_with_what_was_nearest(draw: Draw) -> Non
     assert not app.error
     app.button(key="open-0-hit-1").click().run()
     assert LEASE.text in html(app)
+
+
+def test_a_follow_up_is_asked_with_its_conversation_and_shown_as_it_was_understood(
+    engine: FakeEngine, draw: Draw
+) -> None:
+    app = asked(draw, "What is the notice period?")
+    app.chat_input(key="question").set_value("And that of the <b>cellar</b>, with notice?").run()
+    assert engine.history == (Turn("What is the notice period?", "The notice period is thirty days. [1]"),)
+    assert "Understood as: And that of the &lt;b&gt;cellar&lt;/b&gt;, with notice? (after 1)" in html(app)
 
 
 def test_turns_stay_in_order_until_a_new_chat(draw: Draw) -> None:
