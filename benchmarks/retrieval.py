@@ -1,154 +1,211 @@
-"""Retrieval on SQuAD-type sets: dense, BM25 and the hybrid side by side, on the same passages and questions.
+"""Retrieval on public sets: dense, BM25, both fused, and the whole search, with what each part of reranking brings.
 
-    python -m benchmarks.retrieval [--data ../shared/data/qa/squad-family] [--questions 1000] [--seed 0]
+    python -m benchmarks.retrieval [--data ../shared/data] [--work FOLDER] [--questions 1000] [--set NAME]... [--seed 0]
 
-A passage is a paragraph, gold is the question's own; a paragraph over the embedder's window is embedded by its
-beginning. Writes benchmarks/results/retrieval.md. Exits with 1 if on any set the hybrid is below the better of the two
-on R@1 or MRR@10.
+Passages and gold are as in evaluation/adapters.py; a passage over the embedder's window is embedded by its beginning.
+FinanceBench is measured by the pages of the files, with the file named and not; its files are indexed as any are.
+Vectors are kept in --work (default: a folder of its own, removed in the end). `-` stands for a search without that
+group of signs. Writes benchmarks/results/retrieval.md. Exits with 1 if the search is significantly (p < .05, paired
+randomisation) below the better of dense and BM25 in R@1 on any set.
 """
 
 import argparse
-import json
 import platform
 import random
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-from ingest.analyse import detect_language
-from ingest.catalog import Catalog, NewPassage
-from ingest.embed import Embedder, open_embedder
-from ingest.types import Passage, Source
+from engine import open_engine
+from evaluation import adapters
+from evaluation.dataset import Dataset, Question, halves
+from evaluation.library import CachedEmbedder, Library, build_library
+from evaluation.metrics import compare, judge, ndcg, recall, success
+from evaluation.run import judge_hits, own_sources
+from ingest.embed import open_embedder
+from ingest.fulltext import Term
+from ingest.types import Filters
 from ingest.vectors import ExactIndex
-from rag.rerank import LateFeatures
+from rag.rerank import Candidate, Features, LateFeatures, add_mentioned
 from rag.retrieve import Retriever
 from settings import CODE, Settings
 
-SETS = {
-    "squad-v1.1-en": ("squad-v1.1-en.json", "squad-v1.1-en.json"),
-    "xquad-en": ("xquad-en.json", "xquad-en.json"),
-    "xquad-es": ("xquad-es.json", "xquad-es.json"),
-    "squad-es-v1.1-small": ("squad-es-v1.1-small.json", "squad-es-v1.1-small.json"),
-    "Spanish question, English passages": ("xquad-es.json", "xquad-en.json"),
-    "English question, Spanish passages": ("xquad-en.json", "xquad-es.json"),
+SETS = (
+    "squad-v1.1-en", "xquad-en", "xquad-es", "squad-es-v1.1-small", "Spanish question, English passages",
+    "English question, Spanish passages", "clapnq", "hotpotqa-subset", "scifact",
+)  # fmt: skip
+GROUPS: dict[str, tuple[str, ...]] = {
+    "scores": ("bm25", "bm25 over the best", "cosine", "cosine over the best"),
+    "sentences": ("best sentence", "best two sentences"),
+    "order": ("words side by side", "words near each other"),
+    "forms": ("exact forms",),
+    "surroundings": ("words with headings", "words with what stands before", "neighbours", "source in question"),
+    "mentioned": ("mentioned",),
 }
+SINGLE = ("dense", "BM25")
+SEARCH = "search"
+DEPTH = 10
+
+Ranks = dict[str, list[str]]  # ids of the set's passages, best first, by the way to rank
 
 
-@dataclass(frozen=True)
-class Scores:
-    r1: float
-    r5: float
-    mrr: float
+class Watched:
+    """LateFeatures, which remembers what it gave."""
 
-    @classmethod
-    def of(cls, ranks: list[int | None]) -> "Scores":
-        """Ranks are 1-based; None is a gold passage that was not found."""
-        n = len(ranks)
-        reciprocal = sum(1 / rank for rank in ranks if rank and rank <= 10)
-        return cls(sum(r == 1 for r in ranks) / n, sum(r is not None and r <= 5 for r in ranks) / n, reciprocal / n)
+    def __init__(self) -> None:
+        self._reranker = LateFeatures()
+        self.given: list[tuple[Candidate, Features]] = []
 
-    def __str__(self) -> str:
-        return f"{self.r1:.3f} / {self.r5:.3f} / {self.mrr:.3f}"
+    def features(self, question: str, terms: Sequence[Term], candidates: Sequence[Candidate]) -> Sequence[Features]:
+        found = self._reranker.features(question, terms, candidates)
+        self.given = list(zip(candidates, found, strict=True))
+        return found
 
-
-def paragraphs(file: Path) -> tuple[list[str], list[tuple[str, str, int]]]:
-    """Distinct paragraphs, and (question id, question, its paragraph's index) of the answerable ones."""
-    index: dict[str, int] = {}
-    questions = []
-    for article in json.loads(file.read_text(encoding="utf-8"))["data"]:
-        for paragraph in article["paragraphs"]:
-            position = index.setdefault(paragraph["context"], len(index))
-            for qa in paragraph["qas"]:
-                if not qa.get("is_impossible"):
-                    questions.append((qa["id"], qa["question"], position))
-    return list(index), questions
+    def without(self, group: tuple[str, ...]) -> list[str]:
+        candidates = [one for one, _ in self.given]
+        left_out = {*group, "mentioned"}
+        found = [{name: value for name, value in own.items() if name not in left_out} for _, own in self.given]
+        if "mentioned" not in group:
+            add_mentioned(candidates, found)
+        scores = [one.fused + sum(own.values()) for one, own in zip(candidates, found, strict=True)]
+        order = sorted(range(len(scores)), key=lambda number: -scores[number])
+        return [candidates[number].passage.id for number in order]
 
 
-def library(folder: Path, texts: list[str], embedder: Embedder) -> Catalog:
-    """A catalogue with one passage for each text, in order: the passage's row is its index + 1."""
-    catalog = Catalog(folder)
-    vectors = embedder.embed_passages(texts)
-    for position, text in enumerate(texts):
-        path = f"passage{position}"
-        passage = Passage(f"p{position}", path, 0, text, (), "paragraph", None, None, (), 0, detect_language(text))
-        new = NewPassage(passage, text)
-        source = Source("/library", path, len(text), 0, str(position), "indexed", passages=1)
-        catalog.store(source, [new], {new.vector_key: vectors[position]})
-    return catalog
+def rank_all(
+    library: Library, embedder: CachedEmbedder, settings: Settings, questions: Sequence[Question]
+) -> list[Ranks]:
+    """How each way ranks the passages for each question."""
+    catalog, exact, watched = library.catalog, ExactIndex(library.catalog), Watched()
+    retriever = Retriever(catalog, embedder, lambda: exact, watched, settings.retrieve)
+
+    def given(rows: Sequence[int]) -> list[str]:
+        passages = catalog.passages(rows)
+        return library.ranking([passages[row].id for row in rows])[:DEPTH]
+
+    found: list[Ranks] = []
+    for question in questions:
+        keys = [key for key, _ in exact.search(embedder.embed_query(question.text), DEPTH)]
+        rows = {key: row for row, key in catalog.rows_of_vectors(keys)}
+        terms = catalog.question_terms(question.text)
+        hits = [hit.passage.id for hit in retriever.retrieve(question.text, DEPTH)]
+        ranks: Ranks = {
+            "dense": given([rows[key] for key in keys]),
+            "BM25": given(list(catalog.search_terms(terms, DEPTH))),
+            "fused": library.ranking([one.passage.id for one, _ in watched.given])[:DEPTH],
+            SEARCH: library.ranking(hits),
+        }
+        ranks |= {f"- {name}": library.ranking(watched.without(group))[:DEPTH] for name, group in GROUPS.items()}
+        found.append(ranks)
+    return found
 
 
-def measure(catalog: Catalog, embedder: Embedder, settings: Settings, questions: list[tuple[str, int]]) -> Iterator:
-    """(name, Scores) of each way to rank."""
-    exact = ExactIndex(catalog)
-    retriever = Retriever(catalog, embedder, lambda: exact, LateFeatures(), settings.retrieve)
-    ways: dict[str, Callable[[str], list[str]]] = {
-        "dense": lambda question: _ids(catalog, [key for key, _ in exact.search(embedder.embed_query(question), 10)]),
-        "BM25": lambda question: [f"p{row - 1}" for row in catalog.search_terms(catalog.question_terms(question), 10)],
-        "fused, not reranked": lambda question: [
-            f"p{row - 1}"
-            for row, _ in retriever.fused(question, retriever.candidates(question, catalog.question_terms(question)))[
-                :10
-            ]
-        ],
-        "hybrid": lambda question: [hit.passage.id for hit in retriever.retrieve(question, 10)],
+def measured(questions: Sequence[Question], found: Sequence[Ranks], way: str) -> dict[str, list[float]]:
+    """R@1, R@5, nDCG@10 and whether all right passages are in the first five, by question."""
+    judged = [judge(question.gold, ranks[way]) for question, ranks in zip(questions, found, strict=True)]
+    return {
+        "R@1": [success(one, 1) for one in judged],
+        "R@5": [success(one, 5) for one in judged],
+        "nDCG@10": [ndcg(one, 10) for one in judged],
+        "all@5": [float(recall(one, 5) >= 1) for one in judged],
     }
-    for name, rank in ways.items():
-        ranks: list[int | None] = []
-        for question, gold in questions:
-            ids = rank(question)
-            ranks.append(ids.index(f"p{gold}") + 1 if f"p{gold}" in ids else None)
-        yield name, Scores.of(ranks)
 
 
-def _ids(catalog: Catalog, keys: list[str]) -> list[str]:
-    rows = {key: row for row, key in catalog.rows_of_vectors(keys)}
-    return [f"p{rows[key] - 1}" for key in keys]
+def mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else float("nan")
+
+
+def measure(dataset: Dataset, found: Sequence[Ranks]) -> tuple[list[str], bool]:
+    """Rows of the table, and whether the search is significantly below the better of dense and BM25."""
+    questions = dataset.questions
+    tune = {question.id for question in halves(dataset)[0].questions}
+    figures = {way: measured(questions, found, way) for way in found[0]}
+    best = max(SINGLE, key=lambda way: mean(figures[way]["R@1"]))
+    compared = compare(figures[best]["R@1"], figures[SEARCH]["R@1"])
+    rows = []
+    for way, values in figures.items():
+        first = list(zip(values["R@1"], (question.id in tune for question in questions), strict=True))
+        by_half = [[value for value, is_tuned in first if is_tuned is half] for half in (True, False)]
+        cells = [f"{mean(column):.3f}" for column in (*values.values(), *by_half)]
+        rows.append(f"| {dataset.name} ({len(questions):,}) | {way} | {' | '.join(cells)} |")
+    return rows, compared.after < compared.before and compared.p < 0.05
+
+
+def financebench(data: Path, home: Path) -> list[str]:
+    """Rows for the share of questions with a page of the evidence among the first 10 passages."""
+    dataset = adapters.load("financebench", data)
+    settings = Settings.load(home)
+    engine = open_engine(settings)
+    rows = []
+    try:
+        if dataset.documents is not None:
+            engine.add_folders([dataset.documents])
+        engine.index()
+        for name, filters in (("file named", own_sources), ("file not named", lambda _: Filters())):
+            found = [
+                success(judge_hits(question, engine.search(question.text, DEPTH, filters(question)).hits), DEPTH)
+                for question in dataset.questions
+            ]
+            rows.append(f"| financebench, {name} | {int(sum(found))} of {len(found)} |")
+    finally:
+        engine.close()
+    return rows
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=CODE.parent / "shared" / "data" / "qa" / "squad-family")
+    parser.add_argument("--data", type=Path, default=CODE.parent / "shared" / "data")
+    parser.add_argument("--work", type=Path)
     parser.add_argument("--questions", type=int, default=1000, help="sampled from each set; 0: all")
+    parser.add_argument("--set", action="append", dest="sets", help="only these")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     if not options.data.is_dir():
         print(f"No data at {options.data}: nothing measured.", file=sys.stderr)
         return 0
+    rows: list[str] = []
+    pages: list[str] = []
     worse = []
-    rows = []
-    with tempfile.TemporaryDirectory() as home:
-        settings = Settings.load(home)
-        embedder = open_embedder(settings)
-        for name, (asked, written) in SETS.items():
-            texts, own = paragraphs(options.data / written)
-            gold = {id: position for id, _, position in own}
-            questions = [(question, gold[id]) for id, question, _ in paragraphs(options.data / asked)[1] if id in gold]
+    with tempfile.TemporaryDirectory() as folder:
+        work = options.work or Path(folder)
+        settings = Settings.load(work / "home")
+        embedder = CachedEmbedder(open_embedder(settings), work / "vectors")
+        for name in options.sets or [*SETS, "financebench"]:
+            if name == "financebench":
+                pages = financebench(options.data, work / "financebench")
+                print("\n".join(pages), flush=True)
+                continue
+            dataset = adapters.load(name, options.data)
+            questions = [question for question in dataset.questions if question.gold]
             if options.questions and len(questions) > options.questions:
                 questions = random.Random(options.seed).sample(questions, options.questions)
-            catalog = library(Path(home) / name, texts, embedder)
-            scores = dict(measure(catalog, embedder, settings, questions))
-            catalog.close()
-            hybrid, singles = scores["hybrid"], (scores["dense"], scores["BM25"])
-            if hybrid.r1 < max(s.r1 for s in singles) or hybrid.mrr < max(s.mrr for s in singles):
-                worse.append(name)
-            cells = " | ".join(map(str, scores.values()))
-            rows.append(f"| {name} ({len(texts):,} passages, {len(questions):,} questions) | {cells} |")
-            print(rows[-1], flush=True)
-    table = ["| set | " + " | ".join(scores) + " |", "|---" * (len(scores) + 1) + "|", *rows]
+            dataset = replace(dataset, questions=tuple(questions))
+            library = build_library(dataset, Path(folder) / name, embedder)
+            own, is_worse = measure(dataset, rank_all(library, embedder, settings, questions))
+            library.catalog.close()
+            worse += [name] if is_worse else []
+            rows += own
+            print("\n".join(own), flush=True)
+    said = f"Significantly below the better of dense and BM25 in R@1: {', '.join(worse) or 'no set'}."
     report = [
-        "# Retrieval: R@1 / R@5 / MRR@10",
+        "# Retrieval",
         "",
         f"{date.today()}, {platform.machine()}, Python {platform.python_version()}, embedder {embedder.fingerprint},",
         f"seed {options.seed}. Made by `python -m benchmarks.retrieval`; what is measured is said there.",
         "",
-        *table,
+        "| set (questions) | way | R@1 | R@5 | nDCG@10 | all@5 | R@1, half tuned on | R@1, other half |",
+        "|" + "---|" * 8,
+        *rows,
         "",
+        said,
+        "",
+        *(["| evidence page in the first 10 | |", "|---|---|", *pages, ""] if pages else []),
     ]
     (CODE / "benchmarks" / "results" / "retrieval.md").write_text("\n".join(report), encoding="utf-8")
-    print(f"Below the better of dense and BM25 on: {', '.join(worse) or 'no set'}")
+    print(said)
     return 1 if worse else 0
 
 

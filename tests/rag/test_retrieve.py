@@ -155,3 +155,52 @@ def test_langchain_sees_documents_with_ids_and_sources(retriever: Retriever) -> 
     assert documents[0].id == "home/lease.txt"
     assert documents[0].metadata["source"] == "home/lease.txt"
     assert documents[0].page_content == TEXTS["home/lease.txt"]
+
+
+def stored(folder: Path, sources: dict[str, tuple[str, list[str]]]) -> Catalog:
+    """Sources by their path, each with its title and its passages' texts."""
+    catalog, embedder = Catalog(folder), WordEmbedder()
+    for path, (title, texts) in sources.items():
+        new = [
+            NewPassage(
+                Passage(f"{path}{n}", path, n, text, (), "paragraph", None, None, (), 9, "en"), f"{path}\n{text}"
+            )
+            for n, text in enumerate(texts)
+        ]
+        source = Source("/library", path, 1, 1, path, "indexed", title=title, passages=len(new))
+        catalog.store(source, new, {one.vector_key: embedder.embed_query(one.passage.text) for one in new})
+    return catalog
+
+
+def test_the_file_that_a_question_names_comes_first_though_others_say_the_same(tmp_path: Path) -> None:
+    texts = [f"Note {n} of the report is about stores." for n in range(60)] + ["Total revenue was 7 million."]
+    files = [f"{name}_{year}_10K.pdf" for name in ("ACMEMILLS", "FOOTLOCKER", "BESTBUY") for year in (2019, 2022)]
+    catalog = stored(
+        tmp_path / "index", {path: ("", [f"{text} ({path[:3]}{path[-8]})" for text in texts]) for path in files}
+    )
+    exact = ExactIndex(catalog)
+    retriever = Retriever(catalog, WordEmbedder(), lambda: exact, LateFeatures(), Retrieve(candidates=10))
+    for question, path in (
+        ("What was the total revenue of Foot Locker in FY2022?", "FOOTLOCKER_2022_10K.pdf"),
+        ("What was the total revenue of Best Buy in FY2019?", "BESTBUY_2019_10K.pdf"),
+    ):
+        best = retriever.retrieve(question, 1)[0].passage
+        assert (best.path, best.text.startswith("Total revenue")) == (path, True)
+    catalog.close()
+
+
+def test_what_the_best_passage_mentions_follows_it(tmp_path: Path) -> None:
+    sources = {
+        "film.md": ("The Long Walk", ["The Long Walk is a film that Ada Stone directed in Porto."]),
+        "ada.md": ("Ada Stone (director)", ["She was born in Lisbon and lives by the sea with two dogs."]),
+        **{f"{n}.md": (f"Film {n}", [f"A film number {n} that somebody directed in town."]) for n in range(8)},
+    }
+    catalog = stored(tmp_path / "index", sources)
+    exact = ExactIndex(catalog)
+    retriever = Retriever(catalog, WordEmbedder(), lambda: exact, LateFeatures(), Retrieve())
+    hits = retriever.retrieve("Where was she born who directed the film The Long Walk?", 2)
+    assert [hit.passage.path for hit in hits] == ["film.md", "ada.md"]
+    explained, _ = retriever.explain("Where was she born who directed the film The Long Walk?", 2)
+    assert explained[1].explanation is not None
+    assert explained[1].explanation.features["mentioned"] > 0
+    catalog.close()
