@@ -44,7 +44,7 @@ class Owner:
 
     id: int
     checksum: str
-    rows: tuple[int, ...]
+    rows: Sequence[int]
 
 
 # The arrays of a file, and what they hold.

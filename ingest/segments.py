@@ -130,17 +130,18 @@ class Segments:
 
     def _sources(self) -> list[Owner]:
         """Those that have passages. A source's passages are stored at once: their rows follow one another."""
-        query = (
-            "SELECT id, checksum, passages, (SELECT row FROM passages WHERE source = s.id ORDER BY position LIMIT 1)"
-            " FROM sources s WHERE passages > 0"
-        )
-        try:
-            return [
-                Owner(id, checksum, tuple(range(first, first + count)))
-                for id, checksum, count, first in self._db.read(query)
-            ]
-        except TypeError as error:
-            raise damaged(self._db.path, f"a source is not what was written ({error})") from error
+        checksums = dict(self._db.read("SELECT id, checksum FROM sources"))
+        spans = self._db.read("SELECT source, min(row), max(row), count(*) FROM passages GROUP BY source")
+        return [
+            Owner(id, str(checksums[id]), range(first, last + 1) if last - first < count else self._rows(id))
+            for id, first, last, count in spans
+            if id in checksums
+        ]
+
+    def _rows(self, source: int) -> tuple[int, ...]:
+        """Where they do not, in a file that is damaged."""
+        found = self._db.read("SELECT row FROM passages WHERE source = ? ORDER BY row", (source,))
+        return tuple(row for (row,) in found)
 
     def _opened(self) -> list[Postings]:
         if self._parts is None:

@@ -237,3 +237,22 @@ def test_whatever_was_done_to_a_library_it_is_searched_like_a_fresh_one(
                         assert found(catalog, word) == found(fresh, word)
     assert catalog.problems(read_data=True) == []
     catalog.close()
+
+
+@pytest.mark.parametrize("value", [1 << 62, -1, 0.5, "x", b"", b"\xff"])
+@pytest.mark.parametrize("column", ["passages", "checksum"])
+def test_a_source_with_a_spoilt_value_is_searched_all_the_same(catalog: Catalog, column: str, value: object) -> None:
+    store(catalog, "a", "The rent.", "The house.")
+    expected = found(catalog, "rent house")
+    with catalog.transaction() as write:
+        write.execute(f"UPDATE sources SET {column} = ?", (value,))
+        write.execute("UPDATE meta SET value = 'other' WHERE key = 'revision'")
+    assert found(catalog, "rent house") == expected
+
+
+def test_passages_whose_source_is_spoilt_are_passed_over(catalog: Catalog) -> None:
+    store(catalog, "a", "The rent.", "The house.", "The garden.")
+    with catalog.transaction() as write:
+        write.execute("UPDATE passages SET source = -1 WHERE position = 1")
+        write.execute("UPDATE meta SET value = 'other' WHERE key = 'revision'")
+    assert list(found(catalog, "rent house garden")) == ["a#0", "a#2"]
