@@ -172,20 +172,21 @@ def stored(folder: Path, sources: dict[str, tuple[str, list[str]]]) -> Catalog:
     return catalog
 
 
-def test_the_file_that_a_question_names_comes_first_though_others_say_the_same(tmp_path: Path) -> None:
-    texts = [f"Note {n} of the report is about stores." for n in range(60)] + ["Total revenue was 7 million."]
-    files = [f"{name}_{year}_10K.pdf" for name in ("ACMEMILLS", "FOOTLOCKER", "BESTBUY") for year in (2019, 2022)]
-    catalog = stored(
-        tmp_path / "index", {path: ("", [f"{text} ({path[:3]}{path[-8]})" for text in texts]) for path in files}
-    )
+def test_the_file_that_a_question_names_comes_first_though_others_say_more(tmp_path: Path) -> None:
+    texts = [f"Note {n} of the report is about stores." for n in range(60)]
+    sources = {
+        f"{name}_2022_10K.pdf": ("", [*(f"{text} ({name[0]})" for text in texts), revenue])
+        for name, revenue in (
+            ("ACMEMILLS", "Total revenue was 4 million, and revenue is the total."),
+            ("BESTBUY", "The total revenue was 5 million, and that was the total revenue."),
+            ("FOOTLOCKER", "In all, the year's total of revenue was 7 million."),
+        )
+    }
+    catalog = stored(tmp_path / "index", sources)
     exact = ExactIndex(catalog)
     retriever = Retriever(catalog, WordEmbedder(), lambda: exact, LateFeatures(), Retrieve(candidates=10))
-    for question, path in (
-        ("What was the total revenue of Foot Locker in FY2022?", "FOOTLOCKER_2022_10K.pdf"),
-        ("What was the total revenue of Best Buy in FY2019?", "BESTBUY_2019_10K.pdf"),
-    ):
-        best = retriever.retrieve(question, 1)[0].passage
-        assert (best.path, best.text.startswith("Total revenue")) == (path, True)
+    best = retriever.retrieve("What was the total revenue of Foot Locker?", 1)[0].passage
+    assert (best.path, best.text) == ("FOOTLOCKER_2022_10K.pdf", "In all, the year's total of revenue was 7 million.")
     catalog.close()
 
 
