@@ -20,7 +20,6 @@ import platform
 import re
 import statistics
 import subprocess
-import sys
 import time
 import unicodedata
 from collections import Counter
