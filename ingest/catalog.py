@@ -706,7 +706,7 @@ def _readable(old: sqlite3.Connection, query: str, values: Sequence[Any] = ()) -
     """Nothing where the file is damaged."""
     try:
         return old.execute(query, values).fetchall()
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):  # SQLite quotes in its messages what it found
         return []
 
 

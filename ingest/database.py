@@ -244,6 +244,8 @@ def translated(path: Path) -> Iterator[None]:
         if isinstance(error, sqlite3.DatabaseError) and any(word in text for word in _DAMAGED):
             raise damaged(path, text) from error
         raise _unusable(name, text) from error
+    except UnicodeDecodeError as error:  # SQLite's own message quotes what it found
+        raise damaged(path, "its tables are not what was written") from error
     except OSError as error:
         reason = str(error.strerror or error)
         raise (_full if error.errno in _NO_SPACE else _unusable)(name, reason) from error

@@ -226,8 +226,8 @@ class Retriever:
             self._search_named(terms, query, rows, named, lexical, cosines)
         with clock.step("complete"):
             self._complete(terms, query, lexical, cosines)
-            order = tuple(sorted(lexical.keys() | cosines.keys()))
-            origins = self._catalog.origins(order)
+            origins = self._catalog.origins(sorted(lexical.keys() | cosines.keys()))
+            order = tuple(sorted(origins))  # in a damaged catalogue a passage may have lost its source
         bound, asked = sum(term.bound for term in terms) or 1.0, detect_language(question)
         known = self._embedder.fingerprint
         return Candidates(

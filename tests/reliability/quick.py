@@ -67,7 +67,7 @@ def image(index: Path, name: str = "catalog.db") -> Image:
 
 
 def digest(image: Image) -> str:
-    return hashlib.sha256(repr(sorted(image.items())).encode()).hexdigest()
+    return hashlib.sha256(repr(sorted(image.items(), key=repr)).encode()).hexdigest()
 
 
 def _recognised(connection: sqlite3.Connection, source: int) -> list[str]:
