@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from errors import CatalogError, StorageFullError, UsageError
-from ingest.catalog import Catalog, NewPassage
+from ingest.catalog import Catalog, NewPassage, salvage
 from ingest.types import Passage, Source
 
 
@@ -145,6 +145,16 @@ def test_the_neighbours_of_a_passage_are_those_beside_it_in_its_own_source(catal
 def test_an_unknown_passage_is_named(catalog: Catalog) -> None:
     with pytest.raises(UsageError, match="nowhere"):
         catalog.passage("nowhere")
+
+
+def test_a_damage_that_sqlite_cannot_put_into_words_is_explained_and_mended(tmp_path: Path) -> None:
+    Catalog(tmp_path).close()
+    file = tmp_path / "catalog.db"
+    file.write_bytes(file.read_bytes().replace(b"CREATE INDEX passages_by", b"CREATE \xc9NDEX passages_by"))
+    with pytest.raises(CatalogError, match="is damaged"):
+        Catalog(tmp_path)
+    salvage(tmp_path)
+    Catalog(tmp_path).close()
 
 
 def test_a_damaged_file_is_explained(tmp_path: Path) -> None:
