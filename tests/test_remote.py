@@ -94,8 +94,9 @@ CALLS: dict[str, Callable[[Engine, Path], object]] = {
     "backup": lambda engine, folder: engine.backup(folder / "backup"),
     "restore": lambda engine, folder: engine.restore(folder / "backup"),
     "search": lambda engine, _: engine.search("notice", k=3, filters=FILTERS, explain=True),
-    "ask": lambda engine, _: list(engine.ask("What is the notice period?", k=3, filters=FILTERS, model="x")),
-    "ask on": lambda engine, _: list(engine.ask("And in the cellar?", history=[Turn("The notice?", "Thirty days.")])),
+    "ask": lambda engine, _: list(
+        engine.ask("And what is the notice?", k=3, filters=FILTERS, model="x", history=[Turn("The rent?", "1,200.")])
+    ),
     "passage": lambda engine, _: engine.passage(LEASE.id),
     "page_image": lambda engine, _: engine.page_image(LEASE.path, 2, ["thirty days"], scale=1.5),
     "models": lambda engine, _: engine.models(),
