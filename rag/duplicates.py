@@ -7,7 +7,7 @@ duplicate: that is what somebody will ask for.
 """
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -17,6 +17,10 @@ SHINGLE = 4  # words
 RESEMBLANCE = 0.8  # shared shingles over all of both
 
 _WORD = re.compile(r"\w+")
+_NUMBER = re.compile(r"[^\W\d]*\d\w*")  # and words with digits in them
+
+Numbers = frozenset[tuple[str, int]]
+Shingles = frozenset[int]
 
 
 @dataclass(slots=True)
@@ -31,34 +35,28 @@ class Group:
 
 def collapse(ranked: Iterable[tuple[int, float, Passage]], enough: int) -> Iterator[Group]:
     """Groups of near-duplicates among (row, score, passage), in order, until there are `enough` of them."""
-    groups: list[tuple[Group, _Sketch]] = []
+    groups: list[Group] = []
+    alike: defaultdict[Numbers, list[tuple[Group, Shingles]]] = defaultdict(list)  # those with the same numbers
     for row, score, passage in ranked:
-        sketch = _Sketch.of(passage.text)
-        same = next((group for group, other in groups if sketch.resembles(other)), None)
+        numbers, shingles = _sketch(passage.text)
+        same = next((group for group, other in alike[numbers] if _resemble(shingles, other)), None)
         if same is not None:
             same.copies.append(passage)
         elif len(groups) < enough:
-            groups.append((Group(row, score, passage), sketch))
+            groups.append(Group(row, score, passage))
+            alike[numbers].append((groups[-1], shingles))
         else:
             break
-    yield from (group for group, _ in groups)
+    yield from groups
 
 
-@dataclass(frozen=True, slots=True)
-class _Sketch:
-    numbers: frozenset[tuple[str, int]]
-    shingles: frozenset[int]
+def _sketch(text: str) -> tuple[Numbers, Shingles]:
+    folded = text.casefold()
+    words = _WORD.findall(folded)
+    runs = zip(*(words[at:] for at in range(SHINGLE)), strict=False) if len(words) >= SHINGLE else [tuple(words)]
+    return frozenset(Counter(_NUMBER.findall(folded)).items()), frozenset(map(hash, runs))
 
-    @classmethod
-    def of(cls, text: str) -> "_Sketch":
-        words = _WORD.findall(text.casefold())
-        numbers = Counter(word for word in words if any(map(str.isdigit, word)))
-        runs = zip(*(words[at:] for at in range(SHINGLE)), strict=False) if len(words) >= SHINGLE else [tuple(words)]
-        return cls(frozenset(numbers.items()), frozenset(map(hash, runs)))
 
-    def resembles(self, other: "_Sketch") -> bool:
-        few, many = sorted((len(self.shingles), len(other.shingles)))
-        if few < RESEMBLANCE * many or self.numbers != other.numbers:
-            return False
-        shared = len(self.shingles & other.shingles)
-        return shared >= RESEMBLANCE * (few + many - shared)
+def _resemble(one: Shingles, other: Shingles) -> bool:
+    few, many = sorted((len(one), len(other)))
+    return few >= RESEMBLANCE * many and len(one & other) >= RESEMBLANCE * len(one | other)
