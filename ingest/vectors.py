@@ -100,7 +100,7 @@ class ExactIndex:
             self._append()
         there = self._catalog.count_vectors() - self._catalog.count_vectors(self._after)
         self._gone = len(self._keys) - there
-        if self._gone > _tolerated(there):
+        if self._gone > _tolerated(there) or not there:  # what comes next may be another embedder's
             self._clear()
             self._append()
         self._moment = moment

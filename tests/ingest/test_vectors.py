@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from errors import VectorIndexError
@@ -165,6 +165,7 @@ def change(catalog: Catalog, what: str, number: int, backup: Path, step: int) ->
 
 @pytest.mark.parametrize("serves", ["chroma", "exact"])
 @given(changes=CHANGES)
+@example(changes=[("other embedder", 8), ("search", 1), ("remove", 0)])
 @settings(max_examples=12, suppress_health_check=list(HealthCheck))
 def test_after_any_changes_the_nearest_of_the_current_vectors_are_found(
     sealed: Path, tmp_path: Path, serves: str, changes: list[tuple[str, int]]
