@@ -125,7 +125,7 @@ STEPS = (
     Step("restore", restore, ("ingest.catalog:Catalog.restore",)),
     Step("watch", watch),
     Step("salvage", salvage, ("ingest.catalog:salvage",), lambda kills: kills.damage()),
-    Step("migrate from 1", open_only, ("ingest.schema:prepare",), lambda kills: kills.make_old()),
+    Step("migrate from 3", open_only, ("ingest.schema:prepare",), lambda kills: kills.make_old()),
 )
 
 
