@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from errors import CatalogDamagedError, UsageError
-from ingest import fulltext, schema
+from ingest import facts, fulltext, schema
 from ingest.database import Database, damaged, open_read_only, remove_files, rename_over, sync, translated
 from ingest.filters import Rows, Selector
 from ingest.fulltext import FullText, Term
@@ -118,8 +118,7 @@ class Catalog:
 
     def fact(self, key: str) -> str:
         """A fact about the index (the embedder's fingerprint, ...), '' if it was never set."""
-        rows = self._db.read("SELECT value FROM meta WHERE key = ?", (key,))
-        return str(rows[0][0]) if rows else ""
+        return facts.fact(self._db, key)
 
     def set_fact(self, key: str, value: str) -> None:
         with self.transaction() as write:
@@ -146,8 +145,8 @@ class Catalog:
             unused = "DELETE FROM vectors WHERE NOT EXISTS (SELECT 1 FROM passages WHERE vector = vectors.key)"
             if write.execute(unused).rowcount:
                 self._next_generation(write)
-            facts = [("held", json.dumps(dict(held))), ("indexed_at", now())]
-            write.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", facts)
+            noted = [("held", json.dumps(dict(held))), ("indexed_at", now())]
+            write.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", noted)
         with suppress(OSError):  # what is not in its files is made when it is needed; the next run tries again
             self.full_text.save()
 
@@ -162,9 +161,9 @@ class Catalog:
         return self.fact("generation")
 
     @property
-    def revision(self) -> tuple[str, str]:
+    def revision(self) -> tuple[str, ...]:
         """Changes with every change of the sources."""
-        return self.lineage, self.fact("revision")
+        return facts.revision(self._db)
 
     def snapshot(self) -> AbstractContextManager[None]:
         """All that this thread reads within is of one moment, whatever is indexed meanwhile."""

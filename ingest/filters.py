@@ -9,7 +9,6 @@ import json
 import posixpath
 import re
 import threading
-import unicodedata
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import date, datetime
@@ -20,8 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from errors import UsageError
+from ingest.analyse import fold
 from ingest.database import Database
-from ingest.links import LinkTargets
+from ingest.facts import revision
+from ingest.links import LinkTargets, path_key
 from ingest.names import printable, to_text
 from ingest.parse import FORMATS, SUFFIXES
 from ingest.types import TYPE_FAMILIES, Filters, TypeFamily
@@ -90,7 +91,7 @@ class Selector:
     def __init__(self, database: Database) -> None:
         self._db = database
         self._lock = threading.Lock()
-        self._moment: list[str] = []
+        self._moment: tuple[str, ...] = ()
         self._kept: OrderedDict[Filters, Rows] = OrderedDict()
         self._linked: _Links | None = None
         self._folders: list[str] | None = None
@@ -113,8 +114,7 @@ class Selector:
             return known
 
     def _forget_if_changed(self) -> None:
-        query = "SELECT value FROM meta WHERE key IN ('lineage', 'revision') ORDER BY key"
-        moment = [str(value) for (value,) in self._db.read(query)]
+        moment = revision(self._db)
         if moment != self._moment:
             self._kept.clear()
             self._linked = self._folders = None
@@ -168,8 +168,8 @@ class Selector:
         if found := self._exactly_in(wanted):
             return found
         paths = self._db.read("SELECT id, path FROM sources")
-        part = f"/{_folded(wanted)}/"
-        folded = [(id, f"/{_folded(path)}/") for id, path in paths]
+        part = f"/{path_key(wanted)}/"
+        folded = [(id, f"/{path_key(path)}/") for id, path in paths]
         return {id for id, path in folded if path.startswith(part)} or {id for id, path in folded if part in path}
 
     def _exactly_in(self, wanted: str) -> set[int]:
@@ -228,7 +228,7 @@ class Selector:
 
     def _language(self, named: str) -> str:
         """The code that passages have."""
-        folded = _plain(named)
+        folded = fold(named)
         code = _LANGUAGES.get(folded, folded)
         there = {str(language) for (language,) in self._db.read("SELECT DISTINCT language FROM passages")}
         if code not in there:
@@ -357,8 +357,8 @@ def _nearest(named: str, known: Iterable[str]) -> str:
     by_key: dict[str, str] = {}
     for one in known:
         if abs(len(one) - len(named)) <= max(2, len(named) // 2):
-            by_key.setdefault(_plain(one), one)
-    found = get_close_matches(_plain(named), by_key, 1)
+            by_key.setdefault(fold(one), one)
+    found = get_close_matches(fold(named), by_key, 1)
     return f"Did you mean {printable(by_key[found[0]])!r}?" if found else ""
 
 
@@ -367,12 +367,3 @@ def _said(filters: Filters) -> str:
     named = [f"{kind} {' or '.join(values)}" for kind, values in kinds if values]
     named += [f"{kind} {value}" for kind, value in (("since", filters.since), ("until", filters.until)) if value]
     return printable(", ".join(named))
-
-
-def _folded(path: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
-
-
-def _plain(text: str) -> str:
-    """Without case and accents."""
-    return "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))

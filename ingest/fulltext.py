@@ -32,6 +32,7 @@ from ingest.analyse import (
     words,
 )  # fmt: skip
 from ingest.database import Database
+from ingest.facts import fact
 from ingest.postings import Docs, Mask, Postings, PostingsDamagedError, Scores
 from ingest.segments import FORM, Segments, View
 from ingest.spelling import nearest
@@ -146,8 +147,7 @@ class FullText:
 
     def _languages(self) -> frozenset[str]:
         """Those of all passages, looked up anew when the passages may have changed."""
-        rows = self._db.read("SELECT value FROM meta WHERE key = 'generation'")
-        generation = str(rows[0][0]) if rows else ""
+        generation = fact(self._db, "generation")
         if self._known_languages[0] != generation:
             found = {str(language) for (language,) in self._db.read("SELECT DISTINCT language FROM passages")}
             self._known_languages = (generation, frozenset(found.union(LANGUAGES)))

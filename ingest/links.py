@@ -15,8 +15,8 @@ class LinkTargets:
         self._by_path: dict[str, str] = {}
         self._by_name: dict[str, list[str]] = defaultdict(list)
         for path in sorted(set(paths)):
-            self._by_path.setdefault(_key(path), path)
-            self._by_name[_key(posixpath.basename(path))].append(path)
+            self._by_path.setdefault(path_key(path), path)
+            self._by_name[path_key(posixpath.basename(path))].append(path)
 
     def resolve(self, link: str, from_path: str) -> str | None:
         """The path that `link`, as it stands in the file `from_path`, means; None where no file is.
@@ -37,14 +37,14 @@ class LinkTargets:
         return self._at(wanted) or self._at(posixpath.join(folder, wanted)) or self._named(wanted)
 
     def _at(self, path: str) -> str | None:
-        key = _key(path)
+        key = path_key(path)
         return self._by_path.get(key) or self._by_path.get(key + NOTE_SUFFIX)
 
     def _named(self, wanted: str) -> str | None:
         """The file whose path ends so, in the fewest folders."""
-        for ending in (_key(wanted), _key(wanted) + NOTE_SUFFIX):
+        for ending in (path_key(wanted), path_key(wanted) + NOTE_SUFFIX):
             named = self._by_name.get(posixpath.basename(ending), ())
-            found = [path for path in named if f"/{_key(path)}".endswith(f"/{ending}")]
+            found = [path for path in named if f"/{path_key(path)}".endswith(f"/{ending}")]
             if found:
                 return min(found, key=lambda path: (path.count("/"), path))
         return None
@@ -55,6 +55,6 @@ def resolve(link: str, from_path: str, paths: Iterable[str]) -> str | None:
     return LinkTargets(paths).resolve(link, from_path)
 
 
-def _key(path: str) -> str:
+def path_key(path: str) -> str:
     """Paths that differ in case, or in how accents are written (macOS takes them apart), are the same."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())

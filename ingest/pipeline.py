@@ -362,7 +362,9 @@ class _Run:
                     parsed.append((waiting[0], parsers.submit(_read_file, waiting.popleft(), parse)))
                 if groups and (len(groups) == GROUPS or not parsed or groups[0][1].done()):
                     group, vectors = groups.popleft()
-                    self._store_group(group, vectors.result())
+                    made = vectors.result()
+                    for prepared in group:
+                        self._store(prepared, made)
                     continue
                 under_way: list[Future[Any]] = [parsed[0][1], *(vectors for _, vectors in groups)]
                 wait(under_way, return_when=FIRST_COMPLETED)
@@ -405,10 +407,6 @@ class _Run:
         if not new:
             return {}
         return dict(zip(new, self.embedder.embed_passages(list(new.values())), strict=True))
-
-    def _store_group(self, group: Sequence[_Prepared], vectors: dict[str, Vectors]) -> None:
-        for prepared in group:
-            self._store(prepared, vectors)
 
     def _store(self, prepared: _Prepared, vectors: dict[str, Vectors]) -> None:
         """Stores what one file gave, or notes why there is nothing."""

@@ -25,6 +25,7 @@ import numpy as np
 from errors import CitaError
 from ingest.analyse import compounds, forms, terms
 from ingest.database import Database, damaged
+from ingest.facts import revision
 from ingest.postings import Mask, Owner, Postings, PostingsDamagedError, build, merge, open_file, write
 
 STEM = "postings"  # how the files' names begin
@@ -73,7 +74,7 @@ class Segments:
     def view(self) -> View | None:
         """The index as this thread sees the catalogue; None where too much of it must be made first, in the background
         then."""
-        stamp = self._stamp()
+        stamp = revision(self._db)
         if (known := self._view) and known[0] == stamp:
             return known[1]  # without the lock: it is held for seconds while a large file is written
         with self._lock:
@@ -123,10 +124,6 @@ class Segments:
             self._worker.join()
 
     # --- what there is
-
-    def _stamp(self) -> tuple[str, ...]:
-        rows = self._db.read("SELECT value FROM meta WHERE key IN ('lineage', 'revision') ORDER BY key")
-        return tuple(str(value) for (value,) in rows)
 
     def _sources(self) -> list[Owner]:
         """Those that have passages. A source's passages are stored at once: their rows follow one another."""

@@ -78,14 +78,10 @@ class ExactIndex:
     def _nearest(self, query: Vectors, k: int) -> Neighbours:
         if not self._keys:
             return []
-        if len(query) != self._matrix.shape[1]:
-            raise _other_length(query, self._matrix)
-        cosines = _cosines(self._matrix[: len(self._keys)], query)
-        k = min(k, len(self._keys))
-        nearest = np.argpartition(-cosines, k - 1)[:k]
-        nearest = nearest[np.argsort(-cosines[nearest], kind="stable")]
-        found = [(self._keys[row], row) for row in nearest.tolist()]
-        return [(key, float(cosines[row])) for key, row in found if self._rows[key] == row]
+        places, cosines = _best(self._matrix[: len(self._keys)], query, k)
+        order = np.argsort(-cosines, kind="stable")
+        found = zip(places[order].tolist(), cosines[order].tolist(), strict=True)
+        return [(key, cosine) for row, cosine in found for key in [self._keys[row]] if self._rows[key] == row]
 
     def _refresh(self) -> None:
         moment = (self._catalog.lineage, self._catalog.generation)
@@ -166,7 +162,9 @@ class FilteredSearch:
     def _compared(self, query: Vectors, k: int, rows: Rows) -> dict[int, float]:
         best: list[tuple[int, float]] = []
         for those, matrix in self._matrices(rows):
-            best += _nearest(those, matrix, query, k)
+            if len(those):
+                nearest, cosines = _best(matrix, query, k)
+                best += zip(those[nearest].tolist(), cosines.tolist(), strict=True)
         return dict(sorted(best, key=lambda item: (-item[1], item[0]))[:k])
 
     def _matrices(self, rows: Rows) -> Iterator[tuple[Rows, Vectors]]:
@@ -198,15 +196,18 @@ class FilteredSearch:
         return np.fromiter(found, np.int64, len(found)), np.stack(list(found.values()))
 
 
-def _nearest(rows: Rows, matrix: Vectors, query: Vectors, k: int) -> list[tuple[int, float]]:
-    if not len(rows):
-        return []
+def _best(matrix: Vectors, query: Vectors, k: int) -> tuple[Rows, Vectors]:
+    """Places of the (at most k) nearest vectors of a matrix that has any, in no order, with their cosines."""
     if len(query) != matrix.shape[1]:
-        raise _other_length(query, matrix)
-    cosines = _cosines(matrix, query)
-    k = min(k, len(rows))
+        raise VectorIndexError(
+            f"The question's vector has {len(query)} numbers, the index's {matrix.shape[1]}.",
+            hint="Index again with the embedder in use.",
+        )
+    # Not `@`: its threads wait for each other when the machine is busy (20,000 x 384: 15 ms, einsum 2 ms).
+    cosines = np.einsum("ij,j->i", matrix, query)
+    k = min(k, len(matrix))
     nearest = np.argpartition(-cosines, k - 1)[:k]
-    return list(zip(rows[nearest].tolist(), cosines[nearest].tolist(), strict=True))
+    return nearest, cosines[nearest]
 
 
 class LiveIndex:
@@ -393,19 +394,6 @@ def _current(catalog: Catalog, nearest: Callable[[int], Neighbours], k: int, gon
             return kept[:k]
         wanted = min(2 * wanted, k + gone)
     return nearest(k)
-
-
-def _cosines(matrix: Vectors, query: Vectors) -> Vectors:
-    """Not by `@`: its threads wait for each other when the machine is busy (20,000 x 384: 15 ms, einsum 2 ms)."""
-    cosines: Vectors = np.einsum("ij,j->i", matrix, query)
-    return cosines
-
-
-def _other_length(query: Vectors, matrix: Vectors) -> VectorIndexError:
-    return VectorIndexError(
-        f"The question's vector has {len(query)} numbers, the index's {matrix.shape[1]}.",
-        hint="Index again with the embedder in use.",
-    )
 
 
 def _portions(catalog: Catalog, number: int) -> Iterator[tuple[list[str], Vectors, int]]:

@@ -107,7 +107,7 @@ class Retriever:
         self._settings = settings
         self._within = FilteredSearch(catalog)
         self._weights = read_weights()
-        self._names: tuple[tuple[str, str], SourceNames] = (("", ""), SourceNames({}))
+        self._names: tuple[tuple[str, ...], SourceNames] = ((), SourceNames({}))
 
     def retrieve(self, question: str, k: int | None = None, filters: Filters = Filters()) -> tuple[Hit, ...]:
         """The best `k` passages that fit the filters, best first.
@@ -218,7 +218,7 @@ class Retriever:
         with clock.step("embed"):
             query = self._embedder.embed_query(question)
         with clock.step("lexical"):
-            lexical = self._lexical(terms, limit, rows)
+            lexical = self._catalog.search_terms(terms, limit, rows)
         with clock.step("dense"):
             cosines = self._dense(query, limit, rows)
         with clock.step("sources"):
@@ -260,11 +260,8 @@ class Retriever:
         if rows is None and 0 < len(clear) <= MOST_NAMED:
             own = self._catalog.rows_within(Filters(within=tuple(clear)))
             if own is not None and len(own) > RERANKED:
-                lexical |= self._lexical(terms, RERANKED, own)
+                lexical |= self._catalog.search_terms(terms, RERANKED, own)
                 cosines |= self._dense(query, RERANKED, own)
-
-    def _lexical(self, terms: Sequence[Term], limit: int, rows: Rows | None) -> dict[int, float]:
-        return self._catalog.search_terms(terms, limit, rows)
 
     def _dense(self, query: Vectors, limit: int, rows: Rows | None) -> dict[int, float]:
         try:

@@ -4,7 +4,6 @@ import os
 import signal
 import sqlite3
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -15,14 +14,6 @@ import pytest
 from errors import CatalogError, StorageFullError, UsageError
 from ingest.catalog import Catalog, NewPassage, salvage
 from ingest.types import Passage, Source
-
-
-@pytest.fixture
-def catalog(tmp_path: Path) -> Iterator[Catalog]:
-    found = Catalog(tmp_path / "index")
-    yield found
-    assert found.problems() == []
-    found.close()
 
 
 def store(catalog: Catalog, path: str, *texts: str, language: str = "en", title: str = "") -> Source:

@@ -2,9 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,14 +12,6 @@ from ingest.catalog import Catalog, NewPassage
 from ingest.types import TYPE_FAMILIES, Filters, Passage, Source
 
 MAY_17 = 1_715_940_000_000_000_000  # ns; 2024-05-17 10:00 UTC
-
-
-@pytest.fixture
-def catalog(tmp_path: Path) -> Iterator[Catalog]:
-    found = Catalog(tmp_path / "index")
-    yield found
-    assert found.problems() == []
-    found.close()
 
 
 def store(catalog: Catalog, path: str, *languages: str, **known: object) -> Source:

@@ -1,8 +1,5 @@
 """Full text: the very form before its like, identifiers whole and in parts, phrases, slips; exact as full scoring."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,14 +11,6 @@ from ingest.catalog import Catalog
 from ingest.fulltext import FORM_WEIGHT, Term, _best
 from ingest.segments import FORM, impacts
 from tests.ingest.test_catalog import store
-
-
-@pytest.fixture
-def catalog(tmp_path: Path) -> Iterator[Catalog]:
-    found = Catalog(tmp_path / "index")
-    yield found
-    assert found.problems() == []
-    found.close()
 
 
 @pytest.fixture(params=["inverted index", "table"])
