@@ -13,6 +13,8 @@
     ├── CatalogError          catalog.db cannot be opened or written
     │   ├── CatalogDamagedError   its bytes are not what was written
     │   └── StorageFullError      no space left on the device
+    ├── HistoryError          conversations.db cannot be used
+    │   └── HistoryDamagedError   it was damaged, and has been set aside
     ├── VectorIndexError      the nearest-neighbour index cannot be used (search goes on without it)
     ├── EmbedderError         the embedding model is missing, damaged or failed
     ├── ModelError            a generator model
@@ -89,6 +91,14 @@ class CatalogDamagedError(CatalogError):
 
 
 class StorageFullError(CatalogError):
+    pass
+
+
+class HistoryError(CitaError):
+    pass
+
+
+class HistoryDamagedError(HistoryError):
     pass
 
 

@@ -188,6 +188,11 @@ class Catalog:
         rows = self._db.read(f"SELECT {_SOURCE} FROM sources WHERE path = ? ORDER BY folder", (path,))
         return [_source(row) for row in rows]
 
+    def paths_with(self, sha256: str) -> list[str]:
+        """Where files of that content are, sorted."""
+        rows = self._db.read("SELECT path FROM sources WHERE sha256 = ? AND container = '' ORDER BY path", (sha256,))
+        return [path for (path,) in rows]
+
     def names_inside(self, source: Source) -> list[str]:
         """The names that lead to a document inside a file (ingest.parse.opened_member()); none for a file itself."""
         if not source.container:

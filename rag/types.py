@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from ingest.types import Passage
+from ingest.types import Filters, Passage
 
 Language = Literal["en", "es"]
+
+REMEMBERED = 4  # answered questions of a conversation that the next may lean on
 
 # The one sentence an answer is when the documents do not hold it. Prompt, code, page and tests use these.
 ABSTENTION: dict[Language, str] = {
@@ -102,6 +104,42 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a reranker did on a set of `n` questions: MRR@10 without and with it, `p`, how likely a difference that
+    large is by chance, and the seconds that it adds to a search (median). It holds for the model at `path` as long as
+    that and how it is used have this `fingerprint`, and for this `embedder`. `questions` is the set's fingerprint, `at`
+    ISO 8601 in UTC."""
+
+    path: str
+    fingerprint: str
+    embedder: str
+    questions: str
+    n: int
+    before: float
+    after: float
+    p: float
+    seconds: float
+    at: str
+
+
+# Why a reranker works ('set' by hand, or measured: 'helps') or does not: not measured yet, no gain by more than chance,
+# too slow, or the settings name another or none.
+RerankerReason = Literal["set", "helps", "unmeasured", "no-gain", "slow", "not-set"]
+
+
+@dataclass(frozen=True, slots=True)
+class RerankerInfo:
+    """A reranker that is there; `active`: it works now. `fingerprint` as in Verdict."""
+
+    name: str
+    path: str
+    active: bool
+    reason: RerankerReason
+    verdict: Verdict | None = None
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """An earlier question of a conversation and what was answered."""
 
@@ -166,6 +204,15 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Recorded:
+    """The first event of an answer that is kept: in which conversation, as which turn of it (from 1)."""
+
+    conversation: str
+    turn: int
+    event: Literal["recorded"] = "recorded"
+
+
+@dataclass(frozen=True, slots=True)
 class Retrieved:
     """`understood` is the question made to stand alone, where it leaned on its conversation; else ''."""
 
@@ -185,8 +232,97 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Completed:
+    """`problem` says why the answer could not be kept in its conversation; '' where it is, or was not to be."""
+
     answer: Answer
     event: Literal["completed"] = "completed"
+    problem: str = ""
 
 
-Event = Retrieved | Token | Completed
+Event = Recorded | Retrieved | Token | Completed
+
+
+# What is kept
+
+TurnState = Literal["answered", "stopped", "failed"]
+Rating = Literal["good", "bad"]
+Since = Literal["same", "edited", "changed", "moved", "gone"]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A passage as it was when an answer showed it; `sha256` is its file's of then.
+
+    `since` is what became of the file: the `same`; `edited`, and the passage still in it; `changed`, and the passage
+    no longer in it; `moved` to the path `now`; `gone`.
+    """
+
+    hit: Hit
+    sha256: str
+    since: Since = "same"
+    now: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptTurn:
+    """A question of a conversation and what became of it, as it was shown. `n` counts from 1; `at` is ISO 8601 in UTC.
+
+    `draft` is what was written of an answer that was `stopped`, by whatever; `error` and `hint` are those of one that
+    `failed`. `evidence` are the passages that the answer cites, and where it abstained those nearest to the question.
+    `reason` says why the person rated it so.
+    """
+
+    n: int
+    at: str
+    question: str
+    state: TurnState = "stopped"
+    filters: Filters = Filters()
+    k: int | None = None
+    understood: str = ""
+    draft: str = ""
+    answer: Answer | None = None
+    evidence: tuple[Evidence, ...] = ()
+    error: str = ""
+    hint: str = ""
+    rating: Rating | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """Times are ISO 8601 in UTC; `changed_at` is that of the last question."""
+
+    id: str
+    title: str
+    started_at: str
+    changed_at: str
+    turns: tuple[KeptTurn, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationSummary:
+    """A conversation in a list: so many `turns`, of which `good` and `bad` were rated. `excerpt` is the turn's text
+    around the words that were searched for."""
+
+    id: str
+    title: str
+    started_at: str
+    changed_at: str
+    turns: int
+    good: int = 0
+    bad: int = 0
+    excerpt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A question and an answer as it should be: kept from a good one, written or imported. `hits` are the passages that
+    [1], [2], ... in the answer stand for; none where it was not kept. `similarity` is that to a question asked."""
+
+    id: str
+    question: str
+    answer: str
+    origin: Literal["kept", "written", "imported"]
+    at: str
+    hits: tuple[Hit, ...] = ()
+    similarity: float | None = None
