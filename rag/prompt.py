@@ -16,7 +16,7 @@ from string import Template
 from typing import Any
 
 from errors import ModelError
-from models.types import ModelInfo
+from models.types import EXTRACTIVE, ModelInfo
 from rag.types import ABSTENTION, Hit, Language
 
 PLAIN = "plain"
@@ -114,6 +114,18 @@ def fill_task(task: str, language: Language, info: ModelInfo, **values: str) -> 
     given = {name: strip_marks(value, template, info) for name, value in values.items()}
     text = _rendered(template, info, _fill_task(task, language), _fill_task(f"{task}-given", language, **given))
     return Prompt(values.get("question", ""), language, (), text, template.stop, template.family)
+
+
+def task_of(question: str, hits: Sequence[Hit], language: Language) -> tuple[str, str]:
+    """What a model is told and asked when it answers `question` from all of `hits`, in their order, without the marks
+    of its turns: the instruction, and the passages with the question."""
+    template = load_family(PLAIN)
+    system = _fill_task("answer", language, abstention=ABSTENTION[language])
+    passages = [
+        f"<passage>\n[{n}] {_quoted(hit, template, EXTRACTIVE)}\n</passage>" for n, hit in enumerate(hits, start=1)
+    ]
+    asked = strip_marks(question, template, EXTRACTIVE)
+    return system, _fill_task("question", language, passages="\n\n".join(passages), question=asked)
 
 
 def _rendered(template: ChatTemplate, info: ModelInfo, system: str, user: str) -> str:

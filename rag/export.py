@@ -1,0 +1,259 @@
+"""A conversation as a file: Markdown with footnotes, JSON, a Word document; and examples as a set to fine-tune on.
+
+What documents and models say goes in as text: in Markdown every mark of it is escaped, so that no picture, link or
+heading comes of it. A citation carries what it carried when it was shown, and what has become of its file since.
+"""
+
+import io
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from errors import UsageError
+from ingest.analyse import detect_language
+from ingest.names import printable
+from rag.types import Answer, Citation, Conversation, Evidence, Example, ExportForm, KeptTurn, Language, Since
+
+_CITED = re.compile(r"\s?\[(\d+)\]")
+_MARKS = re.compile(r"([\\`*_{}\[\]<>#|~!])")
+_LIST_MARK = re.compile(r"^(\s*)([-+=]|\d+[.)])", re.MULTILINE)
+# What XML cannot hold, and what would turn text around where it is shown.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff\ud800-\udfff]"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    page: str
+    sources: str
+    rated: dict[str, str]
+    stopped: str
+    unsupported: str
+    unsupported_sentence: str
+    since: dict[Since, str]
+
+
+WORDS: dict[Language, Words] = {
+    "en": Words(
+        page="page {page}",
+        sources="Sources",
+        rated={"good": "rated good", "bad": "rated bad"},
+        stopped="Stopped: the answer is incomplete, and its citations were not checked.",
+        unsupported="The quote does not carry the claim.",
+        unsupported_sentence="Not confirmed by a passage: “{text}”",
+        since={
+            "edited": "The file has changed since; the passage still stands in it.",
+            "changed": "The file has changed since, and the passage no longer stands in it.",
+            "moved": "The file is at “{now}” now.",
+            "gone": "The file is no longer there.",
+        },
+    ),
+    "es": Words(
+        page="página {page}",
+        sources="Fuentes",
+        rated={"good": "valorada como buena", "bad": "valorada como mala"},
+        stopped="Detenida: la respuesta está incompleta y sus citas no se comprobaron.",
+        unsupported="La cita no respalda lo que se afirma.",
+        unsupported_sentence="Ningún pasaje lo confirma: «{text}»",
+        since={
+            "edited": "El archivo ha cambiado desde entonces; el pasaje sigue en él.",
+            "changed": "El archivo ha cambiado desde entonces y el pasaje ya no está en él.",
+            "moved": "El archivo está ahora en «{now}».",
+            "gone": "El archivo ya no está.",
+        },
+    ),
+}
+
+
+def export(conversation: Conversation, form: ExportForm, language: Language = "en") -> bytes:
+    """The whole file. Raises UsageError for another form."""
+    if form == "json":
+        return (json.dumps(as_json(conversation), indent=2) + "\n").encode()
+    if form == "md":
+        return markdown(conversation, WORDS[language]).encode(errors="replace")
+    if form == "docx":
+        return _word_document(conversation, WORDS[language])
+    raise UsageError(f"There is no form {form!r} to export.", hint="There are md, json and docx.")
+
+
+# JSON
+
+
+def as_json(conversation: Conversation) -> dict[str, Any]:
+    """What `cita conversations show --json` prints."""
+    kept = {key: value for key, value in asdict(conversation).items() if key != "turns"}
+    return kept | {"turns": [_turn_json(turn) for turn in conversation.turns]}
+
+
+def _turn_json(turn: KeptTurn) -> dict[str, Any]:
+    answer = asdict(turn.answer) if turn.answer else {}
+    since = {evidence.hit.passage.id: {"since": evidence.since, "now": evidence.now} for evidence in turn.evidence}
+    citations = [citation | since.get(citation["id"], _UNKNOWN) for citation in answer.get("citations", ())]
+    return {
+        "n": turn.n,
+        "at": turn.at,
+        "question": turn.question,
+        "understood": turn.understood,
+        "state": turn.state,
+        "answer": answer.get("answer", turn.draft),
+        "abstained": answer.get("abstained", False),
+        "citations": citations,
+        "sentences": answer.get("sentences", []),
+        "model": answer.get("model", ""),
+        "timings": answer.get("timings"),
+        "error": turn.error,
+        "rating": turn.rating,
+        "reason": turn.reason,
+        "passages": [_passage_json(evidence) for evidence in turn.evidence],
+    }
+
+
+_UNKNOWN: dict[str, str] = {"since": "gone", "now": ""}
+
+
+def _passage_json(evidence: Evidence) -> dict[str, Any]:
+    passage = evidence.hit.passage
+    return {
+        "id": passage.id, "source": passage.path, "page": passage.page, "page_to": passage.page_to,
+        "section": passage.section, "text": passage.text, "sha256": evidence.sha256, "since": evidence.since,
+        "now": evidence.now,
+    }  # fmt: skip
+
+
+# What all forms say
+
+
+def _place(citation: Citation, words: Words) -> str:
+    """'lease.pdf, page 2, Lease > Deposit'."""
+    page = words.page.format(page=citation.page) if citation.page else ""
+    return ", ".join(filter(None, (printable(citation.source), page, citation.section)))
+
+
+def _remarks(turn: KeptTurn, citation: Citation, words: Words) -> list[str]:
+    """What is to be known of a citation: that it does not carry its claim, what became of its file."""
+    found = [evidence for evidence in turn.evidence if evidence.hit.passage.id == citation.id]
+    since = [words.since[each.since].format(now=printable(each.now)) for each in found if each.since != "same"]
+    return [*([] if citation.supported else [words.unsupported]), *since]
+
+
+def _footer(turn: KeptTurn, words: Words) -> str:
+    """'extractive · 2026-11-21 18:30 UTC · rated good: clear'."""
+    rating = words.rated[turn.rating] + (f": {turn.reason}" if turn.reason else "") if turn.rating else ""
+    model = turn.answer.model if turn.answer else ""
+    return " · ".join(filter(None, (model, _time(turn.at), rating)))
+
+
+def _time(at: str) -> str:
+    return f"{at[:16].replace('T', ' ')} UTC"
+
+
+def _doubtful(answer: Answer, words: Words) -> list[str]:
+    return [words.unsupported_sentence.format(text=each.text) for each in answer.sentences if not each.supported]
+
+
+# Markdown
+
+
+def markdown(conversation: Conversation, words: Words) -> str:
+    parts = [f"# {_inert(conversation.title)}"]
+    for turn in conversation.turns:
+        parts += _turn_markdown(turn, words)
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _turn_markdown(turn: KeptTurn, words: Words) -> Iterator[str]:
+    yield f"## {turn.n}. {_inert(' '.join(turn.question.split()))}"
+    if turn.answer is None:
+        yield _escaped(turn.draft)
+        yield f"*{_inert(turn.error or words.stopped)}*"
+        yield f"*{_inert(_footer(turn, words))}*"
+        return
+    text, known = turn.answer.answer, {citation.n for citation in turn.answer.citations}
+    pieces = _CITED.split(text)
+    yield "".join(
+        (f"[^{turn.n}-{piece}]" if int(piece) in known else rf"\[{piece}\]") if place % 2 else _escaped(piece)
+        for place, piece in enumerate(pieces)
+    )
+    for doubt in _doubtful(turn.answer, words):
+        yield f"*{_inert(doubt)}*"
+    yield f"*{_inert(_footer(turn, words))}*"
+    for citation in turn.answer.citations:
+        remarks = "".join(f" *({_inert(remark)})*" for remark in _remarks(turn, citation, words))
+        yield f"[^{turn.n}-{citation.n}]: {_inert(_place(citation, words))}: “{_inert(citation.quote)}”{remarks}"
+
+
+def _escaped(text: str) -> str:
+    """Text that Markdown shows as it is, over several lines."""
+    marked = _MARKS.sub(r"\\\1", _UNPRINTABLE.sub("\ufffd", text).replace("&", "&amp;"))
+    return _LIST_MARK.sub(lambda found: rf"{found[1]}{found[2][:-1]}\{found[2][-1]}", marked)
+
+
+def _inert(text: str) -> str:
+    return _escaped(" ".join(text.split()))
+
+
+# Word
+
+
+def _word_document(conversation: Conversation, words: Words) -> bytes:
+    from docx import Document
+
+    document = Document()
+    document.core_properties.title = _printable(conversation.title)[:255]
+    document.add_heading(_printable(conversation.title), 0)
+    for turn in conversation.turns:
+        document.add_heading(_printable(" ".join(turn.question.split())), 1)
+        _add_answer(document, turn, words)
+        document.add_paragraph().add_run(_printable(_footer(turn, words))).italic = True
+    content = io.BytesIO()
+    document.save(content)
+    return content.getvalue()
+
+
+def _add_answer(document: Any, turn: KeptTurn, words: Words) -> None:
+    if turn.answer is None:
+        if turn.draft:
+            document.add_paragraph(_printable(turn.draft))
+        document.add_paragraph().add_run(_printable(turn.error or words.stopped)).italic = True
+        return
+    paragraph = document.add_paragraph()
+    for place, piece in enumerate(_CITED.split(turn.answer.answer)):
+        run = paragraph.add_run(f"[{piece}]" if place % 2 else _printable(piece))
+        run.font.superscript = bool(place % 2) or None
+    for doubt in _doubtful(turn.answer, words):
+        document.add_paragraph().add_run(_printable(doubt)).italic = True
+    if turn.answer.citations:
+        document.add_heading(words.sources, 2)
+    for citation in turn.answer.citations:
+        source = document.add_paragraph(f"[{citation.n}] ")
+        source.add_run(_printable(_place(citation, words))).bold = True
+        source.add_run(_printable(f": “{' '.join(citation.quote.split())}”"))
+        for remark in _remarks(turn, citation, words):
+            source.add_run(_printable(f" ({remark})")).italic = True
+
+
+def _printable(text: str) -> str:
+    return _UNPRINTABLE.sub("\ufffd", text)
+
+
+# Fine-tuning
+
+
+def fine_tuning_set(examples: Sequence[Example]) -> bytes:
+    """A chat a line, oldest example first: {"messages": [{"role", "content"}, ...]}. One that cites passages has the
+    instruction and the passages that a model is given for it; another has the question alone."""
+    return "".join(json.dumps({"messages": _messages(example)}) + "\n" for example in reversed(examples)).encode()
+
+
+def _messages(example: Example) -> list[dict[str, str]]:
+    from rag.prompt import task_of
+
+    said = {"role": "assistant", "content": example.answer}
+    if not example.hits:
+        return [{"role": "user", "content": example.question}, said]
+    language: Language = "es" if detect_language(example.question) == "es" else "en"
+    system, user = task_of(example.question, example.hits, language)
+    return [{"role": "system", "content": system}, {"role": "user", "content": user}, said]
