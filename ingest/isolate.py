@@ -1,4 +1,5 @@
-"""Parsing in worker processes: one process per document, with limits on time and memory.
+"""Parsing in worker processes, with limits on time and memory: one process per document, but for small ones whose
+parsers are written in Python alone; of these a process reads many, one after the other (ingest/shared.py).
 
 A helper process ("zygote") imports the parsers' libraries once and forks a child for each document, so that a
 document costs milliseconds, not the seconds of the imports. There are two helpers, one for the formats whose
@@ -14,6 +15,7 @@ import contextlib
 import errno
 import gc
 import json
+import math
 import os
 import select
 import selectors
@@ -25,8 +27,9 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import astuple, dataclass, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -36,8 +39,9 @@ import errors
 from errors import CitaError, EngineClosedError, ParseError, ParserDiedError, StorageFullError
 from ingest import confine
 from ingest.confine import LAYERS, Isolation
-from ingest.parse import is_heavy
+from ingest.parse import is_heavy, is_pure
 from ingest.parse.tasks import document_adapter, recognised_page_adapter
+from ingest.shared import ALONE, ForbiddenLibraryError, LateError, SharedWorker, serve, small_file
 from ingest.types import Document, RecognisedPage, Span
 from settings import Parse
 
@@ -51,6 +55,7 @@ GRACE = 60.0  # seconds that the helper may be late: it may have to import libra
 _MB = 1_000_000
 _FOLDER = "cita-"  # how a document's temporary folder is called, and something random
 _ANSWER, _ERROR, _NO_MEMORY = b"A", b"E", b"M"  # the first byte of what a child sends
+_SHARE = "share"  # the task of a child that reads many documents
 _ALL_DESCRIPTORS = 4096  # more than a helper has; the system's limit may be a billion, and each would be tried
 _OUT_OF_TIME = f"signal {getattr(signal, 'SIGXCPU', 0):d}"
 _RESAVE = "Open it with its program and save it anew, or leave it out."
@@ -84,6 +89,8 @@ class Isolator:
             _wipe(left_behind)
         self._lock = threading.Lock()
         self._zygotes: dict[bool, _Zygote] = {}
+        self._waiting: list[SharedWorker] = []  # for a document
+        self._closed = 0  # so many times
 
     def parse(
         self,
@@ -100,7 +107,8 @@ class Isolator:
         """
         from pydantic import ValidationError
 
-        answer = self.run("parse", path, b"\n".join(recognised), member=list(member), password=password)
+        shared = is_pure(path) and not (member or recognised)
+        answer = self.run("parse", path, b"\n".join(recognised), shared=shared, member=list(member), password=password)
         try:
             return document_adapter().validate_json(answer)
         except ValidationError as error:
@@ -136,9 +144,10 @@ class Isolator:
         password: str | None = None,
     ) -> bytes:
         """ingest.parse.render_page(), isolated."""
-        arguments = {"page": page, "quotes": list(quotes), "spans": [astuple(span) for span in spans], "scale": scale}
+        which: dict[str, Any] = {"page": page, "member": list(member), "password": password}
+        shown: dict[str, Any] = {"quotes": list(quotes), "spans": [astuple(span) for span in spans], "scale": scale}
         words = recognised_page_adapter().dump_json(recognised) if recognised else b""
-        return self.run("render_page", path, words, member=list(member), password=password, **arguments)
+        return self.run("render_page", path, words, **which, **shown)
 
     def prove(self) -> Isolation:
         """What a worker on this system is kept from, tried out in one. Raises CitaError if none can be started."""
@@ -147,24 +156,29 @@ class Isolator:
             (folder / "beside").touch()
             return Isolation(**json.loads(self.run("prove", folder / "document", memory_mb=self._limits.memory_mb)))
 
-    def run(self, task: str, path: Path, attachment: bytes = b"", **arguments: Any) -> bytes:
+    def run(self, task: str, path: Path, attachment: bytes = b"", *, shared: bool = False, **arguments: Any) -> bytes:
         """One task on one file, in a process of its own: its answer, or its CitaError raised here. An `attachment` is
-        given to it as a file, which the argument of that name is the path of.
+        given to it as a file, which the argument of that name is the path of. `shared`: where it can be, in a process
+        that has read other files.
 
         Raises StorageFullError where there is no room for its temporary folder.
         """
-        seconds = self._limits.seconds + _size(path) / _MB
+        if shared and self._fork and not attachment and (data := small_file(path)) is not None:
+            answer = self._run_shared(self._request(task, path, arguments, len(data)), data)
+            if answer is not None:
+                return answer
         with _private_folder(self._temporary) as folder:
             if attachment:
                 arguments["attachment"] = str(_attached(folder, attachment))
-            request = _Request(
-                task,
-                {"path": str(path.absolute()), "max_mb": self._limits.max_file_mb, **arguments},
-                seconds=min(seconds, max(MAX_SECONDS, self._limits.seconds)),
-                memory_mb=self._limits.memory_mb,
-                temporary=str(folder),
-            )
-            return self._run(request)
+            return self._run(replace(self._request(task, path, arguments, _size(path)), temporary=str(folder)))
+
+    def _request(self, task: str, path: Path, arguments: dict[str, Any], size: int) -> "_Request":
+        return _Request(
+            task,
+            {"path": str(path.absolute()), "max_mb": self._limits.max_file_mb, **arguments},
+            seconds=min(self._limits.seconds + size / _MB, max(MAX_SECONDS, self._limits.seconds)),
+            memory_mb=self._limits.memory_mb,
+        )
 
     def _run(self, request: "_Request") -> bytes:
         if not self._fork:
@@ -177,9 +191,64 @@ class Isolator:
             except _ZygoteDiedError as error:
                 raise ParserDiedError(f"The parsers' helper process ended: {error}.", hint=_RESAVE) from error
 
+    def _run_shared(self, request: "_Request", data: bytes) -> bytes | None:
+        """None where the document is to be read in a process of its own."""
+        closed = self._closed
+        worker = self._shared_worker(request)
+        answer = b""
+        try:
+            if worker is not None:
+                answer = worker.ask(request.task, request.arguments, data, request.seconds, MAX_ANSWER)
+        except LateError:
+            return _outcome(request, b"", "late")
+        except EOFError:  # it is dead
+            if self._closed != closed:
+                raise _stopped() from None
+        finally:
+            if worker is not None:
+                self._put_back(worker, answer)
+        return _outcome(request, answer, "exit 0") if answer[:1] in (_ANSWER, _ERROR) else None
+
+    def _put_back(self, worker: SharedWorker, answer: bytes) -> None:
+        with self._lock:
+            if answer[:1] in (_ANSWER, _ERROR, ALONE) and len(answer) <= MAX_ANSWER and not worker.is_last:
+                self._waiting.append(worker)
+                return
+        worker.close()
+        _wipe(worker.folder)
+
+    def _shared_worker(self, request: "_Request") -> SharedWorker | None:
+        """One that waits, or a new one; None where none starts."""
+        while True:
+            with self._lock:
+                worker = self._waiting.pop() if self._waiting else None
+            if worker is None or worker.is_alive():
+                return worker or self._new_shared_worker(request)
+            self._put_back(worker, b"")
+
+    def _new_shared_worker(self, request: "_Request") -> SharedWorker | None:
+        folder = _made_folder(self._temporary)
+        seconds = 2 * request.seconds  # of work for all of them; after the half it takes no other document
+        request = replace(request, task=_SHARE, seconds=seconds, temporary=str(folder))
+        answers, theirs = socket.socketpair()
+        life, held = socket.socketpair()
+        with theirs, held, self._lock:
+            self._zygote(heavy=False).send(request, [theirs.fileno(), held.fileno()])
+        try:
+            return SharedWorker(answers, life, folder, time.monotonic() + GRACE)
+        except (EOFError, LateError):
+            answers.close()
+            life.close()
+            _wipe(folder)
+            return None
+
     def close(self) -> None:
         """Ends the helpers and what they still run."""
+        waiting, self._waiting = self._waiting, []
+        for worker in waiting:
+            self._put_back(worker, b"")
         with self._lock:
+            self._closed += 1
             for zygote in self._zygotes.values():
                 zygote.stopped = True
                 zygote.close()
@@ -198,9 +267,7 @@ class Isolator:
             answer, answer_end = _pipe(pipes)
             verdict, verdict_end = _pipe(pipes)
             with self._lock:
-                zygote = self._zygotes.get(heavy)
-                if zygote is None or not zygote.alive():
-                    zygote = self._zygotes[heavy] = _Zygote(self._tasks, self._layers)
+                zygote = self._zygote(heavy)
                 zygote.send(request, [answer_end.fileno(), verdict_end.fileno()])
             answer_end.close()
             verdict_end.close()
@@ -209,10 +276,17 @@ class Isolator:
             answer.close()  # a child that still writes ends by it
             ended = _read(verdict, late, 1000).decode()
         if not ended and zygote.stopped:
-            raise EngineClosedError("Reading was stopped.", hint="The next index run reads the file.")
+            raise _stopped()
         if not ended:
             raise _ZygoteDiedError(zygote.close())
         return read, ended
+
+    def _zygote(self, heavy: bool) -> "_Zygote":
+        """The helper for such documents, alive a moment ago; the lock is held."""
+        zygote = self._zygotes.get(heavy)
+        if zygote is None or not zygote.alive():
+            zygote = self._zygotes[heavy] = _Zygote(self._tasks, self._layers)
+        return zygote
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +295,7 @@ class _Request:
     arguments: dict[str, Any]
     seconds: float
     memory_mb: int
-    temporary: str
+    temporary: str = ""
 
     def to_json(self) -> bytes:
         return json.dumps(astuple(self)).encode()
@@ -233,6 +307,10 @@ class _Request:
 
 class _ZygoteDiedError(Exception):
     pass
+
+
+def _stopped() -> EngineClosedError:
+    return EngineClosedError("Reading was stopped.", hint="The next index run reads the file.")
 
 
 def _outcome(request: _Request, answer: bytes, verdict: str) -> bytes:
@@ -362,19 +440,24 @@ def _read(pipe: IO[bytes], deadline: float, limit: int) -> bytes:
 
 @contextlib.contextmanager
 def _private_folder(parent: Path | None) -> Iterator[Path]:
-    """A folder of mode 0700, gone afterwards with whatever is in it by then."""
-    try:
-        if parent is not None:
-            parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=_FOLDER, dir=parent))
-    except OSError as error:
-        kind = StorageFullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else CitaError
-        where = str(parent or tempfile.gettempdir())
-        raise kind(f"No folder can be made in {where!r}: {error.strerror}.", hint="Free some space there.") from error
+    """_made_folder(), gone afterwards with whatever is in it by then."""
+    folder = _made_folder(parent)
     try:
         yield folder
     finally:
         _wipe(folder)
+
+
+def _made_folder(parent: Path | None) -> Path:
+    """A folder of mode 0700."""
+    try:
+        if parent is not None:
+            parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=_FOLDER, dir=parent))
+    except OSError as error:
+        kind = StorageFullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else CitaError
+        where = str(parent or tempfile.gettempdir())
+        raise kind(f"No folder can be made in {where!r}: {error.strerror}.", hint="Free some space there.") from error
 
 
 def _attached(folder: Path, attachment: bytes) -> Path:
@@ -414,9 +497,15 @@ def _size(path: Path) -> int:
 
 @dataclass(slots=True)
 class _Child:
+    """`verdict`: where the parent is told how it ended; a shared one is killed when the parent closes its end."""
+
     verdict: int
     deadline: float
     late: bool = False
+
+    @property
+    def is_shared(self) -> bool:
+        return self.deadline == math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -435,10 +524,16 @@ def _serve(helper: _Helper, control: socket.socket) -> None:
         try:
             while True:
                 now = time.monotonic()
-                wait = min((child.deadline - now for child in children.values() if not child.late), default=None)
-                ready, _, _ = select.select([control.fileno(), ended], [], [], wait if wait is None else max(0.0, wait))
+                running = [child for child in children.values() if not child.late]
+                wait = min((child.deadline - now for child in running if not child.is_shared), default=None)
+                lives = [child.verdict for child in running if child.is_shared]
+                watched = [control.fileno(), ended, *lives]
+                ready, _, _ = select.select(watched, [], [], wait if wait is None else max(0.0, wait))
                 if ended in ready:
                     os.read(ended, 4096)
+                for child in running:
+                    if child.is_shared and child.verdict in ready:
+                        child.deadline = now
                 _reap(children)
                 if control.fileno() in ready:
                     received = _receive(control)
@@ -490,7 +585,7 @@ def _start(helper: _Helper, request: _Request, answer: int, verdict: int, childr
         confine.end_with_parent()
         _answer(helper, request, answer)
     os.close(answer)
-    children[pid] = _Child(verdict, time.monotonic() + request.seconds)
+    children[pid] = _Child(verdict, math.inf if request.task == _SHARE else time.monotonic() + request.seconds)
 
 
 def _warm(tasks: Any, request: _Request) -> None:
@@ -521,37 +616,43 @@ def _kill(group: int) -> None:
 
 
 def _answer(helper: _Helper, request: _Request, pipe: int) -> None:
-    """The child's whole life: layers on, run the task, write its answer, end without clean-up."""
+    """The child's whole life: layers on, run the task, write its answer, end without clean-up. A shared one gets its
+    documents by the pipe, too."""
     code = 1
     try:
         silence = os.open(os.devnull, os.O_RDWR)
         os.dup2(silence, 1)
         os.dup2(silence, 2)
         os.close(silence)
-        on = confine.confine(
-            helper.layers,
-            Path(request.arguments["path"]),
-            Path(request.temporary),
-            seconds=request.seconds,
-            memory_mb=request.memory_mb,
-        )
-        reply = _attempt(helper.tasks.TASKS[request.task], {**request.arguments, "layers": [*helper.on, *on]})
-        with os.fdopen(pipe, "wb") as file:
-            file.write(reply)
+        shared = request.task == _SHARE
+        temporary = Path(request.temporary)
+        document = temporary if shared else Path(request.arguments["path"])
+        seconds, memory_mb = request.seconds, request.memory_mb
+        on = confine.confine(helper.layers, document, temporary, seconds=seconds, memory_mb=memory_mb)
+        layers = [*helper.on, *on]
+        if shared:
+            serve(partial(_attempt, helper, layers), pipe, temporary, seconds / 2)
+        else:
+            reply = _attempt(helper, layers, request.task, request.arguments)
+            with os.fdopen(pipe, "wb") as file:
+                file.write(reply)
         code = 0
     finally:
         os._exit(code)
 
 
-def _attempt(task: Callable[[dict[str, Any]], bytes], arguments: dict[str, Any]) -> bytes:
+def _attempt(helper: _Helper, layers: Sequence[str], task: str, arguments: dict[str, Any]) -> bytes:
     try:
-        return _ANSWER + task(arguments)
+        done: bytes = helper.tasks.TASKS[task]({**arguments, "layers": layers})
+        return _ANSWER + done
     except MemoryError:
         return _NO_MEMORY
     except CitaError as error:
         return _ERROR + json.dumps([type(error).__name__, error.message, error.hint]).encode()
     except RecursionError:
         return _ERROR + json.dumps(["ParseError", "The file is nested too deeply.", _RESAVE]).encode()
+    except ForbiddenLibraryError:
+        return ALONE
     except Exception as error:  # noqa: BLE001 - whatever a library raises on a broken file is a message, not a silent death
         said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         return _ERROR + json.dumps(["ParseError", f"The parser failed: {said}.", _RESAVE]).encode()

@@ -33,7 +33,8 @@ class Format:
     nothing that is known, as of text); `heavy`: its libraries take seconds to import; `holds_members`: it may hold
     other documents, which the module's read_member() gives; `paged`: its pages can be shown and may be pictures of
     text, so its parse() takes what was recognised on them, picture() gives one to recognise, render_page() shows it;
-    `locks`: it may have a password, which these functions take."""
+    `locks`: it may have a password, which these functions take; `pure`: its parser is written in Python alone, but
+    for HTML inside it."""
 
     media_type: str
     parser: str
@@ -43,6 +44,7 @@ class Format:
     holds_members: bool = False
     paged: bool = False
     locks: bool = False
+    pure: bool = False
 
 
 _WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
@@ -57,23 +59,23 @@ _SOURCE_CODE = """
 """
 FORMATS = (
     Format("application/pdf", "pdf", (".pdf",), (_PDF,), paged=True, locks=True),
-    Format("text/markdown", "markdown", (".md", ".markdown", ".mdown", ".mkd")),
-    Format("text/plain", "text", (".txt", ".text", ".log")),
+    Format("text/markdown", "markdown", (".md", ".markdown", ".mdown", ".mkd"), pure=True),
+    Format("text/plain", "text", (".txt", ".text", ".log"), pure=True),
     Format("text/html", "html", (".html", ".htm", ".xhtml")),
     Format("multipart/related", "mhtml", (".mhtml", ".mht")),
-    Format("application/jsoncanvas", "canvas", (".canvas",)),
-    Format("application/x-ipynb+json", "notebook", (".ipynb",)),
-    Format("text/vtt", "subtitles", (".vtt", ".srt")),
-    Format("text/x-rst", "rst", (".rst", ".rest")),
-    Format("text/org", "org", (".org",)),
-    Format("text/x-tex", "latex", (".tex", ".latex", ".ltx")),
+    Format("application/jsoncanvas", "canvas", (".canvas",), pure=True),
+    Format("application/x-ipynb+json", "notebook", (".ipynb",), pure=True),
+    Format("text/vtt", "subtitles", (".vtt", ".srt"), pure=True),
+    Format("text/x-rst", "rst", (".rst", ".rest"), pure=True),
+    Format("text/org", "org", (".org",), pure=True),
+    Format("text/x-tex", "latex", (".tex", ".latex", ".ltx"), pure=True),
     Format("application/xml", "xml", (".xml", ".nxml", ".jats", ".docbook", ".dbk", ".tei", ".dita", ".rss", ".atom")),
-    Format("application/json", "data", (".json", ".geojson")),
-    Format("application/jsonl", "data", (".jsonl", ".ndjson")),
-    Format("application/yaml", "data", (".yaml", ".yml")),
-    Format("text/x-source", "code", tuple(_SOURCE_CODE.split())),
-    Format("text/x-settings", "code", (".toml", ".ini", ".cfg", ".conf", ".properties", ".editorconfig")),
-    Format("text/asciidoc", "asciidoc", (".adoc", ".asciidoc", ".asc")),
+    Format("application/json", "data", (".json", ".geojson"), pure=True),
+    Format("application/jsonl", "data", (".jsonl", ".ndjson"), pure=True),
+    Format("application/yaml", "data", (".yaml", ".yml"), pure=True),
+    Format("text/x-source", "code", tuple(_SOURCE_CODE.split()), pure=True),
+    Format("text/x-settings", "code", (".toml", ".ini", ".cfg", ".conf", ".properties", ".editorconfig"), pure=True),
+    Format("text/asciidoc", "asciidoc", (".adoc", ".asciidoc", ".asc"), pure=True),
     Format(_WORD, "docx", (".docx", ".docm", ".dotx", ".dotm"), (_ZIP, _OLE), locks=True),
     Format(_SHEET, "spreadsheet", (".xlsx", ".xlsm", ".xltx", ".xlsb"), (_ZIP, _OLE), locks=True),
     Format(f"{_OPEN}.spreadsheet", "spreadsheet", (".ods", ".ots"), (_ZIP,)),
@@ -318,6 +320,12 @@ def is_heavy(path: Path) -> bool:
     """Whether the parser for such a file, going by the name alone, has libraries that take seconds to import."""
     format = SUFFIXES.get(path.suffix.lower())
     return format is not None and format.heavy
+
+
+def is_pure(path: Path) -> bool:
+    """Whether the parser for such a file, going by the name alone, is written in Python alone."""
+    format = SUFFIXES.get(path.suffix.lower())
+    return format is not None and format.pure
 
 
 def is_archive(path: str) -> bool:

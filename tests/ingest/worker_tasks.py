@@ -102,6 +102,18 @@ def hang_there(arguments: dict[str, Any]) -> bytes:
     return b""
 
 
+def stain(arguments: dict[str, Any]) -> bytes:
+    """What a document leaves behind in its process, for the next one to stumble over."""
+    warmed.append("stain")
+    return b"done"
+
+
+def stumble(arguments: dict[str, Any]) -> bytes:
+    if "stain" in warmed:
+        os._exit(7)
+    return b"clean"
+
+
 def crash_there(arguments: dict[str, Any]) -> bytes:
     Path(tempfile.gettempdir(), "page.png").write_bytes(bytes(1000))
     return crash(arguments)
@@ -244,6 +256,6 @@ TASKS: dict[str, Callable[[dict[str, Any]], bytes]] = {
         echo, hang, allocate, crash, leave, kill_helper, babble, refuse, fail, environment, spend, processor_seconds,
         use_temporary_folder, hang_there, crash_there, dig, descriptors, read, look_around, write, make_folder, remove,
         truncate, open_up, set_times, fill, connect, connect_locally, send_datagram, fork, execute, start_thread, kill,
-        trace, raise_limits, call,
+        trace, raise_limits, call, stain, stumble,
     )
 }  # fmt: skip
