@@ -26,7 +26,20 @@ from errors import (
 )
 from ingest.types import Filters, IndexProgress, IndexReport, Passage, Source, VerifyReport, WatchEvent
 from models.types import ModelInfo
-from rag.types import Event, SearchResult, Turn
+from rag.types import (
+    Conversation,
+    ConversationSummary,
+    Event,
+    Example,
+    ExportForm,
+    Hit,
+    Language,
+    Rating,
+    RerankerInfo,
+    SearchResult,
+    Turn,
+    Verdict,
+)
 from settings import Settings
 
 if TYPE_CHECKING:
@@ -112,11 +125,52 @@ class Engine(Protocol):
         filters: Filters = Filters(),
         model: str | None = None,
         history: Sequence[Turn] = (),
+        conversation: str = "",
     ) -> Iterator[Event]:
         """Yields Retrieved, Tokens as they come, and last Completed. Closing the iterator stops generation.
 
-        `history` is the conversation so far, oldest turn first: the question may lean on it.
+        `history` is the conversation so far, oldest turn first: the question may lean on it. `conversation` is the id
+        of the one that it is kept in ('new', 'last'): then a Recorded comes first, unless the settings keep nothing,
+        and without a `history` its own turns are leaned on. Raises UsageError if there is none of that id.
         """
+        ...
+
+    def conversations(self, matching: str = "") -> list[ConversationSummary]:
+        """Newest first; `matching`: those with these words in their title or within a question and its answer."""
+        ...
+
+    def conversation(self, id: str) -> Conversation:
+        """As it was shown, with what has become of its evidence. Raises UsageError if there is none of that id."""
+        ...
+
+    def export_conversation(self, id: str, form: ExportForm, language: Language = "en") -> bytes: ...
+    def rename_conversation(self, id: str, title: str) -> None: ...
+    def delete_conversations(self, ids: Sequence[str]) -> None: ...
+    def forget_conversations(self) -> None:
+        """Deletes all of them, with their ratings; examples stay."""
+        ...
+
+    def rate(self, conversation: str, turn: int, rating: Rating | None, reason: str = "") -> None: ...
+
+    def examples(self) -> list[Example]:
+        """Questions with the answers wanted for them, newest first."""
+        ...
+
+    def examples_like(self, question: str, k: int) -> list[Example]:
+        """Those whose questions are most like this one, best first."""
+        ...
+
+    def keep_example(self, conversation: str, turn: int) -> None:
+        """Keeps the answer of a turn as an example, with the passages that it cites."""
+        ...
+
+    def add_examples(self, pairs: Sequence[tuple[str, str]], imported: bool = False) -> int:
+        """How many of the questions with their answers are new."""
+        ...
+
+    def delete_examples(self, ids: Sequence[str]) -> None: ...
+    def export_examples(self) -> bytes:
+        """As a set to fine-tune a model on: JSON Lines of chats."""
         ...
 
     def passage(self, id: str) -> Passage: ...
@@ -283,9 +337,11 @@ class LocalEngine:
         from ingest.vectors import LiveIndex
         from ingest.watch import Watcher
         from models.registry import Registry
+        from rag.history import History
 
         self._settings = settings
         self._catalog = Catalog(settings.index)
+        self._history = History(settings.home)
         self._registry = Registry(settings.models)
         self._isolator = Isolator(settings.parse, temporary=settings.index / "tmp")
         self._passwords = Passwords()
@@ -495,6 +551,7 @@ class LocalEngine:
         ]
         problems += [f"{folder}: {reason}" for folder, reason in self._catalog.held().items()]
         problems += self._catalog.problems()
+        problems += self._history.problems()
         if change := self._embedders.problem():
             problems.append(change)
         model = ""
@@ -590,9 +647,14 @@ class LocalEngine:
         filters: Filters = Filters(),
         model: str | None = None,
         history: Sequence[Turn] = (),
+        conversation: str = "",
     ) -> Iterator[Event]:
         from rag.chain import ask
 
+        if conversation:
+            conversation = self._history.check(conversation)
+            history = history or self._history.turns(conversation)
+        given = filters
         text, filters = self._narrowed(question, filters)
         generator = self._generator_named(self._model_name(model))
         settings = self._settings
@@ -607,7 +669,15 @@ class LocalEngine:
             rewriting=settings.rewrite,
             context=settings.context,
         )
-        return _as_typed(question, events)
+        events = _as_typed(question, events)
+        if not conversation or not self._settings.history.on:
+            return events
+        return self._history.record(conversation, question, given, k, events, self._sha256_of)
+
+    def _sha256_of(self, hit: Hit) -> str:
+        from rag.evidence import sha256_of
+
+        return sha256_of(self._catalog, hit)
 
     def _model_name(self, asked: str | None) -> str:
         return asked or self._settings.generate.model or self._registry.active_name()
@@ -663,6 +733,54 @@ class LocalEngine:
                 raise
             return render(password)
 
+    # --- what is kept
+
+    def conversations(self, matching: str = "") -> list[ConversationSummary]:
+        return self._history.conversations(matching)
+
+    def conversation(self, id: str) -> Conversation:
+        from rag.evidence import look
+
+        return self._history.conversation(id, lambda evidence: look(self._catalog, evidence))
+
+    def export_conversation(self, id: str, form: ExportForm, language: Language = "en") -> bytes:
+        """Raises UsageError if there is none of that id, or such a file cannot be made."""
+        from rag.export import export
+
+        return export(self.conversation(id), form, language)
+
+    def rename_conversation(self, id: str, title: str) -> None:
+        self._history.rename(id, title)
+
+    def delete_conversations(self, ids: Sequence[str]) -> None:
+        self._history.delete(ids)
+
+    def forget_conversations(self) -> None:
+        self._history.forget()
+
+    def rate(self, conversation: str, turn: int, rating: Rating | None, reason: str = "") -> None:
+        self._history.rate(conversation, turn, rating, reason)
+
+    def examples(self) -> list[Example]:
+        return self._history.examples.all()
+
+    def examples_like(self, question: str, k: int) -> list[Example]:
+        return self._history.examples.like(question, k, self._embedder)
+
+    def keep_example(self, conversation: str, turn: int) -> None:
+        self._history.keep_example(conversation, turn)
+
+    def add_examples(self, pairs: Sequence[tuple[str, str]], imported: bool = False) -> int:
+        return self._history.examples.add(pairs, "imported" if imported else "written")
+
+    def delete_examples(self, ids: Sequence[str]) -> None:
+        self._history.examples.delete(ids)
+
+    def export_examples(self) -> bytes:
+        from rag.export import fine_tuning_set
+
+        return fine_tuning_set(self.examples())
+
     # --- models
 
     def models(self) -> list[ModelInfo]:
@@ -690,6 +808,7 @@ class LocalEngine:
         self._vectors.close()
         self._reader.close()
         self._isolator.close()
+        self._history.close()
         self._catalog.close()
         while self._at_close:
             self._at_close.pop(0)()

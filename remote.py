@@ -47,7 +47,18 @@ from engine import VERSION, Engine, Status
 from errors import CitaError, EngineError, EngineUnreachableError, UsageError
 from ingest.types import Filters, IndexProgress, IndexReport, Passage, Source, VerifyReport, WatchEvent
 from models.types import ModelInfo
-from rag.types import Event, SearchResult, Turn
+from rag.types import (
+    Conversation,
+    ConversationSummary,
+    Event,
+    Example,
+    ExportForm,
+    Language,
+    Rating,
+    SearchResult,
+    Turn,
+    Verdict,
+)
 from settings import Settings
 
 METHODS = tuple(name for name in vars(Engine) if not name.startswith("_") and name != "close")
@@ -465,9 +476,13 @@ class RemoteEngine:
         filters: Filters = Filters(),
         model: str | None = None,
         history: Sequence[Turn] = (),
+        conversation: str = "",
     ) -> Iterator[Event]:
         begun = False
-        asked = {"question": question, "k": k, "filters": filters, "model": model, "history": history}
+        asked = {
+            "question": question, "k": k, "filters": filters, "model": model, "history": history,
+            "conversation": conversation,
+        }  # fmt: skip
         engine = self._successor
         if engine is None:
             try:
@@ -480,7 +495,46 @@ class RemoteEngine:
                 if begun:
                     raise
                 engine = self._succeeded(error)
-        yield from engine.ask(question, k, filters, model, history)
+        yield from engine.ask(question, k, filters, model, history, conversation)
+
+    def conversations(self, matching: str = "") -> list[ConversationSummary]:
+        return self._call(Engine.conversations, matching)
+
+    def conversation(self, id: str) -> Conversation:
+        return self._call(Engine.conversation, id)
+
+    def export_conversation(self, id: str, form: ExportForm, language: Language = "en") -> bytes:
+        return self._call(Engine.export_conversation, id, form, language)
+
+    def rename_conversation(self, id: str, title: str) -> None:
+        self._call(Engine.rename_conversation, id, title)
+
+    def delete_conversations(self, ids: Sequence[str]) -> None:
+        self._call(Engine.delete_conversations, ids)
+
+    def forget_conversations(self) -> None:
+        self._call(Engine.forget_conversations)
+
+    def rate(self, conversation: str, turn: int, rating: Rating | None, reason: str = "") -> None:
+        self._call(Engine.rate, conversation, turn, rating, reason)
+
+    def examples(self) -> list[Example]:
+        return self._call(Engine.examples)
+
+    def examples_like(self, question: str, k: int) -> list[Example]:
+        return self._call(Engine.examples_like, question, k)
+
+    def keep_example(self, conversation: str, turn: int) -> None:
+        self._call(Engine.keep_example, conversation, turn)
+
+    def add_examples(self, pairs: Sequence[tuple[str, str]], imported: bool = False) -> int:
+        return self._call(Engine.add_examples, pairs, imported)
+
+    def delete_examples(self, ids: Sequence[str]) -> None:
+        self._call(Engine.delete_examples, ids)
+
+    def export_examples(self) -> bytes:
+        return self._call(Engine.export_examples)
 
     def passage(self, id: str) -> Passage:
         return self._call(Engine.passage, id)

@@ -107,6 +107,12 @@ class Generate(Group):
     seed: int = 0
 
 
+class History(Group):
+    """`on`: conversations are kept in conversations.db in the home; off: nothing is written."""
+
+    on: bool = True
+
+
 class App(Group):
     port: int = Field(default=8501, ge=1, le=65535)
     language: Literal["auto", "en", "es"] = "auto"
@@ -142,6 +148,7 @@ class Settings(BaseSettings):
     rewrite: Rewrite = Rewrite()
     context: Context = Context()
     generate: Generate = Generate()
+    history: History = History()
     app: App = App()
     watch: Watch = Watch()
 

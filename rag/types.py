@@ -246,6 +246,7 @@ Event = Recorded | Retrieved | Token | Completed
 
 TurnState = Literal["answered", "stopped", "failed"]
 Rating = Literal["good", "bad"]
+ExportForm = Literal["md", "json", "docx"]
 Since = Literal["same", "edited", "changed", "moved", "gone"]
 
 

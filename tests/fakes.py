@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from errors import EncryptedError, FolderError, ModelNotFoundError, UsageError
 from ingest.embed import Vectors
 from ingest.types import Filters, IndexProgress, IndexReport, Passage, PathReason, Source, VerifyReport, WatchEvent
 from models.types import EXTRACTIVE, ModelInfo
+from rag.export import export, fine_tuning_set
 from rag.types import (
     ABSTENTION,
     Answer,
@@ -21,18 +22,28 @@ from rag.types import (
     CandidateScores,
     Citation,
     Completed,
+    Conversation,
+    ConversationSummary,
     Dropped,
     Event,
+    Evidence,
+    Example,
     Explanation,
+    ExportForm,
     Hit,
+    KeptTurn,
+    Language,
     Match,
     QuestionTerm,
+    Rating,
+    Recorded,
     Retrieved,
     SearchExplanation,
     SearchResult,
     Timings,
     Token,
     Turn,
+    Verdict,
 )
 
 LEASE = Passage(
@@ -48,6 +59,9 @@ LEASE = Passage(
     tokens=18,
     language="en",
 )
+
+
+AT = "2026-01-01T00:00:{:02}"
 
 
 class FakeWatch:
@@ -103,6 +117,11 @@ class FakeEngine:
         self.kept: list[tuple[str, Path]] = []
         self.unlocked: list[str] = []
         self.watches: list[FakeWatch] = []
+        self.keeping = True
+        self.told: dict[str, Conversation] = {}
+        self.shown: list[Example] = []
+        self._asked = 0
+        self.verdicts: list[Verdict] = []
 
     def folders(self) -> list[Path]:
         return list(self._folders)
@@ -183,15 +202,104 @@ class FakeEngine:
         filters: Filters = Filters(),
         model: str | None = None,
         history: Sequence[Turn] = (),
+        conversation: str = "",
     ) -> Iterator[Event]:
         hits = self.search(question, k, filters).hits
         self.history = tuple(history)
-        yield Retrieved(hits, 0.01, f"{question} (after {len(history)})" if history else "")
+        understood = f"{question} (after {len(history)})" if history else ""
+        if conversation and self.keeping:
+            yield self._kept_turn(conversation, question, understood, hits)
+        yield Retrieved(hits, 0.01, understood)
         try:
-            yield from self._answer(question, model or self.used)
+            for event in self._answer(question, model or self.used):
+                if isinstance(event, Completed) and conversation and self.keeping:
+                    self._keep_answer(event.answer)
+                yield event
         except GeneratorExit:
             self.stopped = True
             raise
+
+    def _kept_turn(self, conversation: str, question: str, understood: str, hits: tuple[Hit, ...]) -> Recorded:
+        """As a turn of the conversation 'c1', 'c2', ..., a second after the one before (the first at midnight)."""
+        id = f"c{len(self.told) + 1}" if conversation == "new" else self.conversation(conversation).id
+        known = self.told.pop(id, Conversation(id, question, AT.format(self._asked), ""))
+        turn = KeptTurn(
+            len(known.turns) + 1, AT.format(self._asked), question, understood=understood,
+            evidence=tuple(Evidence(hit, "ab" * 32) for hit in hits),
+        )  # fmt: skip
+        self.told[id] = replace(known, changed_at=turn.at, turns=(*known.turns, turn))  # the last is the newest
+        self._asked += 1
+        return Recorded(id, turn.n)
+
+    def _keep_answer(self, answer: Answer) -> None:
+        id, known = list(self.told.items())[-1]
+        last = replace(known.turns[-1], state="answered", answer=answer)
+        self.told[id] = replace(known, turns=(*known.turns[:-1], last))
+
+    def conversations(self, matching: str = "") -> list[ConversationSummary]:
+        """Those that have the words as they are written, in any question or answer or in the title."""
+        return [
+            ConversationSummary(
+                one.id, one.title, one.started_at, one.changed_at, len(one.turns),
+                sum(turn.rating == "good" for turn in one.turns), sum(turn.rating == "bad" for turn in one.turns),
+                matching,
+            )
+            for one in reversed(self.told.values())
+            if matching in repr(one)
+        ]  # fmt: skip
+
+    def conversation(self, id: str) -> Conversation:
+        if id == "last" and self.told:
+            return list(self.told.values())[-1]
+        if id not in self.told:
+            raise UsageError(
+                f"There is no conversation {id!r}.", hint="`cita conversations list` shows those there are."
+            )
+        return self.told[id]
+
+    def export_conversation(self, id: str, form: ExportForm, language: Language = "en") -> bytes:
+        return export(self.conversation(id), form, language)
+
+    def rename_conversation(self, id: str, title: str) -> None:
+        self.told[id] = replace(self.conversation(id), title=title)
+
+    def delete_conversations(self, ids: Sequence[str]) -> None:
+        for id in ids:
+            del self.told[self.conversation(id).id]
+
+    def forget_conversations(self) -> None:
+        self.told.clear()
+
+    def rate(self, conversation: str, turn: int, rating: Rating | None, reason: str = "") -> None:
+        one = self.conversation(conversation)
+        rated = [replace(each, rating=rating, reason=reason) if each.n == turn else each for each in one.turns]
+        self.told[one.id] = replace(one, turns=tuple(rated))
+
+    def examples(self) -> list[Example]:
+        return list(reversed(self.shown))
+
+    def examples_like(self, question: str, k: int) -> list[Example]:
+        return [replace(example, similarity=0.5) for example in self.examples()[:k]]
+
+    def keep_example(self, conversation: str, turn: int) -> None:
+        one = self.conversation(conversation).turns[turn - 1]
+        assert one.answer
+        hits = tuple(evidence.hit for evidence in one.evidence)
+        self.shown.append(Example(f"e{len(self.shown) + 1}", one.question, one.answer.answer, "kept", one.at, hits))
+
+    def add_examples(self, pairs: Sequence[tuple[str, str]], imported: bool = False) -> int:
+        for question, answer in pairs:
+            origin: Literal["imported", "written"] = "imported" if imported else "written"
+            self.shown.append(Example(f"e{len(self.shown) + 1}", question, answer, origin, AT.format(0)))
+        return len(pairs)
+
+    def delete_examples(self, ids: Sequence[str]) -> None:
+        if missing := [id for id in ids if id not in {example.id for example in self.shown}]:
+            raise UsageError(f"There is no example {missing[0]!r}.", hint="`cita examples list` shows those there are.")
+        self.shown = [example for example in self.shown if example.id not in ids]
+
+    def export_examples(self) -> bytes:
+        return fine_tuning_set(self.examples())
 
     def _answer(self, question: str, model: str) -> Iterator[Event]:
         timings = Timings(0.01, 0.02, 0.03)

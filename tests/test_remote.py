@@ -79,6 +79,15 @@ def first(events: Any) -> object:
 
 FILTERS = Filters(within=("contracts", "#ñ"), types=("pdf",), languages=("es",), since="2024-05")
 
+
+def kept(engine: Engine) -> list[Event]:
+    return list(engine.ask("The notice?", conversation="new"))
+
+
+def told(engine: Engine) -> list[object]:
+    return [(one, engine.conversation(one.id)) for one in engine.conversations()]
+
+
 # Every method, over the wire and directly. Times differ between calls of a real engine, not of the fake.
 CALLS: dict[str, Callable[[Engine, Path], object]] = {
     "folders": lambda engine, _: engine.folders(),
@@ -97,6 +106,23 @@ CALLS: dict[str, Callable[[Engine, Path], object]] = {
     "ask": lambda engine, _: list(
         engine.ask("And what is the notice?", k=3, filters=FILTERS, model="x", history=[Turn("The rent?", "1,200.")])
     ),
+    "conversations": lambda engine, _: engine.conversations("notice"),
+    "conversation": lambda engine, _: (kept(engine), engine.conversation("c1")),
+    "export_conversation": lambda engine, _: (kept(engine), engine.export_conversation("c1", "md", "es")),
+    "rename_conversation": lambda engine, _: (kept(engine), engine.rename_conversation("c1", "Ñ"), told(engine)),
+    "delete_conversations": lambda engine, _: (kept(engine), engine.delete_conversations(["c1"]), told(engine)),
+    "forget_conversations": lambda engine, _: (kept(engine), engine.forget_conversations(), told(engine)),
+    "rate": lambda engine, _: (kept(engine), engine.rate("c1", 1, "bad", "No."), told(engine)),
+    "examples": lambda engine, _: (engine.add_examples([("A?", "B.")]), engine.examples()),
+    "examples_like": lambda engine, _: (engine.add_examples([("A?", "B.")]), engine.examples_like("C?", 1)),
+    "keep_example": lambda engine, _: (kept(engine), engine.keep_example("c1", 1), engine.examples()),
+    "add_examples": lambda engine, _: (engine.add_examples([("A?", "B.")], imported=True), engine.examples()),
+    "delete_examples": lambda engine, _: (
+        engine.add_examples([("A?", "B.")]),
+        engine.delete_examples(["e1"]),
+        engine.examples(),
+    ),
+    "export_examples": lambda engine, _: (kept(engine), engine.keep_example("c1", 1), engine.export_examples()),
     "passage": lambda engine, _: engine.passage(LEASE.id),
     "page_image": lambda engine, _: engine.page_image(LEASE.path, 2, ["thirty days"], scale=1.5),
     "models": lambda engine, _: engine.models(),
