@@ -15,6 +15,9 @@ from errors import SettingsError
 
 CODE = Path(__file__).resolve().parent
 
+Abstain = Literal["strict", "balanced", "helpful"]
+ABSTAIN: tuple[Abstain, ...] = ("strict", "balanced", "helpful")
+
 
 class Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,13 +67,14 @@ class Retrieve(Group):
 
 
 class Rerank(Group):
-    """`model` is the folder of a cross-encoder of sentence-transformers, '' for none: it reads the first `best`
-    passages of a search again, and its best gains `weight` over its worst. `python -m evaluation.rerankers` says
-    whether it helps on a question set."""
+    """`model` is the folder of a cross-encoder of sentence-transformers, a GGUF reranker, or the name of one in the
+    home's models; "off" for none; "auto" for one that `cita eval` measured to help and to add at most `seconds` to a
+    search (median). It reads the first `best` passages of a search again; its best gains `weight` over its worst."""
 
-    model: str = ""
+    model: str = Field(default="auto", min_length=1)
     best: int = Field(default=20, ge=1, le=200)
     weight: float = Field(default=0.5, gt=0)
+    seconds: float = Field(default=0.5, gt=0)
 
 
 class Rewrite(Group):
@@ -96,15 +100,35 @@ class Context(Group):
 
 
 class Generate(Group):
-    """`model` empty: the one picked with `cita models use`, else extractive. `threads` 0: one per core."""
+    """`model` empty: the one picked with `cita models use`, else extractive. `grammar`: each sentence of an answer must
+    end in the number of a passage that is there, or the whole is the abstention. A `temperature` of 0 takes the
+    likeliest token each time; above it `seed`, `top_p` and `min_p` count.
+
+    What this machine suits is chosen (`cita doctor` shows it) where `threads` or `batch` is 0, `gpu_layers` is -1 or
+    the others are "auto". `cache` is the kind of the key-value cache: the smaller ones need flash attention."""
 
     model: str = ""
+    grammar: bool = True
     temperature: float = Field(default=0.0, ge=0, le=2)
+    top_p: float = Field(default=0.95, gt=0, le=1)
+    min_p: float = Field(default=0.05, ge=0, le=1)
+    repeat_penalty: float = Field(default=1.0, gt=0, le=2)
     max_tokens: int = Field(default=512, ge=1)
     context: int = Field(default=4096, ge=256)
+    seed: int = Field(default=0, ge=0, lt=2**32)
     threads: int = Field(default=0, ge=0)
-    gpu_layers: int = Field(default=0, ge=-1)
-    seed: int = 0
+    batch: int = Field(default=0, ge=0)
+    gpu_layers: int = Field(default=-1, ge=-1)
+    flash_attention: Literal["auto", "on", "off"] = "auto"
+    cache: Literal["auto", "f16", "q8_0", "q4_0"] = "auto"
+
+
+class Answer(Group):
+    """`abstain`: how sure it must be that the documents hold an answer before one is given; "helpful" gives one where
+    it may be there, "strict" only where little speaks against it (benchmarks/results/answers.md has what each costs).
+    """
+
+    abstain: Abstain = "balanced"
 
 
 class History(Group):
@@ -148,6 +172,7 @@ class Settings(BaseSettings):
     rewrite: Rewrite = Rewrite()
     context: Context = Context()
     generate: Generate = Generate()
+    answer: Answer = Answer()
     history: History = History()
     app: App = App()
     watch: Watch = Watch()

@@ -15,7 +15,7 @@ _SHORT = """
     sra srta dra ud uds vd vds pag págs pág núm num av avda c cl ej p.ej ee.uu s.a s.l tel ext aprox máx mín
     ene abr ago dic
 """
-_ABBREVIATIONS = frozenset(_SHORT.split())
+ABBREVIATIONS = frozenset(_SHORT.split())
 
 
 def sentences(text: str) -> list[tuple[int, int]]:
@@ -46,7 +46,7 @@ def _is_stop(text: str, match: re.Match[str]) -> bool:
     last = word[-1].lstrip("(\"'“«¿¡[") if word else ""
     is_initial = len(last) == 1 and last.isalpha() and last.isupper()
     is_item_number = last.isdigit() and len(last) <= 2 and _begins_line(text, match.start() - len(last))
-    return not (is_initial or is_item_number or last.lower() in _ABBREVIATIONS)
+    return not (is_initial or is_item_number or last.lower() in ABBREVIATIONS)
 
 
 def _begins_line(text: str, position: int) -> bool:

@@ -7,6 +7,7 @@ here, and so that it can be stopped at any moment.
 import contextlib
 import itertools
 import json
+import logging
 import os
 import queue
 import signal
@@ -21,14 +22,20 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from errors import ModelDiedError, ModelError
 from models.gguf import read_header
+from models.runtime import Runtime
 from models.types import ModelInfo
+from rag.grammar import answer_grammar
 from rag.prompt import Prompt
+from rag.thoughts import MARKS
 from settings import CODE, Generate
 
 if TYPE_CHECKING:
     from langchain_core.runnables import Runnable
 
 SIGN_OF_LIFE = 0.1  # seconds
+ANSWERS, TASKS = 0, 1  # slots of the worker
+
+_log = logging.getLogger(__name__)
 
 Event = dict[str, Any]
 
@@ -43,7 +50,8 @@ class Generator(Protocol):
         ...
 
     def generate(self, prompt: Prompt) -> Iterator[str]:
-        """Yields the answer in pieces. Closing the iterator stops generation at once. Raises ModelError.
+        """Yields the answer in pieces, a thought before it between marks (rag.thoughts). Closing the iterator stops
+        generation at once. Raises ModelError.
 
         A piece may be empty: while there is nothing to say, one comes every now and then, so that whoever reads has
         the chance to close.
@@ -54,13 +62,28 @@ class Generator(Protocol):
 
 
 class LlamaGenerator:
-    """A GGUF through llama.cpp. The model is loaded at the first call, and again after its process died."""
+    """A GGUF through llama.cpp. The model is loaded at the first call, and again after its process died.
+
+    An answer from passages is bound by a grammar (rag.grammar) if the settings say so and llama.cpp can.
+    """
 
     def __init__(self, info: ModelInfo, settings: Generate) -> None:
         self.info = info
         self._settings = settings
         self._worker: _Worker | None = None
         self._lock = threading.Lock()
+        self._grammar_works = True
+        self._read: tuple[str, ...] = ()
+
+    @property
+    def runtime(self) -> Runtime | None:
+        """How the model runs here, once it is loaded."""
+        return self._worker.runtime if self._worker else None
+
+    @property
+    def passages_read(self) -> tuple[str, ...]:
+        """The ids of the passages in the last prompt, in their order: what begins like it need not be read again."""
+        return self._read
 
     def count_tokens(self, text: str) -> int:
         """Raises ModelError if the model cannot be loaded, ModelDiedError if its process ended."""
@@ -70,17 +93,56 @@ class LlamaGenerator:
 
     def generate(self, prompt: Prompt) -> Iterator[str]:
         """Raises ModelError if the model cannot be loaded or used, ModelDiedError if its process ended."""
-        request = {"text": prompt.text, "stop": prompt.stop, "max_tokens": self._settings.max_tokens}
-        with contextlib.closing(self._live_worker().ask(do="generate", **request)) as events:
-            for event in events:
-                if event["event"] in ("piece", "waiting"):
-                    yield event.get("text", "")
+        grammar = self._grammar_of(prompt)
+        said = False
+        try:
+            for piece in self._pieces(prompt, grammar):
+                said = said or bool(piece)
+                yield piece
+        except ModelDiedError:
+            if not grammar or said:
+                raise
+            self._give_up_grammar("its process ended")  # if that was not the cause, the next one ends as well
+            yield from self._pieces(prompt, "")
 
     def close(self) -> None:
         with self._lock:
             if self._worker:
                 self._worker.close()
             self._worker = None
+
+    def _pieces(self, prompt: Prompt, grammar: str) -> Iterator[str]:
+        if prompt.hits:
+            self._read = tuple(hit.passage.id for hit in prompt.hits)
+        settings = self._settings
+        request = {
+            "text": prompt.text,
+            "slot": ANSWERS if prompt.hits else TASKS,
+            "stop": prompt.stop,
+            "max_tokens": settings.max_tokens,
+            "grammar": grammar,
+            "thoughts": MARKS,
+            "temperature": settings.temperature,
+            "top_p": settings.top_p,
+            "min_p": settings.min_p,
+            "repeat_penalty": settings.repeat_penalty,
+            "seed": settings.seed,
+        }
+        with contextlib.closing(self._live_worker().ask(do="generate", **request)) as events:
+            for event in events:
+                if event["event"] == "notice":
+                    self._give_up_grammar(event["message"])
+                elif event["event"] in ("piece", "waiting"):
+                    yield event.get("text", "")
+
+    def _grammar_of(self, prompt: Prompt) -> str:
+        if not (self._settings.grammar and self._grammar_works and prompt.hits):
+            return ""
+        return answer_grammar(len(prompt.hits))
+
+    def _give_up_grammar(self, reason: str) -> None:
+        self._grammar_works = False
+        _log.warning("Model %r answers without the grammar that makes it cite: %s.", self.info.name, reason)
 
     def _live_worker(self) -> "_Worker":
         with self._lock:
@@ -91,17 +153,9 @@ class LlamaGenerator:
             return self._worker
 
     def _start_worker(self) -> "_Worker":
-        read_header(Path(self.info.path))  # a clear message for a file that is gone or damaged by now
-        settings = self._settings
-        load = {
-            "path": str(Path(self.info.path).absolute()),
-            "context": min(settings.context, self.info.context or settings.context),
-            "threads": settings.threads,
-            "gpu_layers": settings.gpu_layers,
-            "temperature": settings.temperature,
-            "seed": settings.seed,
-        }
-        return _Worker(self.info.name, load)
+        path = Path(self.info.path).absolute()
+        read_header(path)  # a clear message for a file that is gone or damaged by now
+        return _Worker(self.info.name, {"path": str(path), "settings": self._settings.model_dump()})
 
 
 class _Worker:
@@ -110,6 +164,7 @@ class _Worker:
     def __init__(self, name: str, load: dict[str, Any]) -> None:
         self._name = name
         self.death: ModelError | None = None
+        self.runtime: Runtime | None = None
         self._unloadable = ""
         self._ids = itertools.count(1)
         self._replies: dict[int, queue.SimpleQueue[Event | None]] = {}
@@ -189,6 +244,8 @@ class _Worker:
             event = json.loads(line)
             if event["event"] == "unloadable":
                 self._unloadable = event["message"]
+            elif event["event"] == "loaded":
+                self.runtime = Runtime(**event["runtime"])
             elif replies := self._replies.get(event["id"]):  # else nobody waits for it any more
                 replies.put(event)
         self._process.wait()

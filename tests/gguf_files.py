@@ -29,10 +29,11 @@ LLAMA3 = (
 )
 ANSWER = "The notice period is thirty days [1]."
 
-NORMAL, UNKNOWN, CONTROL, BYTE = (
+NORMAL, UNKNOWN, CONTROL, USER_DEFINED, BYTE = (
     int(gguf.TokenType.NORMAL),
     int(gguf.TokenType.UNKNOWN),
     int(gguf.TokenType.CONTROL),
+    int(gguf.TokenType.USER_DEFINED),
     int(gguf.TokenType.BYTE),
 )
 

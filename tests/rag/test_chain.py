@@ -73,7 +73,8 @@ def test_events_come_in_order_and_the_tokens_are_the_answer(retriever: Retriever
 
 def test_a_number_that_the_model_invents_is_dropped_and_counted(retriever: Retriever, tmp_path: Path) -> None:
     says = "The notice period is thirty days [4]."
-    generator = LlamaGenerator(read_model(tiny_gguf(tmp_path / "m.gguf", says=says)), SETTINGS)
+    loose = SETTINGS.model_copy(update={"grammar": False})  # with it no such number can be written
+    generator = LlamaGenerator(read_model(tiny_gguf(tmp_path / "m.gguf", says=says)), loose)
     answer = answer_of(events(retriever, generator, "What is the notice period?"))
     generator.close()
     assert answer.answer == "The notice period is thirty days."
