@@ -9,6 +9,7 @@ Every passage is a hit with a number of its own, a neighbour too: what is cited 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import takewhile
 
 from ingest.types import Passage
 from rag.duplicates import collapse
@@ -41,12 +42,19 @@ def choose(hits: Sequence[Hit], k: int, per_source: int) -> list[Hit]:
     return [*kept, *left][:k]
 
 
-def arrange(hits: Sequence[Hit]) -> list[Hit]:
+def arrange(hits: Sequence[Hit], read: Sequence[str] = ()) -> list[Hit]:
     """Hits (what matters most first) as they stand in a prompt: the best first and the second best last, the least in
     the middle, where models read least well (Liu et al. 2023, "Lost in the Middle"). Passages that follow one another
-    in a source stay together, in its order."""
-    runs = _runs(hits)
-    return [hit for run in [*runs[::2], *reversed(runs[1::2])] for hit in run]
+    in a source stay together, in its order.
+
+    `read` are the ids of a follow-up's earlier prompt, in its order: as many as it began with and are among the hits
+    begin this one too, since what begins alike is not read again (rag.llama_worker). Then the best of the others is
+    last, next to the question."""
+    order = {hit.passage.id: hit for hit in hits}
+    begun = [order[id] for id in takewhile(order.__contains__, read)]
+    runs = _runs([hit for hit in hits if hit not in begun])
+    first, last = (runs[1::2], runs[::2]) if begun else (runs[::2], runs[1::2])
+    return [*begun, *(hit for run in [*first, *reversed(last)] for hit in run)]
 
 
 def _runs(hits: Sequence[Hit]) -> list[list[Hit]]:

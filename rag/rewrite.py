@@ -24,6 +24,7 @@ from rag.duplicates import collapse
 from rag.follow_up import conversation, leans, stand_alone
 from rag.prompt import Prompt, fill_task
 from rag.split import sides, without_excluded
+from rag.thoughts import ThoughtSplitter
 from rag.types import Hit, Language, Turn
 from settings import Rewrite
 
@@ -144,16 +145,16 @@ class _Writer:
             return ""
 
     def _written(self, prompt: Prompt, first_line: bool) -> str:
-        text = ""
+        text, splitter = "", ThoughtSplitter()
         with contextlib.closing(self._generator.generate(prompt)) as pieces:  # type: ignore[type-var]
             for piece in pieces:
-                text += piece
+                text += "".join(said for said, is_thought in splitter.feed(piece) if not is_thought)
                 if time.monotonic() > self._deadline:
                     _log.warning("The model took too long over a question; it is searched for as it is.")
                     return ""
                 if len(text) > MOST_CHARACTERS or (first_line and "\n" in text.lstrip()):
                     break
-        return text
+        return text + "".join(said for said, is_thought in splitter.rest() if not is_thought)
 
 
 @cache

@@ -59,6 +59,13 @@ def test_the_best_stand_first_and_last_and_the_least_in_the_middle() -> None:
     assert [hit.rank for hit in arrange(hits)] == [1, 3, 5, 6, 4, 2]
 
 
+def test_a_follow_up_begins_with_what_was_read_for_the_question_before_and_ends_in_its_best() -> None:
+    hits = [hit(rank, f"{rank}.md") for rank in range(1, 7)]
+    read = ids([hits[4], hits[2]])
+    assert [hit.rank for hit in arrange(hits, [*read, "gone.md#0", hits[0].passage.id])] == [5, 3, 2, 6, 4, 1]
+    assert arrange(hits, ["gone.md#0", *read]) == arrange(hits)
+
+
 def test_passages_that_follow_one_another_stay_together_in_their_order() -> None:
     hits = [hit(1, "a.md", 7), hit(2, "b.md", 1), hit(3, "a.md", 6), hit(4, "a.md", 3), hit(5, "a.md", 8)]
     assert ids(arrange(hits)) == ["a.md#6", "a.md#7", "a.md#8", "a.md#3", "b.md#1"]

@@ -29,7 +29,7 @@ from tests.fakes import LEASE
 from tests.gguf_files import ANSWER, CHATML, LLAMA2, LLAMA3, quantise, tiny_gguf
 
 HIT = Hit(1, 1.0, LEASE, "Lease")
-AT_ONCE = 0.5  # seconds; some hundredths on an idle machine, where the slow model takes seconds over its prompt
+AT_ONCE = 0.5  # seconds; some hundredths on an idle machine (benchmarks/generation.py), where a prompt takes seconds
 
 Load = Callable[..., LlamaGenerator]
 
@@ -214,6 +214,120 @@ def test_two_threads_asking_at_once_both_get_their_answer(load: Load, tmp_path: 
     for thread in threads:
         thread.join(60)
     assert answers == [ANSWER] * 8
+
+
+def generated(generator: LlamaGenerator, text: str, **asked: object) -> dict[str, int]:
+    """The worker's own account of a generation: tokens of the prompt, of these not evaluated anew, and said."""
+    events = list(generator._live_worker().ask(do="generate", text=text, max_tokens=3, **asked))
+    return {name: events[-1][name] for name in ("prompt", "reused", "said")}
+
+
+def test_what_two_prompts_have_in_common_is_evaluated_once(load: Load, tmp_path: Path) -> None:
+    generator = load(tiny_gguf(tmp_path / "m.gguf"))
+    assert generated(generator, "abcdefgh") == {"prompt": 9, "reused": 0, "said": 3}
+    assert generated(generator, "abcdXY") == {"prompt": 7, "reused": 5, "said": 3}
+    assert generated(generator, "abcdXY")["reused"] == 6  # the last token's scores are needed
+    assert generated(generator, "Zbcd")["reused"] == 1
+
+
+def test_a_task_in_between_costs_the_next_question_nothing(load: Load, tmp_path: Path) -> None:
+    generator = load(tiny_gguf(tmp_path / "m.gguf"), context=512)
+    generated(generator, "a" * 200)
+    assert generated(generator, "b" * 100, slot=1)["reused"] == 0
+    assert generated(generator, "a" * 200)["reused"] == 200
+    assert generated(generator, "b" * 100, slot=1)["reused"] == 100
+
+
+def test_a_prompt_that_needs_the_whole_context_takes_it_from_the_other_slot(load: Load, tmp_path: Path) -> None:
+    generator = load(tiny_gguf(tmp_path / "m.gguf"), context=512)
+    generated(generator, "b" * 200, slot=1)
+    assert generated(generator, "a" * 450) == {"prompt": 451, "reused": 0, "said": 3}
+    assert generated(generator, "b" * 200, slot=1)["reused"] == 0
+    assert "".join(generator.generate(text_prompt("a" * 450))) == ANSWER
+
+
+def test_what_was_cancelled_while_it_was_read_does_not_change_the_next_answer(load: Load, slow_model: Path) -> None:
+    generator = load(slow_model, context=8192)
+    generator.count_tokens("loaded")
+    answer = generator.generate(text_prompt("x" * 7000))
+    next(answer)
+    answer.close()  # type: ignore[attr-defined]
+    answer = generator.generate(text_prompt("x" * 600))
+    assert next(filter(None, answer)) == "The"
+    answer.close()  # type: ignore[attr-defined]
+
+
+def test_a_citation_under_the_grammar_is_of_a_passage_that_is_there(load: Load, tmp_path: Path) -> None:
+    path = tiny_gguf(tmp_path / "m.gguf", says=["Yes", " [", "9", "]", "."])
+    assert "".join(load(path, grammar=False).generate(prompt(load(path)))) == "Yes [9]."
+    bound = "".join(load(path, max_tokens=40).generate(prompt(load(path))))
+    assert bound.startswith("Yes [")
+    assert "[9]" not in bound
+
+
+def test_a_sentence_under_the_grammar_does_not_end_without_a_citation(load: Load, tmp_path: Path) -> None:
+    path = tiny_gguf(tmp_path / "m.gguf", says=["Yes", "."])
+    assert "".join(load(path, grammar=False).generate(prompt(load(path)))) == "Yes."
+    bound = "".join(load(path, max_tokens=40).generate(prompt(load(path))))
+    assert bound != "Yes."
+    assert bound.startswith("Yes.")
+
+
+def test_a_grammar_that_llama_cpp_does_not_take_is_said_and_done_without(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("rag.generate.answer_grammar", lambda _: "root ::= undefined")
+    generator = load(tiny_gguf(tmp_path / "m.gguf"))
+    assert "".join(generator.generate(prompt(generator))) == ANSWER
+    assert "".join(generator.generate(prompt(generator))) == ANSWER
+    assert [record.message for record in caplog.records] == [
+        "Model 'm' answers without the grammar that makes it cite: llama.cpp does not take the grammar."
+    ]
+
+
+def test_a_process_that_the_grammar_ends_is_started_again_without_it(
+    load: Load, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = load(tiny_gguf(tmp_path / "m.gguf"))
+    filled = prompt(generator)
+    first = generator._live_worker()
+    ask = first.ask
+
+    def dying(**request: object) -> Iterator[dict[str, object]]:
+        process_of(generator).kill()
+        yield from ask(**request)
+
+    monkeypatch.setattr(first, "ask", dying)
+    assert "".join(generator.generate(filled)) == ANSWER
+    assert "its process ended" in caplog.text
+
+
+def test_a_thought_comes_between_its_marks_and_is_not_bound_by_the_grammar(load: Load, tmp_path: Path) -> None:
+    says, special_tokens = ["<think>", "Hm. So", "</think>", "Yes", " [1]", "."], ("<think>", "</think>", "<|im_end|>")
+    generator = load(tiny_gguf(tmp_path / "m.gguf", says, special_tokens=special_tokens))
+    assert "".join(generator.generate(prompt(generator))) == "<think>Hm. So</think>Yes [1]."
+
+
+def test_a_thought_is_closed_after_half_of_the_answers_tokens(load: Load, tmp_path: Path) -> None:
+    says, special_tokens = (
+        ["<think>", *("abcdefgh"), "</think>", "Yes", " [1]", "."],
+        ("<think>", "</think>", "<|im_end|>"),
+    )
+    generator = load(tiny_gguf(tmp_path / "m.gguf", says, special_tokens=special_tokens), max_tokens=12)
+    assert "".join(generator.generate(prompt(generator))) == "<think>abcde</think>Yes [1]."
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"cache": "q8_0"}, {"cache": "q4_0", "flash_attention": "on"}, {"flash_attention": "on"}, {"batch": 16}],
+)
+def test_however_the_model_is_run_it_answers_the_same(load: Load, tmp_path: Path, settings: dict[str, object]) -> None:
+    generator = load(tiny_gguf(tmp_path / "m.gguf"), **settings)
+    assert "".join(generator.generate(prompt(generator))) == ANSWER
+    assert generator.runtime
+    assert {name: getattr(generator.runtime, name) for name in ("cache", "batch") if name in settings} == {
+        name: value for name, value in settings.items() if name in ("cache", "batch")
+    }
 
 
 def test_a_process_that_dies_in_mid_answer_is_explained_and_the_next_question_is_answered(
