@@ -238,6 +238,10 @@ class FakeEngine:
 
     def conversations(self, matching: str = "") -> list[ConversationSummary]:
         """Those that have the words as they are written, in any question or answer or in the title."""
+
+        def said(one: Conversation) -> str:
+            return repr((one.title, [(turn.question, turn.answer and turn.answer.answer) for turn in one.turns]))
+
         return [
             ConversationSummary(
                 one.id, one.title, one.started_at, one.changed_at, len(one.turns),
@@ -245,7 +249,7 @@ class FakeEngine:
                 matching,
             )
             for one in reversed(self.told.values())
-            if matching in repr(one)
+            if matching in said(one)
         ]  # fmt: skip
 
     def conversation(self, id: str) -> Conversation:
