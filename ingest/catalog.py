@@ -28,12 +28,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from errors import CatalogDamagedError, UsageError
-from ingest import facts, fulltext, schema
+from errors import CatalogDamagedError, UsageError, VectorIndexError
+from ingest import facts, fulltext, matrix, schema
 from ingest.database import Database, damaged, open_read_only, remove_files, rename_over, sync, translated
 from ingest.filters import Rows, Selector
 from ingest.fulltext import FullText, Term
+from ingest.matrix import Matrices
 from ingest.names import printable, to_name, to_text
+from ingest.segments import Segments
 from ingest.types import Filters, Passage, RecognisedPage, Source, Span
 
 
@@ -65,6 +67,7 @@ def vector_key(embedded_text: str) -> str:
 FILE = "catalog.db"
 LARGE, VERY_LARGE = 32_000_000, 512_000_000  # bytes; written anew in some 0.3 and 5 seconds
 DRAFT = "rebuild.db"
+_PORTION = 10_000  # vectors read at once
 _MIRROR = "folders.json"
 _UNCHANGED = "Take another; nothing was changed."
 
@@ -83,7 +86,9 @@ class Catalog:
         is_new = not self.path.exists() or not self.path.stat().st_size
         self._db = Database(self.path, schema.prepare)
         self._selector = Selector(self._db)
-        self.full_text = FullText(self._db, folder if name == FILE else None)
+        files = folder if name == FILE else None
+        self.full_text = FullText(self._db, files)
+        self.matrix = Segments(self._db, files, Matrices(self._db), self.full_text.sources)
         if name == FILE:
             with translated(self.path):
                 remove_files(folder / DRAFT)  # left by a rebuild that was killed
@@ -149,6 +154,8 @@ class Catalog:
             write.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", noted)
         with suppress(OSError):  # what is not in its files is made when it is needed; the next run tries again
             self.full_text.save()
+        with suppress(OSError, VectorIndexError):
+            self.matrix.save()
 
     @property
     def lineage(self) -> str:
@@ -398,8 +405,40 @@ class Catalog:
         """(row, key) of every passage that has one of these vectors."""
         return list(self._db.read_many("SELECT row, vector FROM passages WHERE vector IN", keys))
 
+    def keys_of_rows(self, rows: Sequence[int]) -> dict[int, str]:
+        """Of the passages' vectors, by row."""
+        return dict(self._db.read_many("SELECT row, vector FROM passages WHERE row IN", rows))
+
+    def nearest(self, query: NDArray[np.float32], k: int, rows: Rows | None = None) -> dict[int, float]:
+        """Row and cosine of the k nearest passages, best first; among `rows` (ascending) if any are given. Of very many
+        some are missed (ingest.matrix).
+
+        Raises VectorIndexError if the query is of another length than the vectors, or these are of several.
+        """
+        return self.matrix.ask(
+            lambda view: matrix.nearest(view.parts, query, k, rows), lambda: self._compared(query, k, rows)
+        )
+
+    def _compared(self, query: NDArray[np.float32], k: int, rows: Rows | None) -> dict[int, float]:
+        """Where the matrix is not made yet. In portions: they may be very many."""
+        if rows is None:
+            rows = np.array([row for (row,) in self._db.read("SELECT row FROM passages")], np.int64)
+        best: dict[int, float] = {}
+        for start in range(0, len(rows), _PORTION):
+            found = self._vectors_of_rows(rows[start : start + _PORTION].tolist())
+            if any(len(vector) != len(query) for vector in found.values()):
+                raise matrix.other_length(query, next(iter(found.values())))
+            best |= {row: float(vector @ query) for row, vector in found.items()}
+            best = dict(sorted(best.items(), key=lambda item: (-item[1], item[0]))[:k])
+        return best
+
     def vectors_of_rows(self, rows: Sequence[int]) -> dict[int, NDArray[np.float32]]:
-        keys = dict(self._db.read_many("SELECT row, vector FROM passages WHERE row IN", rows))
+        """By row, of the passages that there are."""
+        wanted = np.array(sorted(rows), np.int64)
+        return self.matrix.ask(lambda view: matrix.vectors_at(view.parts, wanted), lambda: self._vectors_of_rows(rows))
+
+    def _vectors_of_rows(self, rows: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+        keys = self.keys_of_rows(rows)
         vectors = dict(self.vectors(sorted(set(keys.values()))))  # in the order of the file: half the time
         return {row: vectors[key] for row, key in keys.items() if key in vectors}
 
@@ -427,6 +466,7 @@ class Catalog:
         if dropped and self._db.scrub("terms", limit=limit):
             with translated(self.folder):
                 self.full_text.scrub(limit)
+                self.matrix.scrub(limit)
             with self.transaction() as write:
                 write.execute("DELETE FROM meta WHERE key = ?", (schema.UNSCRUBBED,))
 
@@ -515,6 +555,7 @@ class Catalog:
             self._db.replace_by(draft)
         with suppress(OSError):
             self.full_text.scrub(VERY_LARGE)
+            self.matrix.scrub(VERY_LARGE)
         self.set_folders(self.folders())
 
     def discard(self) -> None:
@@ -524,6 +565,7 @@ class Catalog:
 
     def close(self) -> None:
         self.full_text.close()
+        self.matrix.close()
         self._db.close()
 
     # --- how it is done

@@ -78,13 +78,6 @@ _ISO_DATE = re.compile(r"\d{4}(?:-\d\d(?:-\d\d)?)?")
 _OWN_DATE = re.compile(r"[12]\d{3}(?:-\d\d(?:-\d\d)?)?")
 
 
-def is_among(wanted: NDArray[np.int64], rows: Rows) -> NDArray[np.bool_]:
-    """For each of the `wanted` whether it is one of the rows (these ascend)."""
-    places = np.searchsorted(rows, wanted)
-    places[places == len(rows)] = 0
-    return rows[places] == wanted if len(rows) else np.zeros(len(wanted), np.bool_)
-
-
 class Selector:
     """The rows that filters keep to in the catalogue that `database` holds. Threads may share it."""
 

@@ -8,11 +8,10 @@ are written, identifiers, dates. Where that is not made yet the table answers.
 import json
 import math
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,10 +30,11 @@ from ingest.analyse import (
     terms,
     words,
 )  # fmt: skip
+from ingest.arrays import Docs, Mask
 from ingest.database import Database
 from ingest.facts import fact
-from ingest.postings import Docs, Mask, Postings, PostingsDamagedError, Scores
-from ingest.segments import FORM, Segments, View
+from ingest.postings import Postings, Scores
+from ingest.segments import FORM, Segments, Sources, Words, frequency
 from ingest.spelling import nearest
 from ingest.stopwords import STOPWORDS
 from ingest.types import Passage, Source
@@ -52,7 +52,7 @@ _FEW = 20  # a share of a part's documents, below which each is looked up
 _BLOCK = 64  # scores of which the greatest is looked at first
 
 Rows = NDArray[np.int64]
-T = TypeVar("T")
+View = segments.View[Postings]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +89,14 @@ class FullText:
 
     def __init__(self, db: Database, folder: Path | None = None) -> None:
         self._db = db
-        self.segments = Segments(db, folder)
+        self.sources = Sources(db)
+        self.segments = Segments(db, folder, Words(db), self.sources)
         self._known_languages: tuple[str, frozenset[str]] = ("", frozenset(LANGUAGES))
 
     def question_terms(self, question: str) -> tuple[Term, ...]:
         """The question's content words with their weights in this library, in order and without repeats; after them
         other readings of these."""
-        return self._with_index(
+        return self.segments.ask(
             lambda view: (*self._words(view, question), *self._readings(view, question)),
             lambda: self._table_terms(question),
         )
@@ -109,39 +110,21 @@ class FullText:
         asked = None if rows is None else _sorted_rows(rows)
         if not any(term.frequency for term in question):
             return {}
-        return self._with_index(
+        return self.segments.ask(
             lambda view: self._search(view, question, limit, asked),
             lambda: self._search_table(question, limit, asked),
         )
 
     def save(self) -> None:
         """Writes the inverted index to its files. Raises OSError where that cannot be done."""
-        try:
-            self.segments.save()
-        except PostingsDamagedError:
-            self.segments.discard()
-            self.segments.save()
+        self.segments.save()
 
     def scrub(self, limit: int) -> None:
         """Takes what was deleted out of those of its files that have up to `limit` bytes. OSError as save()."""
-        try:
-            self.segments.scrub(limit)
-        except PostingsDamagedError:
-            self.segments.discard()
+        self.segments.scrub(limit)
 
     def close(self) -> None:
         self.segments.close()
-
-    def _with_index(self, search: Callable[[View], T], without: Callable[[], T]) -> T:
-        for _ in range(2):
-            view = self.segments.view()
-            if view is None:
-                break
-            try:
-                return search(view)
-            except PostingsDamagedError:
-                self.segments.discard()
-        return without()
 
     # --- the terms of a question
 
@@ -160,13 +143,13 @@ class FullText:
         written = {fold(form): form for form in forms(question, detect_language(question))}
         for word in content_words(question):
             stems = self._stems(word)
-            frequency = max(map(view.frequency, stems))
-            idf = segments.weight(frequency, view.total)
-            weights = dict.fromkeys(stems, idf) if frequency else {}
+            having = max(frequency(view, stem) for stem in stems)
+            idf = segments.weight(having, view.total)
+            weights = dict.fromkeys(stems, idf) if having else {}
             form = FORM + written.get(word, word)
-            if seen := view.frequency(form):
+            if seen := frequency(view, form):
                 weights[form] = FORM_WEIGHT * segments.weight(seen, view.total)
-            yield _term(word, stems, idf, frequency, weights, idf if frequency else 0.0)
+            yield _term(word, stems, idf, having, weights, idf if having else 0.0)
 
     def _readings(self, view: View, question: str) -> Iterator[Term]:
         """Identifiers whole and in parts, dates, words spelt nearly so, phrases."""
@@ -176,17 +159,17 @@ class FullText:
             spelt.update(compound.words)
             factor = PART_WEIGHT if compound.parts else WHOLE_WEIGHT
             for key in set(compound.parts or (compound.whole,)).difference(asked):
-                if frequency := view.frequency(key):
-                    yield _reading(key, key, frequency, factor * segments.weight(frequency, view.total))
+                if having := frequency(view, key):
+                    yield _reading(key, key, having, factor * segments.weight(having, view.total))
         for word in asked:
-            if word not in spelt and not any(map(view.frequency, self._stems(word))):
-                for near, frequency in nearest(word, [part for part, _ in view.parts], FORM):
-                    idf = segments.weight(frequency, view.total)
-                    yield _reading(near, FORM + near, frequency, NEAR_WEIGHT * idf)
+            if word not in spelt and not any(frequency(view, stem) for stem in self._stems(word)):
+                for near, having in nearest(word, [part for part, _ in view.parts], FORM):
+                    yield _reading(near, FORM + near, having, NEAR_WEIGHT * segments.weight(having, view.total))
         quoted = [phrase for phrase in phrases(question) if self._has_phrase(view, phrase)]
         demanded = set(asked) <= {word for phrase in quoted for word in words(phrase)}
         for phrase in quoted:
-            idfs = (segments.weight(max(map(view.frequency, self._stems(word))), view.total) for word in words(phrase))
+            seen = (max(frequency(view, stem) for stem in self._stems(word)) for word in words(phrase))
+            idfs = (segments.weight(having, view.total) for having in seen)
             yield Term(phrase, (), 0.0, 0, 0.0 if demanded else PHRASE_WEIGHT * sum(idfs), phrase=phrase)
 
     # --- in the inverted index
@@ -294,8 +277,8 @@ def _reading(word: str, key: str, frequency: int, weight: float) -> Term:
 
 
 def _sorted_rows(rows: Iterable[int]) -> Rows:
-    found = rows if isinstance(rows, np.ndarray) else np.fromiter(rows, np.int64)
-    return np.sort(found)
+    """An array ascends: that of a filter stays the very object (Documents.docs_of)."""
+    return rows if isinstance(rows, np.ndarray) else np.sort(np.fromiter(rows, np.int64))
 
 
 def _scored(view: View, question: Sequence[Term], rows: Rows | None) -> tuple[Rows, Scores]:

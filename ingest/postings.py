@@ -1,19 +1,14 @@
 """An inverted index of documents: for each key those that have it, each with its impact (what it adds to a score, but
 for the key's weight). It never changes once it is made; it is made in memory, merged, and kept in a file.
 
-A file is mapped, not read: opening one of 100,000 documents takes milliseconds. Everything in it has a checksum: that
-of its keys and documents is looked at when it is opened, that of a key's postings when they are first used. A file that
-is not as it was written raises PostingsDamagedError, at once or then; nothing else is ever thrown about its content.
+Everything in a file has a checksum (ingest.arrays): that of its keys and documents is looked at when it is opened, that
+of a key's postings when they are first used. A file that is not as it was written raises ArraysDamagedError, at once or
+then; nothing else is ever thrown about its content.
 """
 
-import json
-import os
-import secrets
 import zlib
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,66 +16,43 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.database import sync
+from ingest import arrays
+from ingest.arrays import DOCUMENTS, Arrays, ArraysDamagedError, Docs, Documents, Format, Mask, Owner
 
-MAGIC = b"CitaPost"
-VERSION = 1  # of the format, and of what is analysed for it (ingest.segments.impacts)
-_ALIGNED = 64
+STEM = "postings"  # how the files' names begin
 _PORTION = 1 << 20  # postings merged at once
 
-Docs = NDArray[np.int32]
 Impacts = NDArray[np.float16]
 Scores = NDArray[np.float32]
-Mask = NDArray[np.bool_]
+
+# The version is also that of what is analysed (ingest.segments.impacts).
+_FORMAT = Format(
+    b"CitaPost",
+    2,
+    {
+        **DOCUMENTS,
+        "keys": np.uint8,  # all keys, one after the other, in UTF-8 and sorted
+        "key_ends": np.int64,  # (keys,) in bytes
+        "ends": np.int64,  # (keys,) in postings
+        "sums": np.uint32,  # (keys,) checksums of their postings
+        "docs": np.int32,  # (postings,) of each key ascending
+        "impacts": np.float16,  # (postings,)
+    },
+    later=("docs", "impacts"),
+)
 
 
-class PostingsDamagedError(Exception):
-    """A file is not as it was written."""
+class Postings(Documents):
+    """The arrays above."""
 
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """Documents (one at least) that come and go together: what they are known by, and their rows, in order."""
-
-    id: int
-    checksum: str
-    rows: Sequence[int]
-
-
-# The arrays of a file, and what they hold.
-_ARRAYS: dict[str, Any] = {
-    "rows": np.int64,  # (documents,)
-    "owners": np.int64,  # (owners,) their ids
-    "checksums": "S16",  # (owners,)
-    "owner_ends": np.int64,  # (owners,) in documents
-    "keys": np.uint8,  # all keys, one after the other, in UTF-8 and sorted
-    "key_ends": np.int64,  # (keys,) in bytes
-    "ends": np.int64,  # (keys,) in postings
-    "sums": np.uint32,  # (keys,) checksums of their postings
-    "docs": np.int32,  # (postings,) of each key ascending
-    "impacts": np.float16,  # (postings,)
-}
-_CHECKED_LATER = ("docs", "impacts")
-
-
-class Postings:
-    """The arrays above. `file` is where they are mapped from, None where they are in memory."""
-
-    def __init__(self, arrays: Mapping[str, NDArray[Any]], file: Path | None = None) -> None:
-        self.file = file
-        self.arrays = arrays
-        self.rows: NDArray[np.int64] = arrays["rows"]
+    def __init__(self, arrays: Arrays, file: Path | None = None) -> None:
+        super().__init__(arrays, file)
         self.docs: Docs = arrays["docs"]
         self.impacts: Impacts = arrays["impacts"]
         self._keys = arrays["keys"].tobytes()
         self._key_ends = arrays["key_ends"]
         self._ends = arrays["ends"]
         self._checked: set[int] | None = None if file is None else set()
-        order = np.argsort(self.rows, kind="stable")
-        self._docs_by_row, self._rows_in_order = order.astype(np.int32), self.rows[order]
-
-    def __len__(self) -> int:
-        return len(self.rows)
 
     @property
     def key_count(self) -> int:
@@ -120,27 +92,14 @@ class Postings:
         docs, impacts = self.docs[start:end], self.impacts[start:end]
         if self._checked is not None and place not in self._checked:
             if _sum(docs, impacts) != self.arrays["sums"][place]:
-                raise PostingsDamagedError(f"the postings of key {place} are not what was written")
+                raise ArraysDamagedError(f"the postings of key {place} are not what was written")
             self._checked.add(place)
         return docs, impacts
 
     def check(self) -> None:
-        """Raises PostingsDamagedError unless all of a file is as it was written."""
+        """Raises ArraysDamagedError unless all of a file is as it was written."""
         for place in range(self.key_count) if self._checked is not None else ():
             self.at(place)
-
-    def docs_of(self, rows: NDArray[np.int64]) -> Docs:
-        """The documents at these (ascending) rows, ascending; rows of others are passed over."""
-        places = np.searchsorted(self._rows_in_order, rows)
-        places[places == len(self)] = 0
-        hit = self._rows_in_order[places] == rows if len(self) else np.zeros(len(rows), bool)
-        return np.sort(self._docs_by_row[places[hit]])
-
-    def owners(self) -> list[tuple[int, str, int, int]]:
-        """Id, checksum, and the first and the last (exclusive) of its documents, of each owner."""
-        ends = self.arrays["owner_ends"].tolist()
-        checksums = [checksum.decode() for checksum in self.arrays["checksums"].tolist()]
-        return list(zip(self.arrays["owners"].tolist(), checksums, [0, *ends], ends, strict=False))
 
 
 def build(owners: Sequence[Owner], documents: Iterable[Mapping[str, float]]) -> Postings:
@@ -166,10 +125,7 @@ def _arrays(
 ) -> dict[str, NDArray[Any]]:
     bounds = pairwise([0, *ends.tolist()])
     return {
-        "rows": np.array([row for owner in owners for row in owner.rows], np.int64),
-        "owners": np.array([owner.id for owner in owners], np.int64),
-        "checksums": np.array([owner.checksum.encode()[:16] for owner in owners], "S16"),
-        "owner_ends": np.cumsum(np.array([len(owner.rows) for owner in owners], np.int64)),
+        **arrays.documents(owners),
         "keys": np.frombuffer(b"".join(names), np.uint8),
         "key_ends": np.cumsum(np.array([len(name) for name in names], np.int64)),
         "ends": ends.astype(np.int64),
@@ -187,15 +143,12 @@ def merge(parts: Sequence[tuple[Postings, Mask]]) -> Postings:
     """One of several, with those of the documents that their masks keep: of each owner all or none. Keys that no
     document has any more are gone.
 
-    Raises PostingsDamagedError if a file among them is damaged.
+    Raises ArraysDamagedError if a file among them is damaged.
     """
     owners, shifts, kept = [], [], 0
     for part, alive in parts:
         part.check()
-        rows = part.rows.tolist()
-        owners += [
-            Owner(id, checksum, tuple(rows[start:end])) for id, checksum, start, end in part.owners() if alive[start]
-        ]
+        owners += part.kept_owners(alive)
         shifts.append((np.cumsum(alive) - 1 + kept).astype(np.int32))
         kept += int(alive.sum())
     names, counts = _merged_keys(parts)
@@ -255,56 +208,11 @@ def _copy(part: Postings, alive: Mask, shift: Docs, starts: NDArray[np.int64], d
 # --- files
 
 
-def write(postings: Postings, folder: Path, stem: str) -> Postings:
+def write(postings: Postings, folder: Path) -> Postings:
     """Writes it into a new file of the folder, whole or not at all (OSError), and opens that."""
-    file = folder / f"{stem}-{secrets.token_hex(8)}"
-    draft = file.with_suffix(".new")
-    try:
-        os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        with draft.open("wb") as out:
-            head = _head(postings)
-            out.write(MAGIC + len(head).to_bytes(8, "little") + zlib.crc32(head).to_bytes(4, "little") + head)
-            for name in _ARRAYS:
-                out.write(bytes(-out.tell() % _ALIGNED))
-                out.write(
-                    np.ascontiguousarray(postings.arrays[name]).data.cast("B") if len(postings.arrays[name]) else b""
-                )
-        sync(draft)
-        draft.replace(file)
-        sync(folder)
-    finally:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
-    return open_file(file)
-
-
-def _head(postings: Postings) -> bytes:
-    sizes = {name: len(postings.arrays[name]) for name in _ARRAYS}
-    sums = {name: zlib.crc32(postings.arrays[name].tobytes()) for name in _ARRAYS if name not in _CHECKED_LATER}
-    return json.dumps({"version": VERSION, "sizes": sizes, "sums": sums}).encode()
+    return open_file(arrays.write(postings.arrays, _FORMAT, folder, STEM))
 
 
 def open_file(file: Path) -> Postings:
-    """Raises PostingsDamagedError if it is not a whole file of this version, OSError if it cannot be read."""
-    with file.open("rb") as stream:
-        lead = stream.read(len(MAGIC) + 12)
-        size = int.from_bytes(lead[8:16], "little")
-        head = stream.read(size) if size < 1 << 20 else b""
-    if not lead.startswith(MAGIC) or len(head) != size or zlib.crc32(head).to_bytes(4, "little") != lead[16:20]:
-        raise PostingsDamagedError("its head is not what was written")
-    known = json.loads(head)
-    if known.get("version") != VERSION:
-        raise PostingsDamagedError(f"it is of version {known.get('version')}")
-    place = len(lead) + size
-    arrays: dict[str, NDArray[Any]] = {}
-    mapped = np.memmap(file, np.uint8, "r")
-    for name, kind in _ARRAYS.items():
-        place += -place % _ALIGNED
-        length = known["sizes"][name] * np.dtype(kind).itemsize
-        if place + length > len(mapped):
-            raise PostingsDamagedError("it is cut off")
-        arrays[name] = np.frombuffer(mapped[place : place + length], kind)
-        if name not in _CHECKED_LATER and zlib.crc32(arrays[name].tobytes()) != known["sums"][name]:
-            raise PostingsDamagedError(f"its {name} are not what was written")
-        place += length
-    return Postings(arrays, file)
+    """Raises ArraysDamagedError if it is not a whole file of this version, OSError if it cannot be read."""
+    return Postings(arrays.read(file, _FORMAT), file)

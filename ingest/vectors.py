@@ -2,7 +2,8 @@
 
 Large libraries are searched in a sealed Chroma folder (ingest/chroma.py); what came after its seal is compared
 exactly beside it, and what was deleted since is left out. Without a folder that can be trusted, and in libraries
-that are compared faster than Chroma is opened, search is exact. Nothing is ever parsed or embedded for that.
+that are compared faster than Chroma is opened, search is exact; very large ones are searched in the catalogue's own
+matrix (ingest/matrix.py), and so is every library within a filter. Nothing is ever parsed or embedded for that.
 """
 
 import logging
@@ -17,7 +18,8 @@ from errors import VectorIndexError
 from ingest.catalog import Catalog
 from ingest.chroma import ChromaIndex, Seal, break_seal, is_intact, read_seal, remove_unsealed, write
 from ingest.embed import Vectors
-from ingest.filters import Rows, is_among
+from ingest.filters import Rows
+from ingest.matrix import other_length
 
 log = logging.getLogger("cita.vectors")
 
@@ -25,9 +27,9 @@ Neighbours = list[tuple[str, float]]  # keys and cosines, best first
 
 SMALL = 1_000  # vectors; up to here search is exact, and there is no Chroma folder
 QUICK = 100_000  # vectors; up to here they are read and compared (0.3 s) before Chroma is imported and opened (0.5 s)
-COMPARED = 20_000  # passages of a filter that are compared rather than looked for in the index
-FETCHED = 2_000  # nearest vectors that an index gives about as fast as those are compared
-KEPT = 100_000  # passages of filters whose vectors are kept in memory
+MOST = (
+    200_000  # vectors; of more the catalogue's matrix serves: Chroma would take a millisecond and more to take in each
+)
 _PORTION = 10_000  # vectors read at once
 _BEHIND = 256  # vectors that a derived index may lack, or have too many, however few there are
 
@@ -125,84 +127,10 @@ class ExactIndex:
             self._number = number
 
 
-class FilteredSearch:
-    """The nearest of some of a catalogue's passages, whatever index serves the rest.
-
-    Up to COMPARED passages, or a small part of a library, are all compared: their vectors are read at the first search
-    and kept for the next ones, as filters are mostly used several times. Of more the index gives its nearest, twice as
-    many as are likely to be enough; where these hold too few of them (the filter is just about what the question is
-    not), all are compared as well. Measured on two cores with vectors of 384 numbers (benchmarks/filters.py).
-    """
-
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
-        self._lock = threading.Lock()
-        self._kept: list[tuple[Rows, Rows, Vectors]] = []  # a filter's rows, those with vectors, these; latest last
-
-    def search(self, index: VectorIndex, query: Vectors, k: int, rows: Rows) -> dict[int, float]:
-        """Row and cosine of the k nearest passages among `rows`, fewer if there are fewer. `rows` must be the very
-        object for as long as what they name is unchanged (Catalog.rows_within() sees to that).
-
-        Raises VectorIndexError if the query is of another length than the vectors, or the index cannot be used.
-        """
-        if len(rows) > COMPARED and not self._is_kept(rows):
-            wanted = 2 * k * self._catalog.count_passages() // len(rows)
-            nearest = self._nearest_of(index, query, wanted, rows) if wanted <= FETCHED else []
-            if len(nearest) >= k:
-                return dict(nearest[:k])
-        return self._compared(query, k, rows)
-
-    def _nearest_of(self, index: VectorIndex, query: Vectors, wanted: int, rows: Rows) -> list[tuple[int, float]]:
-        found = dict(index.search(query, wanted))
-        known = self._catalog.rows_of_vectors(list(found))
-        among = is_among(np.fromiter((row for row, _ in known), np.int64, len(known)), rows)
-        nearest = [(row, found[key]) for (row, key), fits in zip(known, among.tolist(), strict=True) if fits]
-        return sorted(nearest, key=lambda item: (-item[1], item[0]))
-
-    def _compared(self, query: Vectors, k: int, rows: Rows) -> dict[int, float]:
-        best: list[tuple[int, float]] = []
-        for those, matrix in self._matrices(rows):
-            if len(those):
-                nearest, cosines = _best(matrix, query, k)
-                best += zip(those[nearest].tolist(), cosines.tolist(), strict=True)
-        return dict(sorted(best, key=lambda item: (-item[1], item[0]))[:k])
-
-    def _matrices(self, rows: Rows) -> Iterator[tuple[Rows, Vectors]]:
-        """Rows with their vectors: in one piece and kept, if they are not too many for that."""
-        if len(rows) > KEPT:
-            for start in range(0, len(rows), _PORTION):
-                yield self._read(rows[start : start + _PORTION])
-            return
-        with self._lock:
-            known = next((each for each in self._kept if each[0] is rows), None)
-        if known is None:
-            known = (rows, *self._read(rows))
-        with self._lock:
-            self._kept = [each for each in self._kept if each[0] is not rows] + [known]
-            while sum(len(each[0]) for each in self._kept) > KEPT:
-                del self._kept[0]
-        yield known[1], known[2]
-
-    def _is_kept(self, rows: Rows) -> bool:
-        with self._lock:
-            return any(each[0] is rows for each in self._kept)
-
-    def _read(self, rows: Rows) -> tuple[Rows, Vectors]:
-        found = self._catalog.vectors_of_rows(rows.tolist())
-        if not found:
-            return np.empty(0, np.int64), np.empty((0, 0), np.float32)
-        if len(lengths := {len(vector) for vector in found.values()}) > 1:
-            raise VectorIndexError(f"The index's vectors have {lengths} numbers.", hint="Run `cita rebuild`.")
-        return np.fromiter(found, np.int64, len(found)), np.stack(list(found.values()))
-
-
 def _best(matrix: Vectors, query: Vectors, k: int) -> tuple[Rows, Vectors]:
     """Places of the (at most k) nearest vectors of a matrix that has any, in no order, with their cosines."""
     if len(query) != matrix.shape[1]:
-        raise VectorIndexError(
-            f"The question's vector has {len(query)} numbers, the index's {matrix.shape[1]}.",
-            hint="Index again with the embedder in use.",
-        )
+        raise other_length(query, matrix[0])
     # Not `@`: its threads wait for each other when the machine is busy (20,000 x 384: 15 ms, einsum 2 ms).
     cosines = np.einsum("ij,j->i", matrix, query)
     k = min(k, len(matrix))
@@ -226,12 +154,15 @@ class LiveIndex:
         self._chroma: ChromaIndex | None = None
         self._exact = ExactIndex(catalog)  # of all vectors, or of those after Chroma's
         self._gone = 0  # vectors in Chroma that are no longer in the catalogue
+        self._many = False  # so many vectors that the matrix serves
         self._lazy = lazy
         self._first: tuple[Vectors, ExactIndex] | None = None  # the first question, and what answers it
 
     @property
     def name(self) -> str:
         """What serves search, or would: nothing is opened for it."""
+        if self._catalog.count_vectors() > MOST:
+            return "matrix"
         return "chroma" if self._worth_opening() else "exact"
 
     def search(self, query: Vectors, k: int) -> Neighbours:
@@ -239,6 +170,8 @@ class LiveIndex:
             if first := self._for_first(query):
                 return first.search(query, k)
             self._refresh()
+            if self._many:
+                return self._in_matrix(query, k)
             nearest = self._exact.search(query, k)
             if self._chroma is None:
                 return nearest
@@ -260,6 +193,13 @@ class LiveIndex:
             self._first = None
         return self._first[1] if self._first else None
 
+    def _in_matrix(self, query: Vectors, k: int) -> Neighbours:
+        """Several passages may have one vector."""
+        cosines = self._catalog.nearest(query, k)
+        keys = self._catalog.keys_of_rows(list(cosines))
+        found = {keys[row]: cosine for row, cosine in cosines.items() if row in keys}
+        return list(found.items())
+
     def _in_chroma(self, chroma: ChromaIndex, query: Vectors, k: int) -> Neighbours:
         def nearest(wanted: int) -> Neighbours:
             found = chroma.search(query, min(wanted, chroma.seal.count))
@@ -271,6 +211,7 @@ class LiveIndex:
         moment = (self._catalog.lineage, self._catalog.generation)
         if moment == self._moment:
             return
+        self._many = self._catalog.count_vectors() > MOST
         seal = self._worth_opening()
         if seal != (self._chroma.seal if self._chroma else None):
             self._serve(seal)
@@ -282,7 +223,9 @@ class LiveIndex:
     def _worth_opening(self) -> Seal | None:
         """The seal of a folder that is of this catalogue and still mostly true, if search gains by it."""
         seal = read_seal(self._index)
-        if seal is None or seal.lineage != self._catalog.lineage or self._catalog.count_vectors() <= SMALL:
+        if seal is None or seal.lineage != self._catalog.lineage:
+            return None
+        if not SMALL < self._catalog.count_vectors() <= MOST:
             return None
         return seal if self._catalog.count_vectors(seal.number) * 2 > seal.count else None
 
@@ -320,9 +263,9 @@ class LiveIndex:
     def _is_behind(self, seal: Seal | None) -> bool:
         with self._catalog.snapshot():
             total = self._catalog.count_vectors()
-            if seal is None or total <= SMALL:
+            if seal is None or not SMALL < total <= MOST:
                 break_seal(self._index)
-                return total > SMALL
+                return SMALL < total <= MOST
             kept = self._catalog.count_vectors(seal.number)
             return max(total - kept, seal.count - kept) > _tolerated(total)
 

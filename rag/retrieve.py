@@ -21,7 +21,7 @@ from ingest.embed import Embedder, Vectors
 from ingest.filters import Rows
 from ingest.fulltext import Term
 from ingest.types import Filters, Passage
-from ingest.vectors import ExactIndex, FilteredSearch, VectorIndex
+from ingest.vectors import ExactIndex, VectorIndex
 from rag.duplicates import Group, collapse
 from rag.explain import Clock, Explainer
 from rag.fusion import LanguageMatch, language_match, read_weights
@@ -105,7 +105,6 @@ class Retriever:
         self._vectors = vectors
         self._reranker = reranker
         self._settings = settings
-        self._within = FilteredSearch(catalog)
         self._weights = read_weights()
         self._names: tuple[tuple[str, ...], SourceNames] = ((), SourceNames({}))
 
@@ -271,7 +270,7 @@ class Retriever:
 
     def _nearest(self, index: VectorIndex, query: Vectors, limit: int, rows: Rows | None) -> dict[int, float]:
         if rows is not None:
-            return self._within.search(index, query, limit, rows)
+            return self._catalog.nearest(query, limit, rows)
         nearest = dict(index.search(query, limit))
         return {row: nearest[key] for row, key in self._catalog.rows_of_vectors(list(nearest))}
 

@@ -1,6 +1,7 @@
 """An inverted index gives back what was put in, from memory, merged, and from a file; a damaged file is never used."""
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.postings import Owner, Postings, PostingsDamagedError, build, merge, open_file, write
+from ingest.arrays import ArraysDamagedError, Owner
+from ingest.postings import _FORMAT, Postings, build, merge, open_file, write
 
 DOCUMENTS = st.lists(
     st.dictionaries(st.sampled_from(["a", "b", "año", "=año", "zz", "long key"]), st.floats(0.25, 2.0, width=16)),
@@ -72,7 +74,7 @@ def test_merged_ones_have_what_each_had_less_what_is_masked(
 def test_a_file_holds_the_same(tmp_path_factory: pytest.TempPathFactory, documents: list[dict[str, float]]) -> None:
     postings = of(documents)
     folder = tmp_path_factory.mktemp("postings")
-    opened = write(postings, folder, "postings")
+    opened = write(postings, folder)
     assert opened.file is not None
     assert opened.file.stat().st_mode & 0o777 == 0o600
     assert [path.name for path in folder.iterdir()] == [opened.file.name]
@@ -86,7 +88,7 @@ def test_a_damaged_file_is_found_out_whatever_was_damaged(tmp_path: Path) -> Non
     letters = "abcdefgh"
     documents = [{chance.choice(letters) * chance.randint(1, 3): 1.0 for _ in range(6)} for _ in range(40)]
     postings = of(documents)
-    file = write(postings, tmp_path, "postings").file
+    file = write(postings, tmp_path).file
     assert file is not None
     sound, expected = file.read_bytes(), held(postings)
     found_out = 0
@@ -99,15 +101,15 @@ def test_a_damaged_file_is_found_out_whatever_was_damaged(tmp_path: Path) -> Non
         file.write_bytes(data)
         try:
             assert held(open_file(file)) == expected  # a bit between the arrays
-        except PostingsDamagedError:
+        except ArraysDamagedError:
             found_out += 1
     assert found_out > 200
 
 
 def test_a_file_of_another_version_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("ingest.postings.VERSION", 99)
-        file = write(of([{"a": 1.0}]), tmp_path, "postings").file
+        patch.setattr("ingest.postings._FORMAT", replace(_FORMAT, version=99))
+        file = write(of([{"a": 1.0}]), tmp_path).file
     assert file is not None
-    with pytest.raises(PostingsDamagedError, match="version 99"):
+    with pytest.raises(ArraysDamagedError, match="version 99"):
         open_file(file)
