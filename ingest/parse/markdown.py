@@ -25,6 +25,7 @@ from ingest.parse.text import warm as warm_text
 from ingest.types import Block, BlockKind, Document, Span
 
 if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
 MEDIA_TYPE = "text/markdown"
@@ -159,13 +160,20 @@ def _note(lines: Lines, body: int) -> Iterator[Block]:
 
 
 def _tokens(lines: Lines, body: int) -> list["Token"]:
+    # The front matter's lines are kept as blank ones, so that line numbers stay the file's.
+    return _reader().parse("\n" * body + lines.text[lines.starts[body] :])
+
+
+@cache
+def _reader() -> "MarkdownIt":
+    """To make one takes as long as to read a short note.
+
+    Emphasis and links inside a paragraph stay as they are in the file, so they are not looked for: that would take
+    quadratic time over some texts. Nor are definitions of links' names, or footnotes of a word would be taken for such.
+    """
     from markdown_it import MarkdownIt
 
-    # Emphasis and links inside a paragraph stay as they are in the file, so they are not looked for: that would take
-    # quadratic time over some texts. Nor are definitions of links' names, or footnotes of a word would be taken for
-    # such. The front matter's lines are kept as blank ones, so that line numbers stay the file's.
-    markdown = MarkdownIt("commonmark").enable("table").disable(["inline", "reference"])
-    return markdown.parse("\n" * body + lines.text[lines.starts[body] :])
+    return MarkdownIt("commonmark").enable("table").disable(["inline", "reference"])
 
 
 def _first_heading(tokens: Sequence["Token"]) -> str:
