@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from errors import (
     CatalogDamagedError,
     CatalogError,
+    CitaError,
     EncryptedError,
     EngineError,
     EngineUnreachableError,
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
     from ingest.catalog import Catalog
     from ingest.embed import Embedder
     from rag.generate import Generator
+    from rag.rerank import Reranker
+    from rag.rerankers import Rerankers
     from rag.retrieve import Retriever
 
 log = logging.getLogger("cita.engine")
@@ -58,7 +61,8 @@ PATIENCE = 20.0  # seconds for a home's owner that is just starting or leaving, 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Totals, versions, folders and health of a home. `indexed_at`: when the last index run ended (ISO 8601, UTC)."""
+    """Totals, versions, folders and health of a home. `indexed_at`: when the last index run ended (ISO 8601, UTC).
+    `rerankers`: those that there are, each with why it works or does not."""
 
     home: str
     folders: tuple[str, ...]
@@ -71,6 +75,7 @@ class Status:
     healthy: bool
     problems: tuple[str, ...]
     indexed_at: str = ""
+    rerankers: tuple[RerankerInfo, ...] = ()
 
 
 class Engine(Protocol):
@@ -113,9 +118,19 @@ class Engine(Protocol):
     def restore(self, file: Path) -> None: ...
 
     def search(
-        self, question: str, k: int | None = None, filters: Filters = Filters(), explain: bool = False
+        self,
+        question: str,
+        k: int | None = None,
+        filters: Filters = Filters(),
+        explain: bool = False,
+        reranker: str | None = None,
     ) -> SearchResult:
-        """`explain`: also why each passage stands where it does, and what was dropped."""
+        """`explain`: also why each passage stands where it does, and what was dropped. `reranker`: the name or path of
+        another one than works now, 'off' for none."""
+        ...
+
+    def keep_verdict(self, verdict: Verdict) -> None:
+        """Keeps what was measured of a reranker, which decides whether it works from now on."""
         ...
 
     def ask(
@@ -353,7 +368,7 @@ class LocalEngine:
         self._vectors = LiveIndex(settings.index, self._catalog, lazy=True)
         self._embedders = Embedders(settings, self._catalog, lambda: self._embedder)
         self._generator: Generator | None = None
-        self._retrieving: tuple[Embedder, Retriever] | None = None
+        self._retrieving: tuple[Embedder, dict[Reranker, Retriever]] | None = None
         self._progress = _Progress(lambda _: None)
 
     # --- folders
@@ -560,6 +575,11 @@ class LocalEngine:
             self._registry.get(model)
         except ModelError as error:
             problems.append(str(error))
+        rerankers: tuple[RerankerInfo, ...] = ()
+        try:
+            rerankers = self._rerankers.known(self._catalog.fact("embedder"))
+        except CitaError as error:
+            problems.append(str(error))
         return Status(
             home=str(self._settings.home),
             folders=tuple(map(str, self.folders())),
@@ -572,6 +592,7 @@ class LocalEngine:
             healthy=not problems,
             problems=tuple(problems),
             indexed_at=self._catalog.fact("indexed_at"),
+            rerankers=rerankers,
         )
 
     def verify(self, read_data: bool = False) -> VerifyReport:
@@ -590,32 +611,61 @@ class LocalEngine:
 
     # --- ask
 
+    @cached_property
+    def _rerankers(self) -> "Rerankers":
+        from rag.rerankers import Rerankers
+
+        with self._lock:
+            return Rerankers(self._settings, self._registry)
+
+    def keep_verdict(self, verdict: Verdict) -> None:
+        self._rerankers.keep(verdict)
+
+    @cached_property
+    def _entailment(self) -> "FolderEntailment | None":
+        if not self._settings.verify.model:
+            return None
+        from rag.entail import FolderEntailment
+
+        return FolderEntailment(Path(self._settings.verify.model).expanduser())
+
     @property
     def _retriever(self) -> "Retriever":
+        return self._retriever_with(None)
+
+    def _retriever_with(self, reranker: str | None) -> "Retriever":
         """With the embedder that made the vectors: another one after a change of it."""
         embedder = self._embedders.of_index()
+        chosen = self._rerankers.open(embedder.fingerprint, reranker)
         with self._lock:
             if self._retrieving is None or self._retrieving[0] is not embedder:
-                self._retrieving = (embedder, self._open_retriever(embedder))
-            return self._retrieving[1]
+                self._retrieving = (embedder, {})
+            retrievers = self._retrieving[1]
+            if chosen not in retrievers:
+                retrievers[chosen] = self._open_retriever(embedder, chosen)
+            return retrievers[chosen]
 
-    def _open_retriever(self, embedder: "Embedder") -> "Retriever":
-        from rag.rerank import open_reranker
+    def _open_retriever(self, embedder: "Embedder", reranker: "Reranker") -> "Retriever":
         from rag.retrieve import Retriever
 
-        reranker = open_reranker(self._settings.rerank)
         return Retriever(self._catalog, embedder, lambda: self._vectors, reranker, self._settings.retrieve)
 
     def search(
-        self, question: str, k: int | None = None, filters: Filters = Filters(), explain: bool = False
+        self,
+        question: str,
+        k: int | None = None,
+        filters: Filters = Filters(),
+        explain: bool = False,
+        reranker: str | None = None,
     ) -> SearchResult:
         started, explanation = time.monotonic(), None
         text, filters = self._narrowed(question, filters)
         with self._catalog.snapshot():  # its embedder and its vectors
+            retriever = self._retriever_with(reranker)
             if explain:
-                hits, explanation = self._retriever.explain(text, k, filters)
+                hits, explanation = retriever.explain(text, k, filters)
             else:
-                hits = self._retriever.retrieve(text, k, filters)
+                hits = retriever.retrieve(text, k, filters)
         return SearchResult(question, hits, time.monotonic() - started, explanation)
 
     def _narrowed(self, question: str, filters: Filters) -> tuple[str, Filters]:
@@ -805,6 +855,7 @@ class LocalEngine:
         with self._lock:
             if self._generator is not None:
                 self._generator.close()
+        self._rerankers.close()
         self._vectors.close()
         self._reader.close()
         self._isolator.close()

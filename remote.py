@@ -465,9 +465,17 @@ class RemoteEngine:
         self._call(Engine.restore, *_absolute([file]))
 
     def search(
-        self, question: str, k: int | None = None, filters: Filters = Filters(), explain: bool = False
+        self,
+        question: str,
+        k: int | None = None,
+        filters: Filters = Filters(),
+        explain: bool = False,
+        reranker: str | None = None,
     ) -> SearchResult:
-        return self._call(Engine.search, question, k, filters, explain)
+        return self._call(Engine.search, question, k, filters, explain, reranker)
+
+    def keep_verdict(self, verdict: Verdict) -> None:
+        self._call(Engine.keep_verdict, verdict)
 
     def ask(
         self,

@@ -1,67 +1,110 @@
-"""Whether a cross-encoder helps: a question set searched without it and with it.
+"""Whether a reranker helps: a question set searched without it and with it, and what that says.
 
-    python -m evaluation.rerankers QUESTIONS MODEL [--home DIR]
-
-QUESTIONS is a file as `cita eval` reads it (`cita eval --make` drafts one), MODEL a folder as rerank.model names it.
-Says both means of each metric, whether the difference is more than chance, and what it costs. Exits with 0 where the
-model is worth being switched on: MRR@10 gains, and by more than chance.
+`cita eval` measures the rerankers that a home has; one that gains by more than chance and is fast enough works from
+then on (rag/rerankers.py).
 """
 
-import argparse
-import sys
-from pathlib import Path
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from statistics import median
+from typing import TYPE_CHECKING
 
-from engine import open_engine
-from errors import CitaError
-from evaluation.dataset import Dataset, read_questions
-from evaluation.metrics import Comparison
-from evaluation.run import Run, compare_runs, evaluate, latency
-from settings import Rerank, Settings
+from evaluation.dataset import Dataset
+from evaluation.run import K, Progress, Run, compare_runs, evaluate
+from rag.types import RerankerInfo, RerankerReason, Verdict
 
-DECISIVE = "MRR@10"
-CHANCE = 0.05
+if TYPE_CHECKING:
+    from engine import Engine
 
+DRAFTED = 100  # questions, where a person has none of their own
+PROBED = 5  # questions, before all are asked
+HOPELESS = 4.0  # times the seconds that may be added: then a few questions are enough
 
-def compare_reranker(settings: Settings, dataset: Dataset, model: str) -> tuple[Run, Run]:
-    """The runs without and with the model over the settings' home. Raises what opening and searching raise."""
-    runs = []
-    for rerank in (Rerank(), settings.rerank.model_copy(update={"model": model})):
-        engine = open_engine(settings.model_copy(update={"rerank": rerank}))
-        try:
-            runs.append(evaluate(engine, dataset))
-        finally:
-            engine.close()
-    return runs[0], runs[1]
+OFF = "off"
 
 
-def helps(compared: dict[str, Comparison]) -> bool:
-    """Whether the later run is better by more than chance."""
-    decisive = compared.get(DECISIVE)
-    return decisive is not None and decisive.after > decisive.before and decisive.p < CHANCE
+def measure(
+    engine: "Engine", dataset: Dataset, reranker: RerankerInfo, seconds: float, progress: Progress | None = None
+) -> Verdict:
+    """What the reranker does on the questions whose answers' places are known; `seconds` is what it may add to a
+    search. One that takes far longer is measured on a few only. Raises what searching raises."""
+    judged = tuple(question for question in dataset.questions if question.places or question.answers)
+    few = replace(dataset, questions=judged[:PROBED])
+    asked = replace(dataset, questions=judged)
+    evaluate(engine, few, reranker=reranker.path)  # loads the model
+    if added_seconds(*_both(engine, few, reranker)) > HOPELESS * seconds:
+        asked = few
+    evaluate(engine, asked, reranker=OFF)  # the embedder then knows the questions in both runs
+    without, with_it = _both(engine, asked, reranker, progress)
+    decisive = compare_runs(without, with_it)[f"mrr@{K}"]
+    return Verdict(
+        path=reranker.path,
+        fingerprint=reranker.fingerprint,
+        embedder=with_it.embedder,
+        questions=fingerprint(dataset),
+        n=decisive.n,
+        before=decisive.before,
+        after=decisive.after,
+        p=decisive.p,
+        seconds=added_seconds(without, with_it),
+        at=with_it.at,
+    )
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("questions", type=Path)
-    parser.add_argument("model")
-    parser.add_argument("--home", type=Path)
-    options = parser.parse_args()
-    try:
-        without, with_model = compare_reranker(
-            Settings.load(options.home), read_questions(options.questions), options.model
-        )
-    except CitaError as error:
-        print(f"{error.message} {error.hint}".strip(), file=sys.stderr)
-        return 2
-    compared = compare_runs(without, with_model)
-    for name, one in compared.items():
-        print(f"{name}: {one.before:.3f} without, {one.after:.3f} with it (p {one.p:.3f}, {one.n} questions)")
-    for said, run in (("without", without), ("with it", with_model)):
-        print(f"seconds a search {said}: {', '.join(f'{name} {value:.3f}' for name, value in latency(run).items())}")
-    is_worth = helps(compared)
-    print("It helps: set rerank.model." if is_worth else "It does not help by more than chance: leave it off.")
-    return 0 if is_worth else 1
+def is_measurable(dataset: Dataset) -> bool:
+    """Whether it is known of a question where its answer stands."""
+    return any((question.places or question.answers) and not question.unanswerable for question in dataset.questions)
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def added_seconds(without: Run, with_it: Run) -> float:
+    """The median over the questions."""
+    return median(
+        after.seconds - before.seconds for before, after in zip(without.records, with_it.records, strict=True)
+    )
+
+
+def fingerprint(dataset: Dataset) -> str:
+    """Of the questions and what is known of their answers, in any order."""
+    lines = sorted(
+        json.dumps([one.text, one.answers, [(place.source, place.page) for place in one.places], one.unanswerable])
+        for one in dataset.questions
+    )
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def described(reranker: RerankerInfo) -> str:
+    """What was measured of a reranker, and what follows."""
+    verdict = reranker.verdict
+    if verdict is None:
+        return f"{reranker.name}: {outcome(reranker)}"
+    return (
+        f"{reranker.name}: MRR@{K} {verdict.before:.3f} without, {verdict.after:.3f} with it (p {verdict.p:.3f},"
+        f" {verdict.n} questions), {1000 * verdict.seconds:+.0f} ms a search. {outcome(reranker)}"
+    )
+
+
+def outcome(reranker: RerankerInfo) -> str:
+    """Why it works or does not."""
+    said: dict[RerankerReason, str] = {
+        "helps": "On, as it helps.",
+        "no-gain": "Off, as it does not help by more than chance.",
+        "slow": "Off, as it helps but takes longer than rerank.seconds allows.",
+        "unmeasured": "Off until `cita eval FILE` has measured whether it helps.",
+        "set": "On, as rerank.model names it.",
+        "not-set": "Off, as rerank.model says so.",
+    }
+    return said[reranker.reason]
+
+
+def unmeasured(rerankers: Sequence[RerankerInfo]) -> list[RerankerInfo]:
+    return [one for one in rerankers if one.reason == "unmeasured"]
+
+
+def _both(
+    engine: "Engine", dataset: Dataset, reranker: RerankerInfo, progress: Progress | None = None
+) -> tuple[Run, Run]:
+    """The runs without and with it."""
+    without = evaluate(engine, dataset, reranker=OFF)
+    return without, evaluate(engine, dataset, reranker=reranker.path, progress=progress)

@@ -85,10 +85,11 @@ def evaluate(
     answers: bool = False,
     model: str | None = None,
     filters: Callable[[Question], Filters] = lambda _: Filters(),
+    reranker: str | None = None,
     progress: Progress | None = None,
 ) -> Run:
     """Searches `k` passages for every question, and with `answers` has each answered too, by `model` if it is named;
-    both within the question's `filters`.
+    both within the question's `filters`. `reranker` as in Engine.search, for the searches.
 
     A hit counts where it, or a copy of it elsewhere, is at a place that the question names; of a question without
     places, where it holds one of the expected answers. Unanswerable questions count for abstention only. Raises
@@ -100,7 +101,7 @@ def evaluate(
     records = []
     for done, question in enumerate(dataset.questions, 1):
         try:
-            result = engine.search(question.text, k, filters(question))
+            result = engine.search(question.text, k, filters(question), reranker=reranker)
             answered = _ask(engine, question.text, filters(question), model) if answers else None
         except UsageError as error:
             raise UsageError(f"Question {question.text!r}: {error.message}", hint=error.hint) from error

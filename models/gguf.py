@@ -47,6 +47,9 @@ QUANTISATIONS = {
     40: "Q1_0",
 }  # fmt: skip
 
+POOLING_RANK = 4  # llama.h, `enum llama_pooling_type`
+CLASSIFIER = {"cls.weight", "cls.output.weight"}
+
 # Architectures that encode or see, and so write no answers.
 NOT_GENERATORS = {"bert", "nomic-bert", "nomic-bert-moe", "jina-bert-v2", "jina-bert-v3", "modern-bert", "neo-bert",
                   "eurobert", "gemma-embedding", "t5encoder", "clip", "wavtokenizer-dec"}  # fmt: skip
@@ -57,7 +60,7 @@ class Header:
     """What stands before a GGUF's weights. `parameters` counts the elements of all tensors."""
 
     metadata: dict[str, Value]
-    tensors: int
+    tensors: tuple[str, ...]
     parameters: int
     size: int
 
@@ -78,7 +81,7 @@ def read_model(path: Path) -> ModelInfo:
     """What the GGUF at `path` says of itself; its `name` is the file's stem.
 
     Raises ModelNotFoundError if there is no such file, NotAModelError if it is none, a damaged one, one part of
-    several, or no generator.
+    several, or neither a generator nor a reranker.
     """
     header = read_header(path)
     architecture = header.text("general.architecture")
@@ -93,7 +96,12 @@ def read_model(path: Path) -> ModelInfo:
             f"{str(path)!r} is a GGUF without {'weights' if architecture else 'an architecture'}.",
             hint="Download the model itself, not only its vocabulary.",
         )
-    if architecture in NOT_GENERATORS or header.text("general.type") in ("adapter", "mmproj", "imatrix"):
+    ranks = _ranks(header, architecture)
+    if (architecture in NOT_GENERATORS and not ranks) or header.text("general.type") in (
+        "adapter",
+        "mmproj",
+        "imatrix",
+    ):
         kind = header.text("general.type") if architecture not in NOT_GENERATORS else architecture
         raise NotAModelError(
             f"{str(path)!r} is of the kind {kind!r}: it writes no answers.",
@@ -112,6 +120,7 @@ def read_model(path: Path) -> ModelInfo:
         bos_token=_token(header, "tokenizer.ggml.bos_token_id"),
         eos_token=_token(header, "tokenizer.ggml.eos_token_id"),
         special_tokens=_special_tokens(header),
+        ranks=ranks,
     )
 
 
@@ -153,9 +162,10 @@ class _Reader:
             if key in metadata:
                 raise self._damaged(f"it holds {key!r} twice")
             metadata[key] = self._value(self._scalar("I"))
-        sizes = [self._tensor() for _ in range(tensors)]
-        self._check_weights(metadata, [end for _, end in sizes])
-        return Header(metadata, tensors, sum(elements for elements, _ in sizes), self._size)
+        found = [self._tensor() for _ in range(tensors)]
+        self._check_weights(metadata, [end for _, _, end in found])
+        names = tuple(name for name, _, _ in found)
+        return Header(metadata, names, sum(elements for _, elements, _ in found), self._size)
 
     def _check_magic(self) -> None:
         start = self._file.read(8)
@@ -178,8 +188,8 @@ class _Reader:
                 hint="Download a current conversion of the model.",
             )
 
-    def _tensor(self) -> tuple[int, int]:
-        """(elements, the end of its bytes counted from the start of the weights)"""
+    def _tensor(self) -> tuple[str, int, int]:
+        """(name, elements, the end of its bytes counted from the start of the weights)"""
         name = self._string()
         dimensions = self._scalar("I")
         if dimensions > MAX_DIMENSIONS:
@@ -188,7 +198,7 @@ class _Reader:
         for _ in range(dimensions):
             elements *= self._scalar("Q")
         block, size = BLOCKS.get(self._scalar("I"), (1, 0))  # a type newer than this table: checked by its offset only
-        return elements, self._scalar("Q") + elements // block * size
+        return name, elements, self._scalar("Q") + elements // block * size
 
     def _check_weights(self, metadata: dict[str, Value], ends: list[int]) -> None:
         alignment = metadata.get("general.alignment", 32)
@@ -266,6 +276,12 @@ class _Reader:
             f"{str(self._path)!r} is a GGUF cut short: it has {self._size}{of} bytes.",
             hint="The download did not finish; download it again.",
         )
+
+
+def _ranks(header: Header, architecture: str) -> bool:
+    """Whether it is a reranker: it has a classification head, and says nothing against that its output is a rank."""
+    pooling = header.number(f"{architecture}.pooling_type", POOLING_RANK)
+    return pooling == POOLING_RANK and not CLASSIFIER.isdisjoint(header.tensors)
 
 
 def _token(header: Header, key: str) -> str:

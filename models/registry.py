@@ -1,4 +1,4 @@
-"""Which generator models there are, and which one answers."""
+"""Which models there are, and which one answers."""
 
 import json
 import os
@@ -6,11 +6,14 @@ import re
 import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from errors import ModelError, ModelNotFoundError, NotAModelError
 from models.gguf import read_model
 from models.types import EXTRACTIVE, ModelInfo
+
+NO_RERANKER = "A reranker is a GGUF with a classification head (bge-reranker, jina-reranker, Qwen3-Reranker)."
 
 
 class Registry:
@@ -38,7 +41,7 @@ class Registry:
         info = read_model(path)
         name = self._known_name(path) or _unique_name(info, {EXTRACTIVE.name, *self._paths()})
         self._register(name, path)
-        return self.get(name)
+        return self._known(name)
 
     def use(self, name: str) -> ModelInfo:
         """Makes the model `name` the active one.
@@ -58,10 +61,31 @@ class Registry:
         return active
 
     def get(self, name: str) -> ModelInfo:
-        """The model `name`, its file read anew.
+        """The model `name` that is to answer, its file read anew.
 
-        Raises ModelNotFoundError if there is none of that name or its file is gone, NotAModelError if it is damaged.
+        Raises ModelNotFoundError if there is none of that name or its file is gone, NotAModelError if it is damaged or
+        a reranker.
         """
+        info = self._known(name)
+        if info.ranks:
+            raise NotAModelError(
+                f"Model {name!r} ranks passages and writes no answers.",
+                hint="Pick another with `cita models use NAME`; `cita eval FILE` measures whether it ranks better.",
+            )
+        return info
+
+    def reranker(self, name: str) -> ModelInfo:
+        """The reranker `name`, its file read anew.
+
+        Raises ModelNotFoundError if there is none of that name or its file is gone, NotAModelError if it is damaged or
+        no reranker.
+        """
+        info = self._known(name)
+        if not info.ranks:
+            raise NotAModelError(f"Model {name!r} is no reranker.", hint=NO_RERANKER)
+        return info
+
+    def _known(self, name: str) -> ModelInfo:
         active, registered = self._read()
         if name == EXTRACTIVE.name:
             return replace(EXTRACTIVE, active=active == name)
@@ -110,7 +134,7 @@ class Registry:
         content = {"active": active, "models": {name: str(path) for name, path in models.items()}}
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            _write_atomically(self._file, json.dumps(content, indent=2) + "\n")
+            write_atomically(self._file, json.dumps(content, indent=2) + "\n")
         except OSError as error:
             raise ModelError(
                 f"The list of models {str(self._file)!r} cannot be written: {error.strerror}.",
@@ -121,9 +145,15 @@ class Registry:
 def _described(name: str, path: Path) -> ModelInfo:
     """What the file says of itself; of one that is gone or damaged only its name and place."""
     try:
-        return replace(read_model(path), name=name)
-    except (ModelNotFoundError, NotAModelError):
+        known = path.stat()
+        return replace(_read_once(path, known.st_size, known.st_mtime_ns), name=name)
+    except (OSError, ModelNotFoundError, NotAModelError):
         return ModelInfo(name=name, path=str(path))
+
+
+@lru_cache(maxsize=64)
+def _read_once(path: Path, size: int, changed: int) -> ModelInfo:  # noqa: ARG001 - a file that changed is read again
+    return read_model(path)
 
 
 def _unique_name(info: ModelInfo, taken: Iterable[str]) -> str:
@@ -138,7 +168,7 @@ def _slug(text: str) -> str:
     return re.sub(r"[^\w.]+", "-", text.lower()).strip("-._")
 
 
-def _write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str) -> None:
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
         try:
             file.write(text)

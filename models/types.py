@@ -1,13 +1,14 @@
-"""What is known of a generator model. Plain values; nothing heavy is imported here."""
+"""What is known of a model. Plain values; nothing heavy is imported here."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """A generator as its own metadata describes it; `name` is what the user types.
+    """A model as its own metadata describes it; `name` is what the user types.
 
-    For `extractive` everything but the name is empty. Sizes are bytes, `context` is tokens.
+    For `extractive` everything but the name is empty. Sizes are bytes, `context` is tokens. One that `ranks` is a
+    reranker: it writes no answers.
     """
 
     name: str
@@ -23,6 +24,7 @@ class ModelInfo:
     eos_token: str = ""
     special_tokens: tuple[str, ...] = ()
     active: bool = False
+    ranks: bool = False
 
 
 EXTRACTIVE = ModelInfo(name="extractive")

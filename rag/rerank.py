@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Protocol
 
 from ingest.analyse import stem, words
@@ -12,7 +11,6 @@ from ingest.sentences import sentences
 from ingest.stopwords import STOPWORDS
 from ingest.types import Passage
 from rag.fusion import LanguageMatch, Weights, read_weights
-from settings import Rerank
 
 MENTIONED = 0.5  # the most that a passage gains by being mentioned (chosen on the tune half of HotpotQA)
 
@@ -75,15 +73,6 @@ def add_mentioned(candidates: Sequence[Candidate], found: Sequence[dict[str, flo
         if candidate.mentioned_by is not None:
             behind = scores[candidate.mentioned_by] - scores[number] - _STEP
             found[number]["mentioned"] = min(MENTIONED, max(0.0, behind))
-
-
-def open_reranker(settings: Rerank) -> Reranker:
-    """What the settings name: the late features, and a cross-encoder over them where there is one."""
-    if not settings.model:
-        return LateFeatures()
-    from rag.cross_encoder import CrossEncoderReranker
-
-    return CrossEncoderReranker(Path(settings.model).expanduser(), LateFeatures(), settings.best, settings.weight)
 
 
 class Asked:

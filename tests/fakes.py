@@ -186,7 +186,12 @@ class FakeEngine:
         self.kept.append(("restore", file))
 
     def search(
-        self, question: str, k: int | None = None, filters: Filters = Filters(), explain: bool = False
+        self,
+        question: str,
+        k: int | None = None,
+        filters: Filters = Filters(),
+        explain: bool = False,
+        reranker: str | None = None,
     ) -> SearchResult:
         if not question.strip():
             raise UsageError("The question is empty.", hint="Type a question.")
@@ -194,6 +199,9 @@ class FakeEngine:
             return SearchResult(question, (Hit(1, 0.9, LEASE, "Lease"),), 0.01)
         hit = Hit(1, 0.9, LEASE, "Lease", explanation=EXPLANATION)
         return SearchResult(question, (hit,), 0.01, SEARCH_EXPLANATION)
+
+    def keep_verdict(self, verdict: Verdict) -> None:
+        self.verdicts.append(verdict)
 
     def ask(
         self,

@@ -51,10 +51,11 @@ SHARED_LIBRARIES: dict[str, str] = {
     "langchain_core": "the retriever, the prompt, the generator and the chain are its runnables",
     "lxml": "pages as trees, and the tables that unstructured gives as HTML",
     "PIL": "pictures of pages: rendered, shown, recognised",
+    "llama_cpp": "the process of a model that answers, and that of a reranker",
     "psutil": "the memory of the machine, and of a model's process",
     "onnxruntime": "the embedder, and the export that runs in a process of its own",
-    "torch": "the embedder, the export that runs in a process of its own, and the cross-encoder",
-    "sentence_transformers": "the embedder, and the cross-encoder",
+    "torch": "the embedder, the export that runs in a process of its own, the cross-encoder and the entailment model",
+    "sentence_transformers": "the embedder, the cross-encoder and the entailment model",
     "transformers": "the embedder, and the export that runs in a process of its own",
 }
 

@@ -24,7 +24,7 @@ import remote
 from engine import Engine, open_engine
 from errors import CitaError, EngineError, EngineUnreachableError, FolderError, StorageFullError, UsageError
 from ingest.types import Filters, IndexProgress, IndexReport, WatchEvent
-from rag.types import Completed, Event, Retrieved, Token, Turn
+from rag.types import Completed, Event, Retrieved, Token, Turn, Verdict
 from remote import EngineServer, RemoteEngine, connect, start_server
 from settings import Settings
 from tests.conftest import ROOT
@@ -78,6 +78,7 @@ def first(events: Any) -> object:
 
 
 FILTERS = Filters(within=("contracts", "#ñ"), types=("pdf",), languages=("es",), since="2024-05")
+VERDICT = Verdict("/m.gguf", "ab", "words/1", "cd", 40, 0.6, 0.7, 0.01, 0.1, "2026-01-02T03:04:05+00:00")
 
 
 def kept(engine: Engine) -> list[Event]:
@@ -102,7 +103,8 @@ CALLS: dict[str, Callable[[Engine, Path], object]] = {
     "unlock": lambda engine, _: engine.unlock("a.pdf", "open sesame"),
     "backup": lambda engine, folder: engine.backup(folder / "backup"),
     "restore": lambda engine, folder: engine.restore(folder / "backup"),
-    "search": lambda engine, _: engine.search("notice", k=3, filters=FILTERS, explain=True),
+    "search": lambda engine, _: engine.search("notice", k=3, filters=FILTERS, explain=True, reranker="off"),
+    "keep_verdict": lambda engine, _: engine.keep_verdict(VERDICT),
     "ask": lambda engine, _: list(
         engine.ask("And what is the notice?", k=3, filters=FILTERS, model="x", history=[Turn("The rent?", "1,200.")])
     ),
@@ -145,13 +147,21 @@ def test_a_call_gives_what_the_engine_gives(method: str, client: RemoteEngine, t
 def test_arguments_arrive_as_they_were_given(client: RemoteEngine, engine: FakeEngine) -> None:
     given: list[object] = []
 
-    def search(question: str, k: int | None = None, filters: Filters = Filters(), explain: bool = False) -> object:
-        given.extend([question, k, filters, explain])
+    def search(
+        question: str,
+        k: int | None = None,
+        filters: Filters = Filters(),
+        explain: bool = False,
+        reranker: str | None = None,
+    ) -> object:
+        given.extend([question, k, filters, explain, reranker])
         return FakeEngine().search(question)
 
     engine.search = search  # type: ignore[method-assign, assignment]
-    client.search("¿Cuál es el plazo?\n\u2028\x1b", 7, FILTERS, explain=True)
-    assert given == ["¿Cuál es el plazo?\n\u2028\x1b", 7, FILTERS, True]
+    client.search("¿Cuál es el plazo?\n\u2028\x1b", 7, FILTERS, explain=True, reranker="off")
+    assert given == ["¿Cuál es el plazo?\n\u2028\x1b", 7, FILTERS, True, "off"]
+    client.keep_verdict(VERDICT)
+    assert engine.verdicts == [VERDICT]
 
 
 def test_a_relative_folder_means_the_clients_current_folder(

@@ -125,7 +125,7 @@ def _draw_start(work: Evaluating, engine: Engine, dataset: Dataset | None, texts
         answers = st.toggle(texts.evaluate_answers, key="answers", help=texts.evaluate_answers_help)
     model = None
     if answers:
-        models = engine.models()
+        models = [one for one in engine.models() if not one.ranks]
         active = next((n for n, one in enumerate(models) if one.active), 0)
         named = {one.name: model_name(one.name, texts) for one in models}
         model = st.selectbox(texts.evaluate_model, list(named), active, format_func=named.__getitem__, key="model")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from rag.types import CandidateScores, Dropped, Explanation, Hit, SearchExplanation, SearchResult
+from rag.types import CandidateScores, Dropped, Explanation, Hit, RerankerInfo, SearchExplanation, SearchResult
 from ui import filters, reader, render
 from ui.engine import get_engine, get_settings
 from ui.frame import get_texts, heading
@@ -26,10 +26,11 @@ def draw() -> None:
         filters.draw(sources, texts)
         st.slider(texts.ask_k, 1, max(30, k), k, key="k", help=texts.ask_k_help)
     if question.strip():
-        _draw_result(engine.search(question, k, filters.chosen(), explain=True), texts)
+        result = engine.search(question, k, filters.chosen(), explain=True)
+        _draw_result(result, engine.status().rerankers, texts)
 
 
-def _draw_result(result: SearchResult, texts: Texts) -> None:
+def _draw_result(result: SearchResult, rerankers: Sequence[RerankerInfo], texts: Texts) -> None:
     explanation = result.explanation
     if explanation is None:  # an engine that cannot explain
         return
@@ -42,6 +43,7 @@ def _draw_result(result: SearchResult, texts: Texts) -> None:
     for reason in REASONS:
         _draw_dropped([one for one in explanation.dropped if one.reason == reason], reason, result.hits, texts)
     _draw_steps(result, explanation, texts)
+    _draw_rerankers(rerankers, texts)
 
 
 def _section(name: str) -> None:
@@ -114,7 +116,7 @@ def _reasons(why: Explanation, texts: Texts) -> list[tuple[str, str]]:
         (texts.inspect_lexical, f"{why.lexical:.3f} · {_rank(why.lexical_rank, texts)}"),
         (texts.inspect_dense, f"{why.cosine:.3f} · {_rank(why.dense_rank, texts)}"),
         (texts.inspect_fused, f"{why.fused:.3f} · {_rank(why.fused_rank, texts)}"),
-        *((name, f"{value:+.3f}") for name, value in why.features.items()),
+        *((texts.feature(name), f"{value:+.3f}") for name, value in why.features.items()),
         (texts.inspect_score, f"{why.score:.3f}"),
     ]
 
@@ -145,6 +147,27 @@ def _draw_dropped(dropped: Sequence[Dropped], reason: str, hits: Sequence[Hit], 
 
 
 def _draw_steps(result: SearchResult, explanation: SearchExplanation, texts: Texts) -> None:
-    steps = " · ".join(f"{name} {1000 * seconds:.1f} ms" for name, seconds in explanation.seconds.items())
+    steps = " · ".join(f"{texts.step(name)} {1000 * seconds:.1f} ms" for name, seconds in explanation.seconds.items())
     line = texts.inspect_steps.format(seconds=f"{result.seconds:.2f}", steps=steps)
     st.html(render.block("timing", render.span("t", line)))
+
+
+def _draw_rerankers(rerankers: Sequence[RerankerInfo], texts: Texts) -> None:
+    """Which of the rerankers that there are works, and why."""
+    if rerankers:
+        _section(texts.inspect_rerankers)
+        st.html(render.facts([(one.name, _why(one, texts)) for one in rerankers]))
+
+
+def _why(reranker: RerankerInfo, texts: Texts) -> str:
+    reason, verdict = texts.reranker(reranker.reason), reranker.verdict
+    if verdict is None:
+        return reason
+    return texts.inspect_measured.format(
+        reason=reason,
+        before=f"{verdict.before:.3f}",
+        after=f"{verdict.after:.3f}",
+        p=f"{verdict.p:.3f}",
+        n=verdict.n,
+        ms=f"{1000 * verdict.seconds:+.0f}",
+    )

@@ -27,7 +27,7 @@ def _draw_model(engine: Engine, number: int, model: ModelInfo, active: bool, tex
     ):
         remark = texts.models_now if active else ""
         st.html(render.model_card(_title(model, texts), remark, describe(model, texts), model.path))
-        if not active and st.button(texts.models_use, key=f"use-{model.name}"):
+        if not active and not model.ranks and st.button(texts.models_use, key=f"use-{model.name}"):
             engine.use_model(model.name)
             st.rerun()
 
@@ -41,7 +41,8 @@ def describe(model: ModelInfo, texts: Texts) -> str:
     """What a person wants to know of a model before choosing it, on one line."""
     if model.name == EXTRACTIVE.name:
         return texts.models_extractive
-    parts = [model.title if model.title != model.name else "", model.architecture]
+    parts = [texts.models_reranker] if model.ranks else []
+    parts += [model.title if model.title != model.name else "", model.architecture]
     if model.parameters:
         parts.append(texts.models_parameters.format(n=_parameters(model.parameters)))
     parts.append(model.quantisation)

@@ -111,6 +111,39 @@ class Texts:
     inspect_sides: str
     inspect_same: str
     inspect_steps: str
+    feature_bm25: str
+    feature_bm25_over_the_best: str
+    feature_cosine: str
+    feature_cosine_over_the_best: str
+    feature_words_with_headings: str
+    feature_words_with_what_stands_before: str
+    feature_best_sentence: str
+    feature_best_two_sentences: str
+    feature_words_side_by_side: str
+    feature_words_near_each_other: str
+    feature_exact_forms: str
+    feature_source_in_question: str
+    feature_neighbours: str
+    feature_mentioned: str
+    feature_cross_encoder: str
+    step_terms: str
+    step_filter: str
+    step_embed: str
+    step_lexical: str
+    step_dense: str
+    step_sources: str
+    step_complete: str
+    step_fuse: str
+    step_collapse: str
+    step_rerank: str
+    inspect_rerankers: str
+    inspect_measured: str
+    reranker_helps: str
+    reranker_set: str
+    reranker_unmeasured: str
+    reranker_no_gain: str
+    reranker_slow: str
+    reranker_not_set: str
     reason_filtered: str
     reason_duplicate: str
     reason_beyond: str
@@ -220,6 +253,7 @@ class Texts:
     models_added: str
     models_parameters: str
     models_context: str
+    models_reranker: str
 
     # Settings
     settings_title: str
@@ -260,6 +294,21 @@ class Texts:
         """The name of a language; its code where that has no name here."""
         name: str = getattr(self, f"language_{code}", code)
         return name
+
+    def feature(self, name: str) -> str:
+        """The name of a sign that reranking adds to a score; as it is where that has no name here."""
+        text: str = getattr(self, f"feature_{name.replace(' ', '_').replace('-', '_')}", name)
+        return text
+
+    def step(self, name: str) -> str:
+        """The name of a step of a search; as it is where that has no name here."""
+        text: str = getattr(self, f"step_{name}", name)
+        return text
+
+    def reranker(self, reason: str) -> str:
+        """Why a reranker works or does not (rag.types.RerankerReason)."""
+        text: str = getattr(self, f"reranker_{reason.replace('-', '_')}")
+        return text
 
     def reason(self, reason: str) -> str:
         """Why a candidate is no hit (rag.types.Dropped)."""
@@ -369,6 +418,39 @@ ENGLISH = Texts(
     inspect_sides="What each candidate's words and meaning scored",
     inspect_same="Says the same as passage {n}",
     inspect_steps="{seconds} s: {steps}",
+    feature_bm25="words (BM25)",
+    feature_bm25_over_the_best="words, over the best",
+    feature_cosine="meaning (cosine)",
+    feature_cosine_over_the_best="meaning, over the best",
+    feature_words_with_headings="words, headings included",
+    feature_words_with_what_stands_before="words, with what stands before",
+    feature_best_sentence="words in the best sentence",
+    feature_best_two_sentences="words in the best two sentences",
+    feature_words_side_by_side="words side by side",
+    feature_words_near_each_other="words near each other",
+    feature_exact_forms="words in the very same form",
+    feature_source_in_question="question names the source",
+    feature_neighbours="good neighbours",
+    feature_mentioned="mentioned by a better passage",
+    feature_cross_encoder="reranker",
+    step_terms="words",
+    step_filter="filters",
+    step_embed="embed the question",
+    step_lexical="search by words",
+    step_dense="search by meaning",
+    step_sources="named sources",
+    step_complete="complete scores",
+    step_fuse="combine",
+    step_collapse="near-duplicates",
+    step_rerank="rerank",
+    inspect_rerankers="Rerankers",
+    inspect_measured="{reason}: MRR@10 {before} without, {after} with it (p {p}, {n} questions), {ms} ms a search",
+    reranker_helps="On, as it helps",
+    reranker_set="On, as rerank.model names it",
+    reranker_unmeasured="Off until `cita eval FILE` has measured whether it helps",
+    reranker_no_gain="Off, as it does not help by more than chance",
+    reranker_slow="Off, as it helps but takes longer than rerank.seconds allows",
+    reranker_not_set="Off, as rerank.model says so",
     reason_filtered="Kept out by the filters only",
     reason_duplicate="Says the same as a passage above",
     reason_beyond="Others are better",
@@ -478,6 +560,7 @@ ENGLISH = Texts(
     models_added="{name} was added.",
     models_parameters="{n} parameters",
     models_context="reads {n} tokens",
+    models_reranker="ranks passages, writes no answers",
     settings_title="Settings",
     settings_lead="Kept in cita.toml in your home folder.",
     settings_language="Language of the app",
@@ -603,6 +686,39 @@ SPANISH = Texts(
     inspect_sides="Lo que puntuaron las palabras y el significado de cada candidato",
     inspect_same="Dice lo mismo que el pasaje {n}",
     inspect_steps="{seconds} s: {steps}",
+    feature_bm25="palabras (BM25)",
+    feature_bm25_over_the_best="palabras, frente al mejor",
+    feature_cosine="significado (coseno)",
+    feature_cosine_over_the_best="significado, frente al mejor",
+    feature_words_with_headings="palabras, con los títulos",
+    feature_words_with_what_stands_before="palabras, con lo que va delante",
+    feature_best_sentence="palabras en la mejor frase",
+    feature_best_two_sentences="palabras en las dos mejores frases",
+    feature_words_side_by_side="palabras juntas",
+    feature_words_near_each_other="palabras cercanas",
+    feature_exact_forms="palabras en la misma forma",
+    feature_source_in_question="la pregunta nombra la fuente",
+    feature_neighbours="buenos vecinos",
+    feature_mentioned="mencionado por un pasaje mejor",
+    feature_cross_encoder="modelo reordenador",
+    step_terms="palabras",
+    step_filter="filtros",
+    step_embed="vector de la pregunta",
+    step_lexical="búsqueda por palabras",
+    step_dense="búsqueda por significado",
+    step_sources="fuentes nombradas",
+    step_complete="completar puntuaciones",
+    step_fuse="combinar",
+    step_collapse="casi duplicados",
+    step_rerank="reordenar",
+    inspect_rerankers="Modelos reordenadores",
+    inspect_measured="{reason}: MRR@10 {before} sin él, {after} con él (p {p}, {n} preguntas), {ms} ms por búsqueda",
+    reranker_helps="Activo, porque ayuda",
+    reranker_set="Activo, porque rerank.model lo nombra",
+    reranker_unmeasured="Inactivo hasta que `cita eval FILE` mida si ayuda",
+    reranker_no_gain="Inactivo, porque no ayuda más que el azar",
+    reranker_slow="Inactivo, porque ayuda pero tarda más de lo que permite rerank.seconds",
+    reranker_not_set="Inactivo, porque así lo dice rerank.model",
     reason_filtered="Solo los filtros lo dejan fuera",
     reason_duplicate="Dice lo mismo que un pasaje de arriba",
     reason_beyond="Otros son mejores",
@@ -713,6 +829,7 @@ SPANISH = Texts(
     models_added="Se añadió {name}.",
     models_parameters="{n} de parámetros",
     models_context="lee {n} tokens",
+    models_reranker="ordena pasajes, no responde",
     settings_title="Ajustes",
     settings_lead="Se guardan en cita.toml, en tu carpeta de Cita.",
     settings_language="Idioma de la aplicación",

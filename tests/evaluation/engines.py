@@ -44,7 +44,14 @@ class ScriptedEngine(FakeEngine):
         paths = dict.fromkeys(one.path for some in self._found.values() for one in some)
         return [Source("/library", path, 1, 0, "ab" * 32, "indexed", passages=1, title="") for path in paths]
 
-    def search(self, question: str, k: int | None = None, filters: Filters = Filters()) -> SearchResult:
+    def search(
+        self,
+        question: str,
+        k: int | None = None,
+        filters: Filters = Filters(),
+        explain: bool = False,
+        reranker: str | None = None,
+    ) -> SearchResult:
         self.searched.append((question, k, filters))
         return SearchResult(question, self._hits(question)[:k], 0.25)
 

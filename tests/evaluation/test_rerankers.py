@@ -1,43 +1,143 @@
-"""A cross-encoder is measured on questions before it is recommended."""
+"""A reranker is measured on questions before it is switched on."""
 
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from engine import open_engine
-from evaluation.dataset import read_questions
-from evaluation.metrics import Comparison
-from evaluation.rerankers import compare_reranker, helps
-from rag import cross_encoder
-from settings import Settings
-from tests.rag.test_cross_encoder import model_folder
+from engine import Engine, open_engine
+from evaluation.dataset import Dataset, Place, Question
+from evaluation.rerankers import PROBED, described, fingerprint, is_measurable, measure
+from rag import rerankers
+from rag.types import RerankerInfo, Verdict
+from settings import Rerank, Settings
+from tests.reranker_gguf import reranker_gguf
+
+SUBJECTS = ("deposit", "garden", "parking", "heating", "garage", "balcony", "cellar", "lift")
+DATASET = Dataset("own", tuple(Question(s, f"Who pays for the {s}?", {}, (Place(f"{s}-rule.txt"),)) for s in SUBJECTS))
 
 
-def test_both_runs_are_over_the_same_questions_and_only_one_uses_the_model(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+class Words:
+    """Scores by hand: 1 for a passage that has the word. `asked` is every question."""
+
+    word, pause = "tenant", 0.0
+    asked: list[str]
+
+    def __init__(self, path: Path, _: object) -> None:
+        self.path = path
+
+    def scores(self, question: str, texts: Sequence[str]) -> list[float]:
+        self.asked.append(question)
+        time.sleep(self.pause)
+        return [float(self.word in text) for text in texts]
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def indexed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home where the file that has each question's own words is not the one that answers it."""
+    settings = Settings.load(tmp_path_factory.mktemp("indexed"))
+    settings.library.mkdir()
+    settings.models.mkdir()
+    for subject in SUBJECTS:
+        (settings.library / f"{subject}-talk.txt").write_text(f"Who pays for the {subject}? Nobody knows who pays.")
+        (settings.library / f"{subject}-rule.txt").write_text(f"The {subject} is at the expense of the tenant.")
+    reranker_gguf(settings.models / "words.gguf")
+    with closing(open_engine(settings)) as engine:
+        engine.index()
+    return settings.home
+
+
+@pytest.fixture
+def settings(indexed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setattr(rerankers, "GgufScorer", Words)
+    monkeypatch.setattr(Words, "asked", [], raising=False)
+    shutil.copytree(indexed, tmp_path / "home")
+    return Settings.load(tmp_path / "home", rerank=Rerank(weight=2.0))
+
+
+@pytest.fixture
+def engine(settings: Settings) -> Iterator[Engine]:
+    with closing(open_engine(settings)) as engine:
+        yield engine
+
+
+def the_reranker(engine: Engine) -> RerankerInfo:
+    [reranker] = engine.status().rerankers
+    return reranker
+
+
+def first(engine: Engine, question: str) -> str:
+    return engine.search(question).hits[0].passage.path
+
+
+def test_one_that_helps_is_switched_on_and_says_by_how_much(engine: Engine, settings: Settings) -> None:
+    assert first(engine, "Who pays for the garden?") == "garden-talk.txt"
+    verdict = measure(engine, DATASET, the_reranker(engine), seconds=0.5)
+    assert (verdict.n, verdict.before, verdict.after) == (len(SUBJECTS), 0.5, 1.0)
+    assert verdict.p == 2 / 2 ** len(SUBJECTS)
+    assert verdict.questions == fingerprint(DATASET)
+    engine.keep_verdict(verdict)
+    assert the_reranker(engine).active
+    assert "0.500 without, 1.000 with it" in described(the_reranker(engine))
+    assert first(engine, "Who pays for the garden?") == "garden-rule.txt"
+    assert "garden" not in (settings.models / "rerankers.json").read_text()  # a home's questions are nobody's business
+
+
+def test_one_that_does_not_help_stays_off(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Words, "word", "Nobody")
+    verdict = measure(engine, DATASET, the_reranker(engine), seconds=0.5)
+    assert verdict.after < verdict.before
+    engine.keep_verdict(verdict)
+    assert the_reranker(engine).reason == "no-gain"
+    assert first(engine, "Who pays for the garden?") == "garden-talk.txt"
+
+
+def test_one_that_takes_far_too_long_is_asked_a_few_questions_only(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loaded: list[Path] = []
-    load = cross_encoder._load
-    monkeypatch.setattr(cross_encoder, "_load", lambda folder: loaded.append(folder) or load(folder))
-    settings = Settings.load(tmp_path / "home")
-    settings.library.mkdir(parents=True)
-    for name, text in (("lease", "The notice period is thirty days."), ("dogs", "Dogs bark at the notice board.")):
-        (settings.library / f"{name}.txt").write_text(text)
-    engine = open_engine(settings)
-    engine.index()
+    monkeypatch.setattr(Words, "pause", 0.2)
+    verdict = measure(engine, DATASET, the_reranker(engine), seconds=0.01)
+    assert verdict.n == PROBED
+    assert verdict.seconds >= 0.15
+    assert {*Words.asked} == {question.text for question in DATASET.questions[:PROBED]}
+
+
+def test_one_that_is_slower_than_may_be_stays_off(
+    settings: Settings, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Words, "pause", 0.05)
+    engine.keep_verdict(measure(engine, DATASET, the_reranker(engine), seconds=10))
+    assert the_reranker(engine).reason == "helps"
     engine.close()
-    questions = tmp_path / "questions.jsonl"
-    questions.write_text('{"question": "What is the notice period?", "source": "lease.txt"}\n')
-    dataset = read_questions(questions)
-    without, with_model = compare_reranker(settings, dataset, str(model_folder(tmp_path / "model")))
-    assert [record.question for record in without.records] == [record.question for record in with_model.records]
-    assert loaded == [tmp_path / "model"]
+    impatient = settings.model_copy(update={"rerank": Rerank(weight=2.0, seconds=0.02)})
+    with closing(open_engine(impatient)) as engine:
+        assert the_reranker(engine).reason == "slow"
+        assert first(engine, "Who pays for the garden?") == "garden-talk.txt"
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "p", "expected"),
-    [(0.5, 0.7, 0.01, True), (0.5, 0.7, 0.2, False), (0.7, 0.5, 0.01, False)],
-)
-def test_it_helps_if_it_gains_by_more_than_chance(before: float, after: float, p: float, expected: bool) -> None:
-    assert helps({"MRR@10": Comparison(before, after, p, 100, 30, 10)}) is expected
-    assert not helps({})
+def test_the_fingerprint_is_of_the_questions_and_their_answers_in_any_order() -> None:
+    turned = Dataset("other name", DATASET.questions[::-1])
+    fewer = Dataset("own", DATASET.questions[1:])
+    assert fingerprint(turned) == fingerprint(DATASET) != fingerprint(fewer)
+
+
+def test_questions_without_known_answers_measure_nothing() -> None:
+    assert is_measurable(DATASET)
+    assert not is_measurable(Dataset("own", (Question("1", "Why?"), Question("2", "Who?", unanswerable=True))))
+
+
+def test_each_reason_is_said_in_words() -> None:
+    verdict = Verdict("/m.gguf", "", "", "", 40, 0.6, 0.7, 0.01, 0.123, "")
+    said = {
+        reason: described(RerankerInfo("m", "/m.gguf", False, reason, verdict))  # type: ignore[arg-type]
+        for reason in ("helps", "no-gain", "slow", "set", "not-set")
+    }
+    assert len({*said.values()}) == len(said)
+    assert all("+123 ms a search" in text for text in said.values())
+    assert "cita eval" in described(RerankerInfo("m", "/m.gguf", False, "unmeasured"))

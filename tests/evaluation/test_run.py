@@ -165,7 +165,7 @@ def test_questions_can_be_kept_to_their_own_files() -> None:
 
 
 def test_a_question_that_cannot_be_searched_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise UsageError("Nothing is indexed under 'x'.", hint="`cita list` shows what is.")
 
     engine = ScriptedEngine({"How much?": [LEASE]})

@@ -15,6 +15,7 @@ from errors import ModelNotFoundError, NotAModelError
 from models import gguf as reader
 from models.gguf import read_header, read_model
 from tests.gguf_files import CHATML, header_gguf, quantise, tiny_gguf
+from tests.reranker_gguf import reranker_gguf
 
 
 def test_a_model_is_described_by_its_own_metadata(tmp_path: Path) -> None:
@@ -136,3 +137,14 @@ def test_a_gguf_that_cannot_write_answers_is_refused(
 ) -> None:
     with pytest.raises(NotAModelError, match=says):
         read_model(header_gguf(tmp_path / "m.gguf", architecture, **metadata))
+
+
+def test_a_gguf_with_a_classification_head_is_a_reranker(tmp_path: Path) -> None:
+    reranker_gguf(tmp_path / "m.gguf")
+    info = read_model(tmp_path / "m.gguf")
+    assert (info.ranks, info.architecture, info.context) == (True, "bert", 64)
+    content = (tmp_path / "m.gguf").read_bytes()
+    (tmp_path / "m.gguf").write_bytes(content.replace(b"cls.", b"abc."))  # an embedder with odd tensors
+    with pytest.raises(NotAModelError, match="of the kind 'bert'"):
+        read_model(tmp_path / "m.gguf")
+    assert not read_model(tiny_gguf(tmp_path / "writer.gguf")).ranks

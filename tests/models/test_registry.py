@@ -9,6 +9,7 @@ import pytest
 from errors import ModelError, ModelNotFoundError, NotAModelError
 from models.registry import Registry
 from tests.gguf_files import tiny_gguf
+from tests.reranker_gguf import reranker_gguf
 
 
 @pytest.fixture
@@ -143,3 +144,22 @@ def test_a_path_with_odd_bytes_comes_back_as_it_was(registry: Registry, tmp_path
     registry.use(registry.add(odd).name)
     assert registry.get(registry.active_name()).path == str(odd)
     assert json.loads((tmp_path / "home" / "models" / "registry.json").read_text(encoding="utf-8"))
+
+
+def test_a_reranker_is_known_by_its_name_and_does_not_answer(registry: Registry, tmp_path: Path) -> None:
+    reranker_gguf(tmp_path / "ranker.gguf")
+    name = registry.add(tmp_path / "ranker.gguf").name
+    assert [(model.name, model.ranks) for model in registry.list()] == [("extractive", False), (name, True)]
+    assert registry.reranker(name).path == str(tmp_path / "ranker.gguf")
+    for pick in (registry.use, registry.get):
+        with pytest.raises(NotAModelError, match="ranks passages and writes no answers"):
+            pick(name)
+    with pytest.raises(NotAModelError, match="no reranker"):
+        registry.reranker(registry.add(tiny_gguf(tmp_path / "writer.gguf")).name)
+
+
+def test_a_file_that_changed_is_described_anew(registry: Registry, models_dir: Path) -> None:
+    tiny_gguf(models_dir / "m.gguf", context=1024)
+    assert registry.list()[1].context == 1024
+    tiny_gguf(models_dir / "m.gguf", context=2048)
+    assert registry.list()[1].context == 2048

@@ -8,9 +8,8 @@ import pytest
 
 from errors import UsageError
 from ingest.fulltext import Term
-from rag.cross_encoder import NAME, CrossEncoderReranker
-from rag.rerank import Candidate, LateFeatures, open_reranker
-from settings import Rerank
+from rag.cross_encoder import NAME, CrossEncoderReranker, FolderScorer
+from rag.rerank import Candidate, LateFeatures
 from tests.fakes import LEASE
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "notice", "period", "dogs", "bark", "the", "a"]
@@ -40,7 +39,7 @@ def candidates(*texts: str) -> list[Candidate]:
 
 def test_the_model_scores_what_it_reads_and_leaves_the_rest(tmp_path: Path) -> None:
     plain = LateFeatures()
-    reranker = CrossEncoderReranker(model_folder(tmp_path / "model"), plain, best=3, weight=0.5)
+    reranker = CrossEncoderReranker(FolderScorer(model_folder(tmp_path / "model")), plain, best=3, weight=0.5)
     passages = candidates("the notice", "a period", "dogs bark", "bark")
     found = reranker.features("notice", TERMS, passages)
     gained = [features.get(NAME) for features in found]
@@ -54,20 +53,14 @@ def test_the_model_scores_what_it_reads_and_leaves_the_rest(tmp_path: Path) -> N
 
 def test_a_folder_without_a_model_is_an_error_that_says_what_to_set(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no cross-encoder") as error:
-        CrossEncoderReranker(tmp_path, LateFeatures(), 3, 0.5).features("notice", TERMS, candidates("notice"))
+        FolderScorer(tmp_path).scores("notice", ["the notice"])
     assert "rerank.model" in error.value.hint
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
     (tmp_path / "model.safetensors").write_bytes(b"no weights")
     with pytest.raises(UsageError, match="cannot be loaded"):
-        CrossEncoderReranker(tmp_path, LateFeatures(), 3, 0.5).features("notice", TERMS, candidates("notice"))
+        FolderScorer(tmp_path).scores("notice", ["the notice"])
 
 
 def test_a_model_of_several_labels_is_refused(tmp_path: Path) -> None:
-    reranker = CrossEncoderReranker(model_folder(tmp_path / "model", labels=3), LateFeatures(), 3, 0.5)
     with pytest.raises(UsageError, match="gives 3 scores"):
-        reranker.features("notice", TERMS, candidates("notice"))
-
-
-def test_it_is_used_only_where_the_settings_name_a_model(tmp_path: Path) -> None:
-    assert isinstance(open_reranker(Rerank()), LateFeatures)
-    assert isinstance(open_reranker(Rerank(model=str(tmp_path))), CrossEncoderReranker)
+        FolderScorer(model_folder(tmp_path / "model", labels=3)).scores("notice", ["the notice"])

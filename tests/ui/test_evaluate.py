@@ -196,9 +196,16 @@ class Waiting(FakeEngine):
         super().__init__()
         self.go = threading.Semaphore(0)
 
-    def search(self, question: str, k: int | None = None, filters: Filters = Filters()) -> SearchResult:
+    def search(
+        self,
+        question: str,
+        k: int | None = None,
+        filters: Filters = Filters(),
+        explain: bool = False,
+        reranker: str | None = None,
+    ) -> SearchResult:
         assert self.go.acquire(timeout=20)
-        return super().search(question, k, filters)
+        return super().search(question, k, filters, explain, reranker)
 
 
 DATASET = Dataset("set", tuple(Question(str(n), f"Question {n}?", places=(Place(LEASE.path),)) for n in range(3)))
@@ -248,7 +255,7 @@ def test_a_run_that_is_stopped_asks_no_further_and_keeps_the_last_result() -> No
 
 def test_an_unexpected_error_is_told(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     engine = FakeEngine()
-    monkeypatch.setattr(engine, "search", lambda *_: 1 / 0)
+    monkeypatch.setattr(engine, "search", lambda *_, **__: 1 / 0)
     work = started(engine)
     work.wait(20)
     assert work.error is not None

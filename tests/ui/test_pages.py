@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from errors import ModelDiedError, UsageError
 from ingest.types import Filters, IndexProgress, IndexReport, PathReason, Source, WatchEvent
+from models.types import ModelInfo
 from rag.types import (
     ABSTENTION,
     Answer,
@@ -26,11 +27,13 @@ from rag.types import (
     Hit,
     Match,
     QuestionTerm,
+    RerankerInfo,
     SearchExplanation,
     SearchResult,
     Timings,
     Token,
     Turn,
+    Verdict,
 )
 from settings import Settings
 from tests.fakes import LEASE, FakeEngine
@@ -318,7 +321,7 @@ def test_inspect_shows_ranks_scores_features_words_and_what_was_dropped(
     assert "The <mark>notice</mark> period is thirty days." in shown
     assert f"0.500 · {texts.inspect_rank.format(rank=1)}" in shown
     assert f"0.200 · {texts.inspect_not_found}" in shown
-    assert "best sentence" in shown
+    assert texts.feature("best sentence") in shown
     assert "+0.300" in shown
     assert texts.inspect_word.format(n=1, weight="2.50") in shown
     assert texts.inspect_same.format(n=1) in shown
@@ -328,7 +331,28 @@ def test_inspect_shows_ranks_scores_features_words_and_what_was_dropped(
     for path in ("old/lease.pdf", "work/other.pdf", "mail/other.eml"):
         assert path in shown
     assert len(app.get("vega_lite_chart")) == 2
-    assert "dense 2.0 ms" in shown
+    assert f"{texts.step('dense')} 2.0 ms" in shown
+
+
+def test_inspect_says_which_reranker_works_and_why(engine: FakeEngine, draw: Draw) -> None:
+    measured = Verdict("/m/one.gguf", "ab", "fake", "cd", 40, 0.6, 0.7, 0.012, 0.123, "2026-01-02T03:04:05+00:00")
+    rerankers = (
+        RerankerInfo("one", "/m/one.gguf", True, "helps", measured),
+        RerankerInfo(HOSTILE, "/m/two.gguf", False, "unmeasured"),
+    )
+    status = dataclasses.replace(engine.status(), rerankers=rerankers)
+    engine.status = lambda: status  # type: ignore[method-assign]
+    shown = html(inspected(draw, "notice"))
+    assert "On, as it helps: MRR@10 0.600 without, 0.700 with it (p 0.012, 40 questions), +123 ms a search" in shown
+    assert "Off until `cita eval FILE` has measured whether it helps" in shown
+    assert INERT in shown
+
+
+def test_a_reranker_is_listed_but_not_offered_to_answer(engine: FakeEngine, draw: Draw) -> None:
+    engine._models.append(ModelInfo("ranker", "/m/ranker.gguf", ranks=True))
+    app = draw("models")
+    assert ENGLISH.models_reranker in html(app)
+    assert "use-ranker" not in [button.key for button in app.button]
 
 
 def test_inspect_searches_with_the_chosen_filters(engine: FakeEngine, draw: Draw) -> None:
