@@ -6,6 +6,7 @@ from Rounding Algorithms", here without the projection, which brought nothing). 
 same time, all are. A passage's vector is checked when it is first used.
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -71,8 +72,11 @@ class Matrix(Documents):
         for start in range(0, len(self) if self._checked is not None else 0, _BLOCK):
             self.at(slice(start, start + _BLOCK))
 
-    def nearest(self, query: Vectors, k: int, docs: Docs | None = None) -> tuple[Docs, Vectors]:
+    def nearest(
+        self, query: Vectors, k: int, docs: Docs | None = None, compared: int = COMPARED
+    ) -> tuple[Docs, Vectors]:
         """The (at most k) nearest documents with their cosines, in no order; among `docs` (ascending) if any are given.
+        About so many are `compared`, those of most signs in common.
 
         Raises VectorIndexError if the query is of another length than the vectors.
         """
@@ -80,18 +84,16 @@ class Matrix(Documents):
             return np.empty(0, np.int32), np.empty(0, np.float32)
         if len(query) != self.dimensions:
             raise other_length(query, self.vectors[0])
-        likely = self._likely(query, k, docs)
+        likely = self._likely(query, max(k, compared), docs)
         # Not `@`: its threads wait for each other when the machine is busy (20,000 x 384: 15 ms, einsum 2 ms).
         cosines = np.einsum("ij,j->i", self.at(slice(None) if likely is None else likely), query)
         k = min(k, len(cosines))
         best = np.argpartition(-cosines, k - 1)[:k] if k else np.empty(0, np.int64)
         return best.astype(np.int32) if likely is None else likely[best], cosines[best]
 
-    def _likely(self, query: Vectors, k: int, docs: Docs | None) -> Docs | None:
+    def _likely(self, query: Vectors, wanted: int, docs: Docs | None) -> Docs | None:
         """Those of the documents that are to be compared; None for all there are."""
-        count = len(self) if docs is None else len(docs)
-        wanted = max(COMPARED, count // SHARE, k)
-        if count <= wanted:
+        if (len(self) if docs is None else len(docs)) <= wanted:
             return docs
         distances = self._distances(query, docs)
         within = np.searchsorted(np.cumsum(np.bincount(distances)), wanted)
@@ -209,21 +211,29 @@ def nearest(
 ) -> dict[int, float]:
     """Row and cosine of the k nearest passages, among `rows` (ascending) if any are given, best first and by their rows
     where equal. Raises VectorIndexError if the query is of another length than the vectors."""
+    among = [(part, _kept(part, alive, rows)) for part, alive in parts]
+    counts = [len(part) if docs is None else len(docs) for part, docs in among]
+    share = max(COMPARED, sum(counts) // SHARE) / max(sum(counts), 1)
     best: list[tuple[int, float]] = []
-    for part, alive in parts:
-        docs = None if rows is None else part.docs_of(rows)
-        if alive is not None:
-            docs = np.flatnonzero(alive).astype(np.int32) if docs is None else docs[alive[docs]]
-        found, cosines = part.nearest(query, k, docs)
+    for (part, docs), count in zip(among, counts, strict=True):
+        found, cosines = part.nearest(query, k, docs, math.ceil(share * count))
         best += zip(part.rows[found].tolist(), cosines.tolist(), strict=True)
     return dict(sorted(best, key=lambda item: (-item[1], item[0]))[:k])
+
+
+def _kept(part: Matrix, alive: Mask | None, rows: Rows | None) -> Docs | None:
+    """The documents of a part that are true and among the rows; None for all."""
+    if rows is None:
+        return None if alive is None else np.flatnonzero(alive).astype(np.int32)
+    docs = part.docs_of(rows)
+    return docs if alive is None else docs[alive[docs]]
 
 
 def vectors_at(parts: Sequence[tuple[Matrix, Mask | None]], rows: Rows) -> dict[int, Vectors]:
     """The vectors of the passages at those of these (ascending) rows that there are."""
     found: dict[int, Vectors] = {}
     for part, alive in parts:
-        docs = part.docs_of(rows)
-        docs = docs if alive is None else docs[alive[docs]]
+        docs = _kept(part, alive, rows)
+        assert docs is not None
         found.update(zip(part.rows[docs].tolist(), part.at(docs), strict=True))
     return found

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from errors import VectorIndexError
 from ingest import matrix, segments
-from ingest.arrays import ArraysDamagedError, Owner
+from ingest.arrays import ArraysDamagedError, Docs, Owner
 from ingest.catalog import Catalog, NewPassage
 from ingest.embed import Vectors
 from ingest.matrix import Matrices
@@ -106,33 +106,53 @@ def made_up(count: int, dimensions: int, seed: int = 0) -> Vectors:
     subjects = chance.standard_normal((100, dimensions)).astype(np.float32)
     noise = chance.standard_normal((count, dimensions)).astype(np.float32)
     found: Vectors = subjects[chance.integers(100, size=count)] + 0.7 * noise
-    return found / np.linalg.norm(found, axis=1, keepdims=True)
+    found /= np.linalg.norm(found, axis=1, keepdims=True)
+    return found
 
 
 @pytest.mark.parametrize("dimensions", [384, 100])
 @pytest.mark.parametrize("share", [1.0, 0.5, 0.1])
-def test_of_many_nearly_all_of_the_nearest_are_found(
-    dimensions: int, share: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(matrix, "COMPARED", 600)
+def test_of_many_nearly_all_of_the_nearest_are_found(dimensions: int, share: float) -> None:
     vectors = made_up(40_000, dimensions)
     whole = matrix.build([Owner(1, "x", range(1, len(vectors) + 1))], vectors)
     docs = np.flatnonzero(np.random.default_rng(1).random(len(vectors)) < share).astype(np.int32)
     right = 0
     for query in made_up(20, dimensions, seed=0):
-        found, cosines = whole.nearest(query, 10, None if share == 1 else docs)
+        found, cosines = whole.nearest(query, 10, None if share == 1 else docs, 600)
         assert cosines == pytest.approx(vectors[found] @ query, abs=1e-5)
         assert set(found.tolist()) <= set(docs.tolist())
         right += len({*found.tolist()} & {*docs[np.argsort(-(vectors[docs] @ query))[:10]].tolist()})
     assert right >= 0.97 * 200
 
 
-def test_as_many_are_found_as_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(matrix, "COMPARED", 5)
+@pytest.mark.parametrize("share", [1.0, 0.3])
+def test_in_several_files_as_many_are_compared_as_in_one(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matrix, "COMPARED", 500)
+    monkeypatch.setattr(matrix, "SHARE", 1_000)
+    vectors = made_up(20_000, 64)
+    owners = [Owner(n, "x", range(1000 * n, 1000 * n + 1000)) for n in range(20)]
+    parts = [(matrix.build([owner], vectors[1000 * n : 1000 * n + 1000]), None) for n, owner in enumerate(owners)]
+    rows = np.flatnonzero(np.random.default_rng(1).random(20_000) < share)
+    compared: list[int] = []
+    at = matrix.Matrix.at
+
+    def counted(self: matrix.Matrix, docs: Docs) -> Vectors:
+        compared.append(len(docs))
+        return at(self, docs)
+
+    monkeypatch.setattr(matrix.Matrix, "at", counted)
+    wanted = int(rows[3])
+    found = matrix.nearest(parts, vectors[wanted], 20, None if share == 1 else rows)
+    assert next(iter(found)) == wanted
+    assert list(found.values()) == sorted(found.values(), reverse=True)
+    assert 500 <= sum(compared) <= 1_000
+
+
+def test_as_many_are_found_as_are_asked_for() -> None:
     vectors = made_up(1_000, 64)
     whole = matrix.build([Owner(1, "x", range(1, 1_001))], vectors)
     for k in (1, 7, 500, 1_000, 2_000):
-        assert len(set(whole.nearest(vectors[3], k)[0].tolist())) == min(k, 1_000)
+        assert len(set(whole.nearest(vectors[3], k, compared=5)[0].tolist())) == min(k, 1_000)
 
 
 def test_a_query_of_another_length_is_an_error_that_says_so(library: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -250,6 +251,18 @@ def test_a_small_library_needs_no_chroma(index: Path, catalog: Catalog) -> None:
     assert found(live, unit(0), 5) == nearest(catalog, unit(0), 5)
     live.update()
     assert not list(index.glob("chroma*"))
+
+
+def test_very_many_vectors_are_searched_without_chroma(
+    index: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch, no_chroma: None
+) -> None:
+    monkeypatch.setattr(vectors, "MOST", SEALED - 1)
+    with closing(LiveIndex(index, catalog)) as live:
+        live.update()
+        assert live.name == "matrix"
+        assert not list(index.glob("chroma*"))
+        for n in range(5):
+            assert found(live, unit(f"q{n}"), 12) == nearest(catalog, unit(f"q{n}"), 12)
 
 
 def test_searches_beside_an_index_run_are_right_at_their_moment(live: LiveIndex, catalog: Catalog) -> None:
