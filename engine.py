@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -658,14 +658,19 @@ class LocalEngine:
         explain: bool = False,
         reranker: str | None = None,
     ) -> SearchResult:
+        from rag.explain import explain_all
+        from rag.rewrite import retrieve_all, rewrite
+
         started, explanation = time.monotonic(), None
         text, filters = self._narrowed(question, filters)
+        rewritten = rewrite(text, self._settings.rewrite, generator=self._query_writer())
         with self._catalog.snapshot():  # its embedder and its vectors
             retriever = self._retriever_with(reranker)
+            wanted = retriever.wanted(k)
             if explain:
-                hits, explanation = retriever.explain(text, k, filters)
+                hits, explanation = explain_all(rewritten, partial(retriever.explain, filters=filters), wanted)
             else:
-                hits = retriever.retrieve(text, k, filters)
+                hits = retrieve_all(rewritten, partial(retriever.retrieve, filters=filters), wanted)
         return SearchResult(question, hits, time.monotonic() - started, explanation)
 
     def _narrowed(self, question: str, filters: Filters) -> tuple[str, Filters]:
@@ -733,13 +738,29 @@ class LocalEngine:
         return asked or self._settings.generate.model or self._registry.active_name()
 
     def _generator_named(self, name: str) -> "Generator":
-        """One model is kept loaded: the last that answered."""
         from models.types import EXTRACTIVE
         from rag.extract import ExtractiveGenerator
-        from rag.generate import LlamaGenerator
 
         if name == EXTRACTIVE.name:
             return ExtractiveGenerator(self._catalog, self._embedders.of_index())
+        return self._loaded(name)
+
+    def _query_writer(self) -> "Generator | None":
+        """What writes phrasings and a translation of a question, where these are wanted and a model answers."""
+        from models.types import EXTRACTIVE
+
+        wanted = self._settings.rewrite.phrasings or self._settings.rewrite.translation
+        name = self._model_name(None) if wanted else EXTRACTIVE.name
+        try:
+            return None if name == EXTRACTIVE.name else self._loaded(name)
+        except ModelError as error:
+            log.warning("A question is searched for as it is: %s", error)
+            return None
+
+    def _loaded(self, name: str) -> "Generator":
+        """One model is kept loaded: the last that answered."""
+        from rag.generate import LlamaGenerator
+
         info = self._registry.get(name)
         with self._lock:
             if self._generator is None or self._generator.info.path != info.path:

@@ -2,15 +2,17 @@
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ingest.analyse import compounds, forms, terms
 from ingest.fulltext import Term
 from ingest.segments import FORM
 from ingest.types import Passage
-from rag.types import CandidateScores, Dropped, Explanation, Match, QuestionTerm
+from rag.rewrite import Rewritten, retrieve_all
+from rag.types import CandidateScores, Dropped, Explanation, Hit, Match, QuestionTerm, SearchExplanation
 
 if TYPE_CHECKING:
     from rag.retrieve import Search
@@ -18,6 +20,38 @@ if TYPE_CHECKING:
 # A number with its separators, or letters and digits with the accents on them; what may hold several of these.
 _WORD = re.compile(r"\d+(?:[.,]\d+)+|(?:[^\W_][\u0300-\u036f]*)+")
 _CHUNK = re.compile(r"\w(?:\S*\w)?")
+
+
+Explained = tuple[tuple[Hit, ...], SearchExplanation]
+
+
+def explain_all(rewritten: Rewritten, search: Callable[[str, int], Explained], k: int) -> Explained:
+    """What retrieve_all() gives, each hit with the explanation of the query that found it, and what the question's own
+    search went through. `search` gives the best so many for a text, explained."""
+    found: list[Explained] = []
+
+    def searched(text: str, count: int) -> Sequence[Hit]:
+        found.append(search(text, count))
+        return found[-1][0]
+
+    hits = retrieve_all(rewritten, searched, k)
+    own, explanation = found[0]
+    if len(found) == 1:
+        return hits, explanation
+    shown = {passage.id for hit in hits for passage in (hit.passage, *hit.copies)}
+    beyond = [
+        Dropped(hit.passage, "beyond", hit.explanation)
+        for hit in own
+        if hit.explanation and hit.passage.id not in shown
+    ]
+    scores = {hit.explanation.score for hit in own if hit.explanation and hit.passage.id in shown}
+    queries = tuple(query.text for query in rewritten.queries[1:])
+    return hits, replace(
+        explanation,
+        dropped=(*beyond, *(one for one in explanation.dropped if one.passage.id not in shown)),
+        candidates=tuple(replace(one, is_hit=one.score in scores) for one in explanation.candidates),
+        queries=queries,
+    )
 
 
 class Clock:

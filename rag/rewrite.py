@@ -44,6 +44,9 @@ Kind = Literal["question", "side", "positive", "phrasing", "translation"]
 # How much a query's passages weigh beside those of the question itself (docs/LOG.md).
 WEIGHTS: dict[Kind, float] = {"question": 1.0, "side": 0.95, "positive": 0.8, "phrasing": 0.8, "translation": 0.95}
 
+WRITTEN: tuple[Kind, ...] = ("phrasing", "translation")  # by a model
+KEPT = 3  # of what the question itself finds
+
 _log = logging.getLogger(__name__)
 _LABEL = re.compile(r"^\W*[\w ]{0,30}(?:question|query|translation|pregunta|consulta|traducción)[\w ]{0,20}:\s*", re.I)
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
@@ -217,7 +220,8 @@ def retrieve_all(rewritten: Rewritten, search: Search, k: int) -> tuple[Hit, ...
     """The best `k` passages for all queries, best first. `search` gives the best so many for a text.
 
     A passage's score is the best that any query gives it, as a share of that query's best score and by the query's
-    weight: so the best passage of each side is near the top. Scores are on the scale of the question's own.
+    weight: so the best passage of each side is near the top. Scores are on the scale of the question's own. Beside what
+    a model wrote the question's own first, second and third passage are at least the second, fourth and sixth.
     """
     if len(rewritten.queries) == 1:
         return tuple(search(rewritten.question, k))
@@ -233,13 +237,27 @@ def _merged(found: Sequence[tuple[Query, Sequence[Hit]]], k: int) -> tuple[Hit, 
             score = abs(scale) * WEIGHTS[query.kind] * share
             known = best.setdefault(hit.passage.id, replace(hit, score=score))
             if score > known.score:
-                best[hit.passage.id] = replace(known, score=score)
+                best[hit.passage.id] = replace(known, score=score, explanation=hit.explanation)
     ranked = sorted(best.values(), key=lambda hit: -hit.score)  # stable: the question's own before others
+    if any(query.kind in WRITTEN for query, _ in found):
+        ranked = _keeping(found[0][1][:KEPT], ranked)
     groups = collapse(((number, hit.score, hit.passage) for number, hit in enumerate(ranked)), k)
     return tuple(
         replace(ranked[group.row], rank=rank, copies=_copies(ranked[group.row], group.copies))
         for rank, group in enumerate(groups, start=1)
     )
+
+
+def _keeping(own: Sequence[Hit], ranked: Sequence[Hit]) -> list[Hit]:
+    """The ranking with each of the question's own hits at least at every second place: nobody has checked what a model
+    wrote."""
+    kept = list(ranked)
+    for place, hit in enumerate(own):
+        now = next(n for n, one in enumerate(kept) if one.passage.id == hit.passage.id)
+        wanted = 2 * place + 1
+        if now > wanted:
+            kept.insert(wanted, replace(kept.pop(now), score=kept[wanted].score))
+    return kept
 
 
 def _shares(hits: Sequence[Hit]) -> list[float]:

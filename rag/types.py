@@ -82,12 +82,14 @@ class CandidateScores:
 @dataclass(frozen=True, slots=True)
 class SearchExplanation:
     """What a search went through: the question's words, the best of the candidates that are no hits, the scores of all
-    candidates, best first, and seconds by step."""
+    candidates, best first, and seconds by step. `queries` are what was searched for beside the question, if anything
+    was (rag/rewrite.py): the rest is of the question's own search."""
 
     terms: tuple[QuestionTerm, ...]
     dropped: tuple[Dropped, ...]
     candidates: tuple[CandidateScores, ...]
     seconds: dict[str, float]
+    queries: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,10 @@ from errors import FolderError, ModelNotFoundError, UsageError
 from ingest.parse import pdf
 from ingest.types import Filters, IndexProgress
 from rag.types import ABSTENTION, Answer, Completed, Retrieved, Turn
-from settings import CODE, Settings
+from settings import CODE, Rewrite, Settings
 from tests.documents import Item, write_pdf
 from tests.gguf_files import tiny_gguf
+from tests.rag.test_rewrite import ScriptedModel
 
 LEASE = "# Lease\n\n## Notice\n\nThe notice period is thirty days.\n\n## Deposit\n\nThe deposit is 1,200 euros.\n"
 POLIZA = "# Póliza\n\nLa franquicia por daños por agua es de cien euros.\n"
@@ -333,3 +334,46 @@ def test_a_filter_that_names_nothing_says_what_is_near_and_how_to_search_for_its
     with pytest.raises(UsageError) as raised:
         engine.search("notice", filters=Filters(within=("leas.md",)))
     assert "quotes" not in raised.value.hint
+
+
+def test_search_looks_for_both_sides_of_a_comparison_as_ask_does(engine: Engine) -> None:
+    engine.index()
+    question = "What is the difference between the notice period and the deposit?"
+    explained = engine.search(question, explain=True)
+    assert explained.explanation is not None
+    assert len(explained.explanation.queries) == 2
+    asked = next(event for event in engine.ask(question) if event.event == "retrieved")
+    found = [hit.passage.id for hit in engine.search(question).hits]
+    assert found == [hit.passage.id for hit in explained.hits] == [hit.passage.id for hit in asked.hits]
+
+
+def test_search_lets_a_model_write_phrasings_only_where_the_settings_ask_for_them(
+    engine: LocalEngine, ready_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.index()
+    model = ScriptedModel("1. How long is the notice?")
+    monkeypatch.setattr(engine, "_model_name", lambda _: "scripted")
+    monkeypatch.setattr(engine, "_loaded", lambda _: model)
+    question = "What is the notice period?"
+
+    def queries() -> tuple[str, ...]:
+        explanation = engine.search(question, explain=True).explanation
+        assert explanation is not None
+        return explanation.queries
+
+    assert queries() == ()
+    assert model.prompts == []
+    wanted = ready_settings.model_copy(update={"rewrite": Rewrite(phrasings=1)})
+    monkeypatch.setattr(engine, "_settings", wanted)
+    assert queries() == ("How long is the notice?",)
+
+
+def test_search_goes_on_without_phrasings_where_the_model_is_gone(
+    engine: LocalEngine, ready_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.index()
+    engine.use_model(engine.add_model(tiny_gguf(tmp_path / "tiny.gguf", name="Tiny")).name)
+    (tmp_path / "tiny.gguf").unlink()
+    wanted = ready_settings.model_copy(update={"rewrite": Rewrite(phrasings=1)})
+    monkeypatch.setattr(engine, "_settings", wanted)
+    assert engine.search("What is the notice period?").hits

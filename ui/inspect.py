@@ -35,6 +35,7 @@ def _draw_result(result: SearchResult, rerankers: Sequence[RerankerInfo], texts:
     if explanation is None:  # an engine that cannot explain
         return
     _draw_words(explanation, texts)
+    _draw_queries(explanation.queries, texts)
     _draw_plots(explanation.candidates, texts)
     _section(texts.inspect_hits.format(n=len(result.hits), of=len(explanation.candidates)))
     for hit in result.hits:
@@ -58,6 +59,12 @@ def _draw_words(explanation: SearchExplanation, texts: Texts) -> None:
             for term in explanation.terms
         ]
         st.html(render.block("label", render.span("t", texts.inspect_words)) + render.facts(weights))
+
+
+def _draw_queries(queries: Sequence[str], texts: Texts) -> None:
+    """What was searched for beside the question."""
+    if queries:
+        st.html(render.block("timing", render.span("t", texts.inspect_queries.format(queries=" · ".join(queries)))))
 
 
 def _draw_plots(candidates: Sequence[CandidateScores], texts: Texts) -> None:

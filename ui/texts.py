@@ -136,6 +136,7 @@ class Texts:
     step_fuse: str
     step_collapse: str
     step_rerank: str
+    inspect_queries: str
     inspect_rerankers: str
     inspect_measured: str
     reranker_helps: str
@@ -443,6 +444,7 @@ ENGLISH = Texts(
     step_fuse="combine",
     step_collapse="near-duplicates",
     step_rerank="rerank",
+    inspect_queries="Searched for too: {queries}",
     inspect_rerankers="Rerankers",
     inspect_measured="{reason}: MRR@10 {before} without, {after} with it (p {p}, {n} questions), {ms} ms a search",
     reranker_helps="On, as it helps",
@@ -711,6 +713,7 @@ SPANISH = Texts(
     step_fuse="combinar",
     step_collapse="casi duplicados",
     step_rerank="reordenar",
+    inspect_queries="Se buscó también: {queries}",
     inspect_rerankers="Modelos reordenadores",
     inspect_measured="{reason}: MRR@10 {before} sin él, {after} con él (p {p}, {n} preguntas), {ms} ms por búsqueda",
     reranker_helps="Activo, porque ayuda",

@@ -10,9 +10,10 @@ from ingest.catalog import Catalog, NewPassage
 from ingest.fulltext import Term
 from ingest.types import Filters, Passage, Source
 from ingest.vectors import ExactIndex
-from rag.explain import matches
+from rag.explain import Explained, explain_all, matches
 from rag.rerank import LateFeatures
 from rag.retrieve import Retriever
+from rag.rewrite import DEEPER, Query, Rewritten, retrieve_all
 from rag.types import Dropped
 from settings import Retrieve
 from tests.fakes import LEASE, WordEmbedder
@@ -62,6 +63,36 @@ def test_the_parts_add_up_to_the_score(retriever: Retriever) -> None:
     scores = [one.score for one in explained.candidates]
     assert scores == sorted(scores, reverse=True)
     assert sum(one.is_hit for one in explained.candidates) == 3
+
+
+def test_a_question_of_several_searches_explains_each_hit_and_drops_nothing_in_silence(retriever: Retriever) -> None:
+    rewritten = Rewritten("rent", (Query("rent"), Query("When does the mill grind wheat?", "side")))
+
+    def search(text: str, k: int) -> Explained:
+        return retriever.explain(text, k)
+
+    hits, explained = explain_all(rewritten, search, 3)
+    plain = retrieve_all(rewritten, retriever.retrieve, 3)
+    assert [(hit.rank, hit.score, hit.passage) for hit in hits] == [(hit.rank, hit.score, hit.passage) for hit in plain]
+    assert "b/mill.txt" in [hit.passage.path for hit in hits]  # which the question itself does not name
+    words = {hit.passage.path: [match.word for match in hit.explanation.matches] for hit in hits if hit.explanation}
+    assert len(words) == len(hits)
+    assert "wheat" in words["b/mill.txt"]  # as the query that found it has it
+    assert explained.queries == ("When does the mill grind wheat?",)
+    own = [hit.passage.path for hit in retriever.retrieve("rent", DEEPER * 3)]
+    shown = {hit.passage.path for hit in hits}
+    assert set(own) - shown <= {one.passage.path for one in explained.dropped}
+    assert not shown & {one.passage.path for one in explained.dropped}
+    assert sum(one.is_hit for one in explained.candidates) == len(shown & set(own))
+
+
+def test_one_search_is_explained_as_it_is(retriever: Retriever) -> None:
+    found = explain_all(Rewritten("rent", (Query("rent"),)), retriever.explain, 2)
+    assert (found[0], found[1].dropped) == (
+        retriever.explain("rent", 2)[0],
+        retriever.explain("rent", 2)[1].dropped,
+    )
+    assert found[1].queries == ()
 
 
 def test_ranks_are_the_places_on_either_side(retriever: Retriever) -> None:

@@ -278,6 +278,21 @@ def test_the_questions_own_best_passage_stays_the_first() -> None:
         assert found[1].score == pytest.approx(0.1 * WEIGHTS[kind])
 
 
+@pytest.mark.parametrize("k", [6, 8, 16])
+def test_what_a_model_writes_never_drops_what_the_question_itself_found_in_its_first_three(k: int) -> None:
+    model = ScriptedModel("1. how long is the notice?\n2. notice period?\n3. when may I leave?", "¿Y el preaviso?")
+    rewritten = rewrite("What is the notice period?", Rewrite(phrasings=3, translation=True), (), model)
+    assert [query.kind for query in rewritten.queries[1:]] == [*["phrasing"] * 3, "translation"]
+    own = [hit("own1", 9.0), hit("own2", 0.2), hit("own3", 0.1), hit("own4", 0.0)]
+    others = {
+        query.text: [hit(f"{number}-{n}", 9.0 / (n + 1)) for n in range(2 * k)]
+        for number, query in enumerate(rewritten.queries[1:])
+    }
+    found = names(retrieve_all(rewritten, Shelf(**{rewritten.question: own, **others}), k))
+    assert [found.index(name) + 1 <= 2 * place for place, name in enumerate(("own1", "own2", "own3"), 1)] == [True] * 3
+    assert len({name.split("-")[0] for name in found if "-" in name}) > 1  # and the others have their place
+
+
 def test_what_only_another_query_finds_is_found() -> None:
     shelf = Shelf(other=[hit("a", 0.5)])
     assert names(retrieve_all(Rewritten("q", (Query("q"), Query("other", "translation"))), shelf, 5)) == ["a"]
