@@ -14,12 +14,12 @@ import shutil
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar, cast
 
 import typer
 from typer.core import TyperGroup
@@ -29,12 +29,29 @@ from ingest.types import TYPE_FAMILIES, Filters
 
 if TYPE_CHECKING:
     from engine import Engine, Status
+    from evaluation.dataset import Dataset
     from evaluation.run import Progress, Record, Run
     from ingest.links import LinkTargets
     from ingest.types import IndexProgress, IndexReport, Passage, PathReason, Source, VerifyReport, WatchEvent
     from models.types import ModelInfo
-    from rag.types import Answer, Citation, Event, Explanation, Hit, SearchExplanation, SearchResult
+    from rag.types import (
+        Answer,
+        Citation,
+        ConversationSummary,
+        Event,
+        Example,
+        Explanation,
+        Hit,
+        KeptTurn,
+        Recorded,
+        RerankerInfo,
+        SearchExplanation,
+        SearchResult,
+        Verdict,
+    )
     from settings import Settings
+
+T = TypeVar("T")
 
 
 class _Commands(TyperGroup):
@@ -82,6 +99,10 @@ def _fail(error: CitaError, cause: BaseException) -> NoReturn:
 app = typer.Typer(cls=_Commands, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 models_app = typer.Typer(rich_markup_mode=None)
 app.add_typer(models_app, name="models")
+conversations_app = typer.Typer(rich_markup_mode=None)
+app.add_typer(conversations_app, name="conversations")
+examples_app = typer.Typer(rich_markup_mode=None)
+app.add_typer(examples_app, name="examples")
 
 NOTHING_INDEXED = "Nothing is indexed yet: `cita add FOLDER`, then `cita index`."
 COUNTS = ("added", "changed", "renamed", "removed")
@@ -403,7 +424,9 @@ def status(context: typer.Context, as_json: Json = False) -> None:
     """Show totals, versions, folders and health.
 
     JSON: {"home", "folders", "sources": {status: count}, "passages", "embedder", "vector_index", "model", "version",
-    "healthy", "problems"}.
+    "healthy", "problems", "indexed_at", "rerankers": [{"name", "path", "active", "reason": "set", "helps",
+    "unmeasured", "no-gain", "slow" or "not-set", "verdict": {"path", "fingerprint", "embedder", "questions", "n",
+    "before", "after", "p", "seconds", "at"} or null, "fingerprint"}]}.
     """
     with _engine(context) as engine:
         status = engine.status()
@@ -411,6 +434,15 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         _print_json(asdict(status))
     else:
         _print_pairs(_status_pairs(status))
+
+
+def _reranking(status: "Status") -> list[str]:
+    """What reranks, and why; then why the other rerankers do not."""
+    from evaluation.rerankers import described
+
+    there = sorted(status.rerankers, key=lambda one: not one.active)
+    alone = [] if any(one.active for one in there) else ["by the built-in signs alone"]
+    return [*alone, *map(described, there)]
 
 
 def _status_pairs(status: "Status") -> list[tuple[str, str]]:
@@ -423,6 +455,7 @@ def _status_pairs(status: "Status") -> list[tuple[str, str]]:
         ("Embedder", _text(status.embedder)),
         ("Vector index", _text(status.vector_index)),
         ("Model", _text(status.model)),
+        ("Reranking", "\n".join(map(_text, _reranking(status)))),
         ("Version", status.version),
         ("Health", "good" if status.healthy else "see the problems"),
         *((("Problems", "\n".join(map(_text, status.problems))),) if status.problems else ()),
@@ -695,31 +728,71 @@ def ask(
     model: Annotated[
         str | None, typer.Option(metavar="NAME", help="The model that answers; `extractive` always works.")
     ] = None,
+    conversation: Annotated[
+        str,
+        typer.Option(
+            metavar="ID", help="Keep it in this conversation, which it may lean on; `new`, or the `last` one."
+        ),
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Answer a question, citing the passages; Ctrl-C stops at once.
 
-    Filters can also stand in the question, as for `cita search`.
+    Filters can also stand in the question, as for `cita search`. Without --conversation nothing is kept.
 
     JSON: {"question", "answer", "abstained", "citations": [{"n", "id", "source", "page", "section", "quote", "start",
     "end", "supported", "confidence"}], "sentences": [{"text", "citations", "supported"}], "model", "timings":
-    {"retrieve", "first_token", "total"}}; `start` and `end` are character offsets of the quote in the passage's text,
-    `confidence` is that of `cita search`.
+    {"retrieve", "first_token", "total"}, "conversation", "turn"}; `start` and `end` are character offsets of the quote
+    in the passage's text, `confidence` is that of `cita search`, `conversation` and `turn` (from 1) are null where
+    nothing was kept.
     """
     asked, filters = _asked(question), _filters(within, types, tags, languages, since, until)
     with _engine(context) as engine:
-        events = cast("Generator[Event]", engine.ask(asked, k, filters, model))
+        events = cast("Generator[Event]", engine.ask(asked, k, filters, model, (), conversation))
+        keeping = _Keeping(events)
         with closing(events):
-            answer = _completed(events) if as_json else _streamed(events)
+            answer = _completed(keeping) if as_json else _streamed(keeping)
         if answer.abstained and _is_empty(engine):
             _say(NOTHING_INDEXED)
     if as_json:
         keys = ("question", "answer", "abstained", "citations", "sentences", "model", "timings")
-        _print_json(_pick(answer, keys))
+        _print_json({**_pick(answer, keys), **keeping.json})
     else:
         _print_citations(answer.citations)
+    if conversation:
+        _say(keeping.words)
     if answer.invented:
         _say(f"{answer.invented} citation number(s) that the model made up were dropped.")
+
+
+class _Keeping:
+    """Passes an answer's events on and notes where it is kept, or why it is not."""
+
+    def __init__(self, events: Iterable["Event"]) -> None:
+        self._events = events
+        self._recorded: Recorded | None = None
+        self._problem = ""
+
+    def __iter__(self) -> Iterator["Event"]:
+        for event in self._events:
+            if event.event == "recorded":
+                self._recorded = event
+            elif event.event == "completed":
+                self._problem = event.problem
+            yield event
+
+    @property
+    def json(self) -> dict[str, Any]:
+        kept = self._recorded if not self._problem else None
+        return {"conversation": kept and kept.conversation, "turn": kept and kept.turn}
+
+    @property
+    def words(self) -> str:
+        if self._problem:
+            return f"The answer could not be kept: {self._problem}"
+        if self._recorded is None:
+            return "Nothing was kept: history is off (history.on)."
+        return f"Kept in conversation {self._recorded.conversation}."
 
 
 def _completed(events: Iterable["Event"]) -> "Answer":
@@ -756,7 +829,8 @@ def _streamed(events: Iterable["Event"]) -> "Answer":
     return answer
 
 
-def _print_citations(citations: Sequence["Citation"]) -> None:
+def _print_citations(citations: Sequence["Citation"], since: Mapping[str, str] | None = None) -> None:
+    """`since` says what has become of the files, by passage."""
     for citation in citations:
         place = _place(citation.source, citation.page, citation.page, citation.section)
         _print("\n" + _wrapped(place, f"[{citation.n}] ", "    "), "bold")
@@ -764,6 +838,8 @@ def _print_citations(citations: Sequence["Citation"]) -> None:
         _print_unsure(citation.confidence)
         if not citation.supported:
             _print("    The passage does not carry this claim.", "yellow")
+        if since and (said := since.get(citation.id)):
+            _print(_wrapped(said, "    ", "    "), "yellow")
 
 
 def _print_unsure(confidence: float | None) -> None:
@@ -783,6 +859,356 @@ def _asked(words: Sequence[str]) -> str:
     if not question:
         raise UsageError("The question is empty.", hint='Type one: cita ask "How long is the notice period?"')
     return question
+
+
+# Conversations
+
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="As `cita conversations list` shows it; or `last`.")]
+Export = Annotated[Path | None, typer.Argument(metavar="FILE", help="A file that is not there yet.")]
+
+
+@conversations_app.callback()
+def conversations() -> None:
+    """What was asked and answered: list, show, search, rename, rate, export, delete, forget."""
+
+
+@conversations_app.command(name="list")
+def list_conversations(context: typer.Context, as_json: Json = False) -> None:
+    """List the conversations, the newest first.
+
+    JSON: {"conversations": [{"id", "title", "started_at", "changed_at", "turns", "good", "bad"}]}; `good` and `bad`
+    count the answers that were rated so.
+    """
+    with _engine(context) as engine:
+        _print_conversations(engine.conversations(), as_json)
+
+
+@conversations_app.command(name="search")
+def search_conversations(
+    context: typer.Context,
+    text: Annotated[list[str], typer.Argument(metavar="TEXT", help="Words, or their beginnings.")],
+    as_json: Json = False,
+) -> None:
+    """Find the conversations with these words in their title or within one question and its answer.
+
+    JSON: as `cita conversations list`, and "excerpt", the text around the words.
+    """
+    with _engine(context) as engine:
+        _print_conversations(engine.conversations(" ".join(text)), as_json, found=True)
+
+
+def _print_conversations(every: Sequence["ConversationSummary"], as_json: bool, found: bool = False) -> None:
+    keys = ("id", "title", "started_at", "changed_at", "turns", "good", "bad", *(("excerpt",) if found else ()))
+    if as_json:
+        _print_json({"conversations": [_pick(one, keys) for one in every]})
+        return
+    if not every:
+        _say("Nothing was found." if found else 'None yet. `cita ask --conversation new "..."` begins one.')
+        return
+    rows = [
+        (one.id, _local(one.changed_at), str(one.turns), _name(one.title), *((_text(one.excerpt),) if found else ()))
+        for one in every
+    ]
+    _print_table(("Id", "Last asked", "Turns", "Title", *(("Found",) if found else ())), rows)
+
+
+def _local(at: str) -> str:
+    """'2026-11-21 18:30' by this machine's clock."""
+    return f"{datetime.fromisoformat(at).astimezone():%Y-%m-%d %H:%M}"
+
+
+@conversations_app.command(name="show")
+def show_conversation(context: typer.Context, id: Id, as_json: Json = False) -> None:
+    """Show a conversation as it was, and what has become of the files that it cites.
+
+    JSON: {"id", "title", "started_at", "changed_at", "turns": [{"n", "at", "question", "understood", "state", "answer",
+    "abstained", "citations": [as `cita ask`, and "since", "now"], "sentences", "model", "timings", "error", "rating",
+    "reason", "passages": [{"id", "source", "page", "page_to", "section", "text", "sha256", "since", "now"}]}]}. `state`
+    is "answered", "stopped" or "failed"; `rating` "good", "bad" or null. `since` the answer the file is the "same",
+    "edited" (the passage still stands in it), "changed" (it does not), "moved" to the path `now`, or "gone".
+    """
+    with _engine(context) as engine:
+        if as_json:
+            _print_json(json.loads(engine.export_conversation(id, "json")))
+            return
+        conversation = engine.conversation(id)
+    _print(f"{_name(conversation.title)} ({conversation.id})", "bold")
+    for turn in conversation.turns:
+        _print_turn(turn)
+
+
+def _print_turn(turn: "KeptTurn") -> None:
+    _print("\n" + _wrapped(_text(turn.question), f"{turn.n}. ", "   "), "bold")
+    if turn.answer is None:
+        if turn.draft:
+            _print(_text(turn.draft))
+        _print(_wrapped(_text(f"{turn.error} {turn.hint}".strip() or "Stopped: the answer is incomplete.")), "yellow")
+        return
+    _print(_text(turn.answer.answer))
+    since = {evidence.hit.passage.id: _since(evidence.since, evidence.now) for evidence in turn.evidence}
+    _print_citations(turn.answer.citations, since)
+    if turn.rating:
+        _print("\n" + _wrapped(_text(f"Rated {turn.rating}{f': {turn.reason}' if turn.reason else '.'}")))
+
+
+def _since(since: str, now: str) -> str:
+    """What has become of a cited file; '' where it is the same."""
+    said = {
+        "edited": "This file has changed since; the passage still stands in it.",
+        "changed": "This file has changed since, and the passage no longer stands in it.",
+        "moved": f"This file is {_name(now)} now.",
+        "gone": "This file is no longer there.",
+    }
+    return said.get(since, "")
+
+
+@conversations_app.command(name="rename")
+def rename_conversation(
+    context: typer.Context,
+    id: Id,
+    title: Annotated[list[str], typer.Argument(metavar="TITLE", help="Its new title.")],
+    as_json: Json = False,
+) -> None:
+    """Give a conversation another title.
+
+    JSON: as `cita conversations list`.
+    """
+    with _engine(context) as engine:
+        engine.rename_conversation(id, " ".join(title))
+        _print_conversations(engine.conversations(), as_json)
+
+
+@conversations_app.command(name="rate")
+def rate_answer(
+    context: typer.Context,
+    id: Id,
+    turn: Annotated[int, typer.Argument(metavar="N", min=1, help="The number of the question in it.")],
+    rating: Annotated[str, typer.Argument(metavar="RATING", help="good, bad, or none to take it back.")],
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Say whether an answer was good; `cita eval --feedback` measures with what was.
+
+    JSON: as `cita conversations list`.
+    """
+    if rating not in ("good", "bad", "none"):
+        raise UsageError(f"An answer cannot be rated {rating!r}.", hint="There are good, bad and none.")
+    with _engine(context) as engine:
+        engine.rate(id, turn, None if rating == "none" else cast("Any", rating), reason)
+        _print_conversations(engine.conversations(), as_json)
+
+
+@conversations_app.command(name="export")
+def export_conversation(
+    context: typer.Context,
+    id: Id,
+    file: Export = None,
+    form: Annotated[str, typer.Option("--as", metavar="FORM", help="md, json or docx; by FILE's name, else md.")] = "",
+    language: Annotated[str, typer.Option("--lang", metavar="LANGUAGE", help="Of its own words: en or es.")] = "en",
+    as_json: Json = False,
+) -> None:
+    """Write a conversation as Markdown with footnotes, JSON or a Word document; without FILE to standard output.
+
+    JSON: {"id", "form", "file", "text"}; `text` is null where a FILE was written.
+    """
+    form = form or (file.suffix[1:].lower() if file and file.suffix[1:].lower() in ("md", "json", "docx") else "md")
+    if form not in ("md", "json", "docx"):
+        raise UsageError(f"There is no form {form!r} to export.", hint="There are md, json and docx.")
+    if language not in ("en", "es"):
+        raise UsageError(f"There is no language {language!r} to export in.", hint="There are en and es.")
+    if form == "docx" and file is None:
+        raise UsageError("A Word document needs a file.", hint=f"cita conversations export {id} answers.docx")
+    with _engine(context) as engine:
+        content = engine.export_conversation(id, cast("Any", form), cast("Any", language))
+        id = engine.conversation(id).id
+    if file:
+        _write_new(file, content)
+        _say(f"The conversation is in {_name(str(file))}.")
+    if as_json:
+        text = None if file else content.decode()
+        _print_json({"id": id, "form": form, "file": str(file) if file else None, "text": text})
+    elif not file:
+        _print(_text(content.decode().rstrip("\n")))
+
+
+def _write_new(file: Path, content: bytes) -> None:
+    """Readable by its owner only. Raises UsageError if there is such a file."""
+    try:
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+    except FileExistsError as error:
+        raise UsageError(f"{str(file)!r} is there already.", hint="Name another file, or move it away.") from error
+    with os.fdopen(handle, "wb") as opened:
+        opened.write(content)
+
+
+@conversations_app.command(name="delete")
+def delete_conversations(
+    context: typer.Context,
+    ids: Annotated[list[str], typer.Argument(metavar="ID", help="As `cita conversations list` shows them.")],
+    as_json: Json = False,
+) -> None:
+    """Delete conversations for good, also from the file's bytes.
+
+    JSON: as `cita conversations list`, those that are left.
+    """
+    with _engine(context) as engine:
+        engine.delete_conversations(ids)
+        _print_conversations(engine.conversations(), as_json)
+
+
+@conversations_app.command(name="forget")
+def forget_conversations(
+    context: typer.Context,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Delete all conversations for good, with their ratings; examples stay.
+
+    JSON: {"ok", "problems": [...]}.
+    """
+    _confirm("Delete all conversations for good?", yes)
+    with _engine(context) as engine:
+        engine.forget_conversations()
+    _print_verdict(_sound(), as_json, "All conversations are deleted.")
+
+
+def _confirm(question: str, yes: bool) -> None:
+    """Raises UsageError where nobody can be asked, CitaError where the answer is no."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError("Nothing was deleted: this asks first.", hint="Add --yes.")
+    if not typer.confirm(question, err=True):
+        raise CitaError("Nothing was deleted.")
+
+
+# Examples
+
+
+@examples_app.callback()
+def examples() -> None:
+    """Questions with the answers that you want for them: list, add, import, keep, export, delete."""
+
+
+@examples_app.command(name="list")
+def list_examples(context: typer.Context, as_json: Json = False) -> None:
+    """List the examples, the newest first.
+
+    JSON: {"examples": [{"id", "question", "answer", "origin", "at"}]}; `origin` is "kept", "written" or "imported".
+    """
+    with _engine(context) as engine:
+        _print_examples(engine.examples(), as_json)
+
+
+@examples_app.command(name="add")
+def add_example(
+    context: typer.Context,
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="What is asked.")],
+    answer: Annotated[str, typer.Argument(metavar="ANSWER", help="The answer that you want for it.")],
+    as_json: Json = False,
+) -> None:
+    """Write an example.
+
+    JSON: as `cita examples list`.
+    """
+    with _engine(context) as engine:
+        if not engine.add_examples([(question, answer)]):
+            _say("This example is there already.")
+        _print_examples(engine.examples(), as_json)
+
+
+IMPORTED_AT_ONCE = 10  # examples of at most 20,000 characters each, so that a portion crosses to another process
+
+
+@examples_app.command(name="import")
+def import_examples(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON Lines.")],
+    as_json: Json = False,
+) -> None:
+    """Add the examples of a file of lines like {"question": "...", "answer": "..."}, or of chats with "messages".
+
+    JSON: as `cita examples list`.
+    """
+    from evaluation.feedback import read_pairs
+
+    pairs = read_pairs(file)
+    with _engine(context) as engine:
+        added = sum(
+            engine.add_examples(pairs[start : start + IMPORTED_AT_ONCE], imported=True)
+            for start in range(0, len(pairs), IMPORTED_AT_ONCE)
+        )
+        _say(f"{added} of {len(pairs)} examples are new.")
+        _print_examples(engine.examples(), as_json)
+
+
+@examples_app.command(name="keep")
+def keep_example(
+    context: typer.Context,
+    id: Id,
+    turn: Annotated[int, typer.Argument(metavar="N", min=1, help="The number of the question in it.")],
+    as_json: Json = False,
+) -> None:
+    """Keep an answer of a conversation as an example, with the passages that it cites.
+
+    JSON: as `cita examples list`.
+    """
+    with _engine(context) as engine:
+        engine.keep_example(id, turn)
+        _print_examples(engine.examples(), as_json)
+
+
+@examples_app.command(name="export")
+def export_examples(context: typer.Context, file: Export = None, as_json: Json = False) -> None:
+    """Write the examples as a set to fine-tune a model on: JSON Lines of chats; without FILE to standard output.
+
+    JSON: {"file", "examples": [a line of it]}.
+    """
+    with _engine(context) as engine:
+        content = engine.export_examples()
+    lines = content.decode().splitlines()
+    if file:
+        _write_new(file, content)
+        _say(f"{len(lines)} examples are in {_name(str(file))}.")
+    if as_json:
+        _print_json({"file": str(file) if file else None, "examples": [json.loads(line) for line in lines]})
+    elif not file:
+        for line in lines:
+            _print(line)
+
+
+@examples_app.command(name="delete")
+def delete_examples(
+    context: typer.Context,
+    ids: Annotated[list[str] | None, typer.Argument(metavar="ID", help="As `cita examples list` shows them.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --all: do not ask first.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Delete examples for good.
+
+    JSON: as `cita examples list`, those that are left.
+    """
+    if bool(ids) is every:
+        raise UsageError("Name the examples to delete, or --all.", hint="`cita examples list` shows them.")
+    if every:
+        _confirm("Delete all examples for good?", yes)
+    with _engine(context) as engine:
+        if wanted := [example.id for example in engine.examples()] if every else ids:
+            engine.delete_examples(wanted)
+        _print_examples(engine.examples(), as_json)
+
+
+def _print_examples(examples: Sequence["Example"], as_json: bool) -> None:
+    if as_json:
+        _print_json({"examples": [_pick(one, ("id", "question", "answer", "origin", "at")) for one in examples]})
+        return
+    if not examples:
+        _say("None yet. `cita examples add QUESTION ANSWER` writes one.")
+        return
+    rows = [(one.id, one.origin, _text(one.question), _text(one.answer)) for one in examples]
+    _print_table(("Id", "Origin", "Question", "Answer"), rows)
 
 
 # Evaluation
@@ -809,28 +1235,49 @@ def evaluate(
         typer.Option(metavar="N", min=1, max=10_000, help="Draft N questions from the documents, to be corrected."),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Another number drafts other questions.")] = 0,
+    feedback: Annotated[
+        bool,
+        typer.Option("--feedback", help="Measure on the answers that were rated good, or write them to FILE."),
+    ] = False,
+    rerankers: Annotated[
+        bool | None,
+        typer.Option(
+            "--rerankers/--no-rerankers",
+            help="Measure whether the rerankers that there are help: all or none; by itself those not measured yet."
+            " Without FILE on drafted questions.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Measure on questions of your own how well passages are found, and questions answered.
+
+    A reranker (a GGUF or a cross-encoder folder in the home's models) that helps by more than chance and is fast enough
+    works from then on, unless rerank.model says otherwise.
 
     A line of FILE: {"question", "answers": [...], "source", "page", "unanswerable"}, all but the first optional
     (docs/evaluation.md). JSON: {"name", "k", "at", "version", "embedder", "model", "passages", "unknown": [path],
     "seconds": {"p50", "p95"}, "metrics": {name: {"value", "low", "high", "n"}}, "comparison": {"name", "at", "metrics":
     {name: {"before", "after", "p", "n", "better", "worse"}}}, "questions": [{"id", "question", "expected", "places",
     "unanswerable", "judged", "rank", "scores": {name: value}, "found": [{"rank", "source", "page", "section", "text"}],
-    "seconds", "answer", "faults": [...]}]}; "comparison" with --against only. With --make: {"questions": [a line of a
-    FILE]}.
+    "seconds", "answer", "faults": [...]}], "rerankers": [as `cita status` has it]}; "comparison" with --against,
+    "rerankers" where some were measured. With --make, and with --feedback FILE: {"questions": [a line of a FILE]}.
     """
     if make:
         _draft(context, make, seed, file, as_json)
         return
-    if file is None:
+    if feedback and file:
+        _write_feedback(context, file, as_json)
+        return
+    if file is None and not feedback and not rerankers:
         raise UsageError("No question set was named.", hint="`cita eval --make 20 questions.jsonl` drafts one.")
     from evaluation.dataset import read_questions
     from evaluation.report import markdown
     from evaluation.run import check_comparable, evaluate, to_json
 
-    dataset = read_questions(file)
+    if feedback:
+        dataset, answers = _rated(context), True
+    else:
+        dataset = read_questions(file) if file else _drafted(context, seed)
 
     def run_on(engine: "Engine", progress: "Progress") -> "Run":
         return evaluate(engine, dataset, k, answers=answers, model=model, progress=progress)
@@ -840,14 +1287,75 @@ def evaluate(
         check_comparable(before, [question.text for question in dataset.questions])
     with _engine(context) as engine:
         run = _with_questions(lambda progress: run_on(engine, progress))
+        measured = _measured_rerankers(engine, dataset, _settings(context).rerank.seconds, rerankers)
     if run.unknown:
         _say(f"Not in the index, though questions name them: {', '.join(map(_name, run.unknown))}.")
     if as_json:
-        _print_json(to_json(run, before))
+        rerankers_json = {"rerankers": [asdict(one) for one in measured]} if measured else {}
+        _print_json({**to_json(run, before), **rerankers_json})
     else:
         _print_run(run, before, failures)
+        _print_rerankers(measured)
     if report:
         report.write_text(markdown(run, before, failures), encoding="utf-8")
+
+
+def _rated(context: typer.Context) -> "Dataset":
+    from evaluation.feedback import rated
+
+    with _engine(context) as engine:
+        return rated(engine)
+
+
+def _write_feedback(context: typer.Context, file: Path, as_json: bool) -> None:
+    from evaluation.make import as_line
+
+    lines = [as_line(question) for question in _rated(context).questions]
+    _write_new(file, "".join(f"{line}\n" for line in lines).encode())
+    _say(f"{len(lines)} questions in {_name(str(file))}.")
+    if as_json:
+        _print_json({"questions": [json.loads(line) for line in lines]})
+
+
+def _drafted(context: typer.Context, seed: int) -> "Dataset":
+    """As many questions as the documents suggest, at most what a measurement asks for."""
+    from evaluation.dataset import Dataset
+    from evaluation.make import draft_questions
+    from evaluation.rerankers import DRAFTED
+
+    with _engine(context) as engine:
+        questions = tuple(draft_questions(engine, DRAFTED, seed))
+    if not questions:
+        raise CitaError("The documents suggest no question.", hint="Write some: docs/evaluation.md says how.")
+    return Dataset("drafted questions", questions)
+
+
+def _measured_rerankers(
+    engine: "Engine", dataset: "Dataset", seconds: float, wanted: bool | None
+) -> list["RerankerInfo"]:
+    """Measures all rerankers if `wanted`, those that were not yet if it is None; what is known of these then."""
+    from evaluation.rerankers import is_measurable, measure, unmeasured
+
+    there = engine.status().rerankers
+    chosen = [*there] if wanted else unmeasured(there) if wanted is None else []
+    if not is_measurable(dataset):
+        return []
+    for reranker in chosen:
+        _say(f"Measuring reranker {_name(reranker.name)}")
+
+        def run(progress: "Progress", reranker: "RerankerInfo" = reranker) -> "Verdict":
+            return measure(engine, dataset, reranker, seconds, progress)
+
+        engine.keep_verdict(_with_questions(run))
+    paths = {reranker.path for reranker in chosen}
+    return [one for one in engine.status().rerankers if one.path in paths] if paths else []
+
+
+def _print_rerankers(measured: Sequence["RerankerInfo"]) -> None:
+    from evaluation.rerankers import described
+
+    for one in measured:
+        _print("\n" + _wrapped(_text(described(one)), "Reranker ", "    "))
 
 
 def _earlier(against: Path, run_on: Callable[["Engine", "Progress"], "Run"]) -> "Run":
@@ -866,7 +1374,7 @@ def _earlier(against: Path, run_on: Callable[["Engine", "Progress"], "Run"]) -> 
     return replace(run, name=str(against))
 
 
-def _with_questions(run: Callable[["Progress"], "Run"]) -> "Run":
+def _with_questions(run: Callable[["Progress"], T]) -> T:
     """With a bar on a terminal, with a line now and then elsewhere."""
     if not sys.stderr.isatty():
         pause = _PlainProgress()
@@ -972,7 +1480,7 @@ def list_models(context: typer.Context, as_json: Json = False) -> None:
     """List the models; a star marks the one that answers.
 
     JSON: {"models": [{"name", "title", "path", "size", "architecture", "quantisation", "parameters", "context",
-    "active"}]}; `size` is bytes, `context` tokens.
+    "active", "ranks"}]}; `size` is bytes, `context` tokens; one that `ranks` is a reranker and answers nothing.
     """
     with _engine(context) as engine:
         _print_models(engine.models(), as_json)
@@ -990,7 +1498,10 @@ def add_model(
     """
     with _engine(context) as engine:
         added = engine.add_model(path.absolute())
-        _say(f"Added {_name(added.name)}. Let it answer: cita models use {_name(added.name)}")
+        if added.ranks:
+            _say(f"Added reranker {_name(added.name)}. Measure whether it helps: cita eval FILE")
+        else:
+            _say(f"Added {_name(added.name)}. Let it answer: cita models use {_name(added.name)}")
         _print_models(engine.models(), as_json)
 
 
@@ -1012,14 +1523,14 @@ def use_model(
 def _print_models(models: Sequence["ModelInfo"], as_json: bool) -> None:
     if as_json:
         keys = ("name", "title", "path", "size", "architecture", "quantisation", "parameters", "context", "active")
-        _print_json({"models": [_pick(model, keys) for model in models]})
+        _print_json({"models": [_pick(model, (*keys, "ranks")) for model in models]})
         return
     rows = [
         (
             "*" if model.active else "",
             _name(model.name),
             _size(model.size) if model.size else "",
-            _text(f"{model.architecture} {model.quantisation}".strip()),
+            _text(" ".join(filter(None, (model.architecture, model.quantisation, "reranker" if model.ranks else "")))),
             str(model.context or ""),
         )
         for model in models

@@ -55,6 +55,8 @@ COMMANDS = [
     ["models", "list"],
     ["models", "add"],
     ["models", "use"],
+    *(["conversations", name] for name in ("list", "search", "show", "rename", "rate", "export", "delete", "forget")),
+    *(["examples", name] for name in ("list", "add", "import", "keep", "export", "delete")),
     ["doctor"],
 ]
 FILTERED = [
@@ -292,7 +294,9 @@ def test_a_passage_that_stands_elsewhere_too_names_the_places(
 
 def test_ask_prints_the_whole_answer() -> None:
     done = run("ask", "What", "is", "the", "notice period?", "--json").json
-    assert keys(done) == {"question", "answer", "abstained", "citations", "sentences", "model", "timings"}
+    assert keys(done) == {
+        "question", "answer", "abstained", "citations", "sentences", "model", "timings", "conversation", "turn",
+    }  # fmt: skip
     assert done["question"] == "What is the notice period?"
     (citation,) = done["citations"]
     assert keys(citation) == {
