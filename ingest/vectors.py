@@ -26,10 +26,7 @@ log = logging.getLogger("cita.vectors")
 Neighbours = list[tuple[str, float]]  # keys and cosines, best first
 
 SMALL = 1_000  # vectors; up to here search is exact, and there is no Chroma folder
-QUICK = 100_000  # vectors; up to here they are read and compared (0.3 s) before Chroma is imported and opened (0.5 s)
-MOST = (
-    200_000  # vectors; of more the catalogue's matrix serves: Chroma would take a millisecond and more to take in each
-)
+MOST = 200_000  # vectors; of more the matrix serves: Chroma takes over a millisecond to take in each
 _PORTION = 10_000  # vectors read at once
 _BEHIND = 256  # vectors that a derived index may lack, or have too many, however few there are
 
@@ -142,7 +139,7 @@ class LiveIndex:
     """The nearest-neighbour index of a home, for the engine: the only one that has Chroma's folder open.
 
     Search is right at any time, whatever state Chroma's files are in; update() keeps them worth searching. `lazy`: the
-    first question is compared exactly where that is sooner done than opening Chroma; a command asks no other.
+    first question is answered by the matrix, which is sooner opened than Chroma (0.5 s); a command asks no other.
     """
 
     def __init__(self, index: Path, catalog: Catalog, *, lazy: bool = False) -> None:
@@ -156,7 +153,7 @@ class LiveIndex:
         self._gone = 0  # vectors in Chroma that are no longer in the catalogue
         self._many = False  # so many vectors that the matrix serves
         self._lazy = lazy
-        self._first: tuple[Vectors, ExactIndex] | None = None  # the first question, and what answers it
+        self._first: Vectors | None = None
 
     @property
     def name(self) -> str:
@@ -167,8 +164,8 @@ class LiveIndex:
 
     def search(self, query: Vectors, k: int) -> Neighbours:
         with self._lock, self._catalog.snapshot():
-            if first := self._for_first(query):
-                return first.search(query, k)
+            if self._is_first(query):
+                return self._in_matrix(query, k)
             self._refresh()
             if self._many:
                 return self._in_matrix(query, k)
@@ -184,21 +181,23 @@ class LiveIndex:
                 return self._exact.search(query, k)
             return sorted(nearest, key=lambda found: -found[1])[:k]
 
-    def _for_first(self, query: Vectors) -> ExactIndex | None:
-        """What answers the first question, as often as it is asked; None from the second on."""
-        if self._lazy and self._first is None and self._chroma is None and self._catalog.count_vectors() <= QUICK:
-            self._first = query.copy(), ExactIndex(self._catalog)
-        self._lazy = self._lazy and self._first is not None and np.array_equal(self._first[0], query)
-        if not self._lazy:
-            self._first = None
-        return self._first[1] if self._first else None
+    def _is_first(self, query: Vectors) -> bool:
+        """Whether it is the first question, as often as that is asked."""
+        if self._lazy and self._first is None:
+            self._first = query.copy()
+        self._lazy = self._lazy and self._first is not None and np.array_equal(self._first, query)
+        return self._lazy
 
     def _in_matrix(self, query: Vectors, k: int) -> Neighbours:
-        """Several passages may have one vector."""
-        cosines = self._catalog.nearest(query, k)
-        keys = self._catalog.keys_of_rows(list(cosines))
-        found = {keys[row]: cosine for row, cosine in cosines.items() if row in keys}
-        return list(found.items())
+        """Several passages may have one vector: more are asked for until so many vectors are found."""
+        wanted = k
+        while True:
+            cosines = self._catalog.nearest(query, wanted)
+            keys = self._catalog.keys_of_rows(list(cosines))
+            found = {keys[row]: cosine for row, cosine in cosines.items() if row in keys}
+            if len(found) >= k or len(cosines) < wanted:
+                return list(found.items())[:k]
+            wanted *= 4
 
     def _in_chroma(self, chroma: ChromaIndex, query: Vectors, k: int) -> Neighbours:
         def nearest(wanted: int) -> Neighbours:

@@ -342,13 +342,15 @@ def test_a_lazy_index_opens_chroma_at_the_second_question(
     lazy.close()
 
 
-def test_a_lazy_index_of_very_many_vectors_opens_chroma_at_once(
-    index: Path, catalog: Catalog, live: LiveIndex, no_chroma: None, monkeypatch: pytest.MonkeyPatch
+def test_of_passages_that_say_the_same_others_are_found_too(
+    index: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vectors, "QUICK", SEALED - 1)
-    lazy = LiveIndex(index, catalog, lazy=True)
-    with pytest.raises(pytest.fail.Exception, match="was opened"):
-        lazy.search(unit("first"), 5)
+    monkeypatch.setattr(vectors, "MOST", SEALED - 1)
+    for n in range(40):
+        store(catalog, ["the same"], f"copy {n}")
+    with closing(LiveIndex(index, catalog)) as live:
+        for k in (1, 7, SEALED, SEALED + 50):
+            assert found(live, unit("the same"), k) == nearest(catalog, unit("the same"), k)
 
 
 def test_the_same_folder_is_opened_when_nothing_is_damaged(live: LiveIndex, no_chroma: None) -> None:
