@@ -57,11 +57,16 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing. What was written is undone when it fails."""
+        """All or nothing. What was written is undone when it fails. Within, what this thread reads is what it wrote; a
+        transaction within is part of the outer one."""
         with self._lock, translated(self.path):
+            if self._writer.in_transaction:
+                yield self._writer
+                return
             self._writer.execute("BEGIN IMMEDIATE")
             try:
-                yield self._writer
+                with self._read_by(self._writer):
+                    yield self._writer
                 self._writer.execute("COMMIT")
             except BaseException:
                 if self._writer.in_transaction:
@@ -78,13 +83,22 @@ class Database:
             return
         with self._reader() as connection:
             connection.execute("BEGIN")
-            self._snapshot.connection = connection
             try:
-                yield
+                with self._read_by(connection):
+                    yield
             finally:
-                self._snapshot.connection = None
                 if connection.in_transaction:
                     connection.rollback()
+
+    @contextmanager
+    def _read_by(self, connection: sqlite3.Connection) -> Iterator[None]:
+        """This thread reads by that connection."""
+        before = getattr(self._snapshot, "connection", None)
+        self._snapshot.connection = connection
+        try:
+            yield
+        finally:
+            self._snapshot.connection = before
 
     def read(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         with translated(self.path):

@@ -1,8 +1,8 @@
 """index_folders(): brings the catalogue in line with the folders.
 
 What must be read goes through three stages at once: files are parsed ahead, in processes; what they gave is embedded,
-in groups so that the embedder's threads have enough to do; and sources are stored, in the order of the files, each in
-one transaction. The queues between them are bounded, by number and bytes.
+in groups so that the embedder's threads have enough to do; and sources are stored, in the order of the files, each
+group in one transaction. The queues between them are bounded, by number and bytes.
 """
 
 import errno
@@ -79,11 +79,11 @@ def index_folders(
 ) -> IndexReport:
     """Looks, plans, settles what needs no reading, then parses, chunks, embeds and stores the rest, file by file.
 
-    `parse` runs in `settings.parse.workers` threads. Each source is stored in one transaction, so stopping at any
-    moment loses at most what was read ahead. A file that cannot be read is noted with its reason. `confirm`: also
-    remove what a folder that suddenly lacks most of its files has lost; `read_data`: compare all files' bytes;
-    `unlocked`: whether there is a password for a source that was found encrypted, so that it is read again. Raises
-    CatalogError, EmbedderError or EngineClosedError, which no other file would escape.
+    `parse` runs in `settings.parse.workers` threads. Each file is stored in one transaction, with others or alone, so
+    stopping at any moment loses at most what was read ahead. A file that cannot be read is noted with its reason.
+    `confirm`: also remove what a folder that suddenly lacks most of its files has lost; `read_data`: compare all files'
+    bytes; `unlocked`: whether there is a password for a source that was found encrypted, so that it is read again.
+    Raises CatalogError, EmbedderError or EngineClosedError, which no other file would escape.
     """
     run = _Run(catalog, embedder, settings, progress)
     run.start_over_if_embedder_changed()
@@ -362,9 +362,7 @@ class _Run:
                     parsed.append((waiting[0], parsers.submit(_read_file, waiting.popleft(), parse)))
                 if groups and (len(groups) == GROUPS or not parsed or groups[0][1].done()):
                     group, vectors = groups.popleft()
-                    made = vectors.result()
-                    for prepared in group:
-                        self._store(prepared, made)
+                    self._store_group(group, vectors.result())
                     continue
                 under_way: list[Future[Any]] = [parsed[0][1], *(vectors for _, vectors in groups)]
                 wait(under_way, return_when=FIRST_COMPLETED)
@@ -408,19 +406,26 @@ class _Run:
             return {}
         return dict(zip(new, self.embedder.embed_passages(list(new.values())), strict=True))
 
+    def _store_group(self, group: Sequence[_Prepared], vectors: dict[str, Vectors]) -> None:
+        """In one transaction: each would take as long as what is stored in it."""
+        with self.catalog.transaction():
+            for prepared in group:
+                self._store(prepared, vectors)
+        for prepared in group:
+            self.files_done += 1
+            self.bytes_left -= prepared.outcome.file.size
+            self.bytes_done += prepared.outcome.file.size
+            self._report_progress(prepared.outcome.file)
+
     def _store(self, prepared: _Prepared, vectors: dict[str, Vectors]) -> None:
         """Stores what one file gave, or notes why there is nothing."""
         file, result = prepared.outcome.file, prepared.outcome.result
-        self.files_done += 1
-        self.bytes_left -= file.size
-        self.bytes_done += file.size
         if prepared.sources is not None:
             self._replace(file, prepared.sources, vectors)
         elif isinstance(result, OSError):
             self._unreadable(file, result)
         else:
             self.failed.append(PathReason(file.path, f"{result} What was indexed of it before is kept."))
-        self._report_progress(file)
 
     def _replace(self, file: Found, new: Sequence[NewSource], vectors: Mapping[str, Vectors]) -> None:
         """Stores a file, and the documents inside it, in place of all that was known of them."""

@@ -75,6 +75,32 @@ def test_a_failed_transaction_changes_nothing(catalog: Catalog) -> None:
     assert found(catalog, "rent") == ["a.txt#0"]
 
 
+def test_a_transaction_reads_what_it_wrote_and_others_do_not(catalog: Catalog) -> None:
+    seen: list[int] = []
+    with catalog.transaction():
+        store(catalog, "a.txt", "Rent is due.")
+        assert catalog.count_passages() == 1
+        assert len(catalog.vector_keys()) == 1
+        other = threading.Thread(target=lambda: seen.append(catalog.count_passages()))
+        other.start()
+        other.join()
+        store(catalog, "b.txt", "No pets.")
+    assert seen == [0]
+    assert catalog.count_passages() == 2
+
+
+def test_when_one_of_several_sources_fails_none_is_stored(catalog: Catalog) -> None:
+    before = store(catalog, "a.txt", "Rent is due.")
+    twice = NewPassage(Passage("same", "b.txt", 0, "x", (), "paragraph", None, None, (), 1, "en"), "x")
+    with pytest.raises(CatalogError), catalog.transaction():  # noqa: PT012 - what went before is what matters
+        store(catalog, "c.txt", "No pets.")
+        catalog.store(replace(before, path="b.txt"), [twice, twice], {twice.vector_key: np.ones(4)})
+    assert catalog.sources() == [before]
+    assert catalog.problems(read_data=True) == []
+    store(catalog, "c.txt", "No pets.")
+    assert catalog.count_passages() == 2
+
+
 def test_a_move_keeps_passages_and_vectors(catalog: Catalog) -> None:
     old = store(catalog, "a.txt", "Rent is due.")
     generation = catalog.generation

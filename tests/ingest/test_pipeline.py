@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -654,6 +655,53 @@ def test_a_vector_that_goes_while_another_file_counts_on_it_is_made_again(
     assert library.catalog.problems(read_data=True) == []
     monkeypatch.undo()
     library.assert_equals_fresh_index(tmp_path)
+
+
+def test_a_vector_that_an_earlier_file_of_the_group_drops_is_made_again(library: Library, tmp_path: Path) -> None:
+    """a.md loses the paragraph, b.md gets it, and both are stored in one transaction."""
+    file = library.write("a.md", "# One\n\nShared paragraph.\n")
+    library.index()
+    file.write_text("# One\n\nSomething else altogether.\n")
+    library.write("b.md", "# One\n\nShared paragraph.\n\n# Two\n\nMore.\n")
+    _parse_all_before_the_first(library, 2)
+    report = library.index()
+    assert (report.added, report.changed, report.embedded) == (1, 1, 3)
+    assert library.catalog.problems(read_data=True) == []
+    library.parse = parse_file
+    library.assert_equals_fresh_index(tmp_path)
+
+
+def test_a_group_s_files_are_stored_in_one_transaction(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a.md", "b.md", "c.md"):
+        library.write(name, f"Note {name}.\n")
+    _parse_all_before_the_first(library, 3)
+    store, seen = library.catalog.store_all, []
+
+    def store_all(new: Any, vectors: Any) -> None:
+        store(new, vectors)
+        with closing(Catalog(library.settings.index)) as other:
+            seen.append(len(other.sources()))
+
+    monkeypatch.setattr(library.catalog, "store_all", store_all)
+    assert library.index().added == 3
+    assert seen == [0, 0, 0]
+    assert [now.files_done for now in library.progress] == [0, 1, 2, 3]
+
+
+def _parse_all_before_the_first(library: Library, number: int) -> None:
+    parsed: list[Path] = []
+    others = threading.Event()
+
+    def parse(path: Path) -> Document:
+        if path.name == "a.md":
+            assert others.wait(20)
+            time.sleep(0.1)  # the last of them may still be returning
+        parsed.append(path)
+        if len(parsed) == number - 1:
+            others.set()
+        return parse_file(path)
+
+    library.parse = parse
 
 
 def test_texts_that_several_files_share_are_embedded_once(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
