@@ -8,10 +8,12 @@ it, however long the document, and yet the passages are always those of a docume
 """
 
 import hashlib
+import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import accumulate, groupby, pairwise, zip_longest
 
 from ingest.analyse import identify_language
@@ -26,6 +28,8 @@ SPECIAL_TOKENS = 2  # [CLS] and [SEP], or their like
 LONGEST_TOKEN = 20  # characters; no token of a vocabulary is much longer
 REACH = 1.25  # of the limit; 12,000 words: 1.0 gives 165 tokens a passage, 5 new at most for an edit; 1.25 gives 171, 7
 OPENING = 64  # characters of a unit that say whether a passage may begin there
+
+_LONG_WORD = re.compile(rf"\S{{{LONGEST_TOKEN}}}\S")
 
 Offsets = Callable[[str], list[tuple[int, int]]]
 Key = tuple[int, bytes]  # how well a passage begins at a unit, smallest best: its rank, then the hash of its opening
@@ -44,7 +48,7 @@ class _Piece:
 def chunk(document: Document, folder: str, path: str, embedder: Embedder, settings: Chunk) -> list[NewPassage]:
     """`path` is the source's, relative to its library `folder` (absolute). A title is embedded with every passage, a
     file's name never: a renamed file keeps its vectors."""
-    language = identify_language(" ".join(block.text for block in document.blocks[:200]))
+    language = cache(lambda: identify_language(" ".join(block.text for block in document.blocks[:200])))
     offsets = _bounded(embedder.offsets)
     found: list[NewPassage] = []
     ids = _Ids(folder, path)
@@ -61,9 +65,12 @@ def _bounded(offsets: Offsets) -> Offsets:
     picture, a minified script) counts as many, or a passage of a few tokens would have megabytes of text."""
 
     def bounded(text: str) -> list[tuple[int, int]]:
+        tokens = offsets(text)
+        if not _LONG_WORD.search(text) or max((end - start for start, end in tokens), default=0) <= LONGEST_TOKEN:
+            return tokens
         return [
             (part, min(part + LONGEST_TOKEN, end))
-            for start, end in offsets(text)
+            for start, end in tokens
             for part in range(start, max(end, start + 1), LONGEST_TOKEN)
         ]
 
@@ -265,7 +272,7 @@ def _passage(
     group: list[_Piece],
     context: str,
     offsets: Offsets,
-    language: str,
+    language: Callable[[], str],
 ) -> NewPassage:
     text = group[0].text + "".join(_joint(before, piece) + piece.text for before, piece in pairwise(group))
     pages = [piece.block.page for piece in group if piece.block.page is not None]

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest import analyse
 from ingest.analyse import (
     compounds,
     content_words,
@@ -97,6 +98,37 @@ def test_any_text_has_terms_without_white_space(text: str) -> None:
 )
 def test_a_passage_s_language_is_identified_and_in_doubt_it_is_one_of_ours(text: str, language: str) -> None:
     assert identify_language(text) == language
+
+
+ENGLISH = "The tenant has to pay the rent before the fifth day of each month, and it is not to be paid in cash. "
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        (ENGLISH, "en"),
+        ("Der Vermieter haftet nicht, so war es im Vertrag: was in der Wohnung war, will er nicht ersetzen.", "de"),
+        ("De huurder moet de huur betalen in de eerste week van de maand; was hij te laat, dan is er een boete.", "nl"),
+        ("A renda é paga no primeiro dia de cada mês, e o inquilino não pode ter animais em casa.", "pt"),
+        ("El lloguer es paga el primer dia de cada mes, i la casa no es pot compartir amb altres persones.", "ca"),
+        ("家賃は月曜日に支払われます。契約は一年間です。" * 3 + ENGLISH, "ja"),
+    ],
+)
+def test_what_is_not_plainly_english_is_shown_to_the_identifier(
+    text: str, language: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert identify_language(text, lambda: pytest.fail("nothing is in doubt")) == language
+    monkeypatch.setattr(analyse, "_identifier", lambda: pytest.fail("it is not needed"))
+    if language == "en":
+        assert identify_language(text) == "en"
+    else:
+        with pytest.raises(pytest.fail.Exception):
+            identify_language(text)
+
+
+def test_in_doubt_the_default_is_asked() -> None:
+    assert identify_language("2021", lambda: "es") == "es"
+    assert identify_language("Rue 4", lambda: "fr") == "fr"
 
 
 def test_a_passage_in_another_language_is_found_across_its_own_inflections() -> None:
