@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 from abc import ABC, abstractmethod
+from array import array
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -36,6 +37,7 @@ DEFAULT_MODEL = "all-MiniLM-L6-v2"
 DEFAULT_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _POOLING_FLAG = "pooling_mode_"
 QUESTIONS_KEPT = 256  # vectors of the last questions; a question is embedded for several parts of an answer
+TOKENS_KEPT = 4096  # texts that were last counted; a passage is, just before it is embedded
 
 Precision = Literal["fp32", "int8"]
 
@@ -208,11 +210,14 @@ class _PrefixedEmbedder(ABC):
         self._model = model
         self.fingerprint = model.fingerprint  # checks the weights before anything reads them
         self._tokenizer = _tokenizer(model.path)
+        self._counted = _Counted(model.window)
         self.window = model.window - len(self.offsets(model.passage_prefix))  # what is left for the passage
         self._question = lru_cache(QUESTIONS_KEPT)(self._embed_question)
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
-        return list(self._tokenizer.encode(text, add_special_tokens=False).offsets)
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        self._counted.keep(text, encoding.ids)
+        return list(encoding.offsets)
 
     def embed_passages(self, texts: Sequence[str]) -> Vectors:
         return self._embed([self._model.passage_prefix + text for text in texts])
@@ -227,6 +232,27 @@ class _PrefixedEmbedder(ABC):
 
     @abstractmethod
     def _embed(self, texts: Sequence[str]) -> Vectors: ...
+
+
+class _Counted:
+    """The token ids, without the special ones, of the texts of at most `longest` tokens that were counted last, until
+    they are taken. Threads may share it."""
+
+    def __init__(self, longest: int) -> None:
+        self._longest = longest
+        self._ids: dict[str, array[int]] = {}
+        self._lock = threading.Lock()
+
+    def keep(self, text: str, ids: Sequence[int]) -> None:
+        if len(ids) <= self._longest:
+            with self._lock:
+                self._ids[text] = array("i", ids)
+                if len(self._ids) > TOKENS_KEPT:
+                    del self._ids[next(iter(self._ids))]
+
+    def take(self, text: str) -> Sequence[int] | None:
+        with self._lock:
+            return self._ids.pop(text, None)
 
 
 class OnnxEmbedder(_PrefixedEmbedder):
@@ -255,12 +281,28 @@ class OnnxEmbedder(_PrefixedEmbedder):
     def _embed(self, texts: Sequence[str]) -> Vectors:
         if not texts:
             return np.empty((0, 0), np.float32)
-        ids = [_cut(encoding.ids, self._model.window) for encoding in self._tokenizer.encode_batch(list(texts))]
+        ids = self._token_ids(texts)
         order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))  # alike together, long ones first
         batches = [order[start : start + self._batch] for start in range(0, len(order), self._batch)]
         vectors = list(self._run_all([[ids[i] for i in batch] for batch in batches]))
         places = [row for batch in batches for row in batch]
         return np.concatenate(vectors)[np.argsort(places)]
+
+    def _token_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """With the special tokens. What was just counted is not tokenised again."""
+        first, last = self._special_tokens
+        known = [self._counted.take(text) for text in texts]
+        unknown = [text for text, ids in zip(texts, known, strict=True) if ids is None]
+        encoded = iter(self._tokenizer.encode_batch(unknown))
+        found = [next(encoded).ids if ids is None else [*first, *ids, *last] for ids in known]
+        return [_cut(ids, self._model.window) for ids in found]
+
+    @cached_property
+    def _special_tokens(self) -> tuple[list[int], list[int]]:
+        """Those before and after a text's own."""
+        text, whole = (self._tokenizer.encode("a", add_special_tokens=special).ids for special in (False, True))
+        before = next(start for start in range(len(whole)) if whole[start : start + len(text)] == text)
+        return whole[:before], whole[before + len(text) :]
 
     def _run_all(self, batches: list[list[list[int]]]) -> Iterator[Vectors]:
         if len(batches) == 1 or self._threads == 1:

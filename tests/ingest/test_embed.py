@@ -102,6 +102,24 @@ def test_a_text_has_one_vector_whatever_it_is_embedded_with(embedder: Embedder) 
     np.testing.assert_allclose(embedder.embed_passages([*TEXTS, "rent " * 250])[0], alone, atol=2e-5)
 
 
+def test_a_text_that_was_counted_before_has_the_same_vector(embedder: OnnxEmbedder) -> None:
+    vectors = embedder.embed_passages(TEXTS)
+    for text in TEXTS[1:]:
+        embedder.offsets(text)
+    assert np.array_equal(embedder.embed_passages(TEXTS), vectors)
+    assert embedder._special_tokens == ([101], [102])  # [CLS] and [SEP]
+
+
+def test_of_the_texts_that_were_counted_only_the_last_and_short_are_kept(embedder: OnnxEmbedder) -> None:
+    embedder.offsets("word " * 1000)
+    for number in range(embed.TOKENS_KEPT + 10):
+        embedder.offsets(f"text {number}")
+    assert len(embedder._counted._ids) == embed.TOKENS_KEPT
+    assert embedder._counted.take("text 9") is None
+    assert list(embedder._counted.take("text 10") or ()) == embedder._tokenizer.encode("text 10").ids[1:-1]
+    assert embedder._counted.take("text 10") is None  # once
+
+
 def test_no_texts_have_no_vectors(embedder: Embedder) -> None:
     assert embedder.embed_passages([]).shape[0] == 0
 
