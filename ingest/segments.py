@@ -185,6 +185,11 @@ class Segments(Generic[P]):
             self.discard()
             self._save()
 
+    def keep_up(self) -> None:
+        """Analyses what is in no part, in memory, so that save() finds it done."""
+        with suppress(ArraysDamagedError):  # save() makes all of it anew
+            self._catch_up()
+
     def _save(self) -> None:
         self._catch_up()
         with self._lock:
@@ -274,6 +279,9 @@ class Segments(Generic[P]):
                 made = self._kind.build(missing)
             with self._lock:
                 self._opened().append(made)
+                fresh = [part for part in self._opened() if part.file is None]
+                if self._folder and sum(map(len, fresh)) + PORTION > self._kind.largest:
+                    self._merge_files(fresh)
 
     def _gather(self, masks: list[Mask | None]) -> None:
         """What is in memory as one part, where it is many."""

@@ -269,6 +269,23 @@ def test_large_files_are_not_merged_any_more(catalog: Catalog, monkeypatch: pyte
     assert len(view.parts) < 15
 
 
+def test_very_many_new_ones_are_not_held_in_memory_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Matrices, "largest", 10)
+    monkeypatch.setattr(segments, "PORTION", 3)
+    with closing(Catalog(tmp_path, "other.db")) as catalog:  # one that has no files
+        for number in range(40):
+            store(catalog, [f"{number}"], f"{number}")
+    (tmp_path / "other.db").rename(tmp_path / "catalog.db")
+    with closing(Catalog(tmp_path)) as catalog:
+        catalog.matrix.save()
+        view = catalog.matrix.view()
+        assert view is not None
+        assert sum(len(part) for part, _ in view.parts) == 40
+        assert max(len(part) for part, _ in view.parts) <= 10
+        assert all(part.file for part, _ in view.parts)
+        assert_nearest(catalog, unit("q"), 50)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_after_any_changes_the_nearest_of_the_current_passages_are_found(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
