@@ -1,6 +1,7 @@
 """What this machine can run, what is wrong with it, and what to do."""
 
 import importlib.metadata
+import json
 import os
 import platform
 import shutil
@@ -13,7 +14,8 @@ from pathlib import Path
 
 from errors import CitaError, NeedsOcrError
 from ingest.confine import Isolation
-from settings import Settings
+from models.runtime import Hardware, Runtime, Weights, choose_runtime
+from settings import CODE, Settings
 
 LIBRARIES = (
     "torch",
@@ -41,9 +43,13 @@ REBUILD_LLAMA = (
 )
 
 _LOAD_LLAMA = """
+import json
+from dataclasses import asdict
 import llama_cpp
-print(llama_cpp.llama_supports_gpu_offload())
-print(llama_cpp.llama_print_system_info().decode())
+from models.runtime import Hardware
+features = llama_cpp.llama_print_system_info().decode()
+gpu = llama_cpp.llama_supports_gpu_offload()
+print(json.dumps({"gpu": gpu, "features": features, "hardware": asdict(Hardware.look(llama_cpp))}))
 """
 
 
@@ -55,11 +61,20 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class LlamaCpp:
-    """Whether llama.cpp loads; if so what it was built for, if not why."""
+    """Whether llama.cpp loads; if so what it was built for, if not why. `card`: the graphics card that it can use."""
 
     loads: bool
     gpu: bool
     detail: str
+    card: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """The model that answers, and how it is run here; nothing of that for one that is no GGUF or cannot be read."""
+
+    model: str
+    runtime: Runtime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +104,7 @@ class Machine:
     embedder: str
     embedder_runtime: str
     llama_cpp: LlamaCpp
+    generation: Generation
     ocr: Ocr
     isolation: Isolation
     problems: tuple[Problem, ...]
@@ -101,7 +117,8 @@ def examine(settings: Settings) -> Machine:
     memory = psutil.virtual_memory()
     disk_free = shutil.disk_usage(_existing(settings.home)).free
     libraries = {name: _installed(name) for name in LIBRARIES}
-    llama_cpp = _load_llama_cpp()
+    llama_cpp, hardware = _load_llama_cpp()
+    generation, model_problems = _generation(settings, hardware)
     runtime, embedder_problems = _embedder(settings)
     isolation = _isolation(settings)
     ocr, ocr_problems = _ocr(settings)
@@ -118,6 +135,7 @@ def examine(settings: Settings) -> Machine:
         embedder=settings.embed.model,
         embedder_runtime=runtime,
         llama_cpp=llama_cpp,
+        generation=generation,
         ocr=ocr,
         isolation=isolation,
         problems=(
@@ -126,6 +144,7 @@ def examine(settings: Settings) -> Machine:
             *_sqlite(),
             *embedder_problems,
             *_llama_cpp_problems(llama_cpp),
+            *model_problems,
             *ocr_problems,
             *_isolation_problems(isolation),
         ),
@@ -200,20 +219,45 @@ def _embedder(settings: Settings) -> tuple[str, list[Problem]]:
     return runtime, []
 
 
-def _load_llama_cpp() -> LlamaCpp:
+def how_it_runs(settings: Settings) -> Generation:
+    """How the model that answers is run on this machine. Raises nothing."""
+    return _generation(settings, _load_llama_cpp()[1])[0]
+
+
+def _load_llama_cpp() -> tuple[LlamaCpp, Hardware | None]:
     """Loads llama.cpp in a process of its own: one built for another processor dies on an illegal instruction."""
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _LOAD_LLAMA], capture_output=True, text=True, timeout=LOAD_SECONDS, check=False
+            [sys.executable, "-c", _LOAD_LLAMA],
+            cwd=CODE,
+            capture_output=True,
+            text=True,
+            timeout=LOAD_SECONDS,
+            check=False,
         )
     except subprocess.TimeoutExpired:
-        return LlamaCpp(False, False, f"did not load within {LOAD_SECONDS:.0f} seconds")
+        return LlamaCpp(False, False, f"did not load within {LOAD_SECONDS:.0f} seconds"), None
     if done.returncode < 0:
-        return LlamaCpp(False, False, f"was ended by signal {-done.returncode}")
+        return LlamaCpp(False, False, f"was ended by signal {-done.returncode}"), None
     if done.returncode:
-        return LlamaCpp(False, False, (done.stderr.strip().splitlines() or ["gave no reason"])[-1])
-    gpu, features = done.stdout.strip().splitlines()[-2:]
-    return LlamaCpp(True, gpu == "True", features.strip(" |"))
+        return LlamaCpp(False, False, (done.stderr.strip().splitlines() or ["gave no reason"])[-1]), None
+    told = json.loads(done.stdout.strip().splitlines()[-1])
+    hardware = Hardware(**told["hardware"])
+    return LlamaCpp(True, told["gpu"], told["features"].strip(" |"), hardware.card_name), hardware
+
+
+def _generation(settings: Settings, hardware: Hardware | None) -> tuple[Generation, list[Problem]]:
+    from models.registry import Registry
+
+    registry = Registry(settings.models)
+    name = settings.generate.model or registry.active_name()
+    try:
+        info = registry.get(name)
+        weights = Weights.read(Path(info.path)) if info.path else None
+    except CitaError as error:
+        return Generation(name, None), [Problem(error.message, error.hint)]
+    runtime = choose_runtime(settings.generate, weights, hardware) if weights and hardware else None
+    return Generation(name, runtime), []
 
 
 def _llama_cpp_problems(llama_cpp: LlamaCpp) -> list[Problem]:

@@ -18,7 +18,8 @@ CACHE_BYTES = {"f16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32}  # of an element (g
 GRAPHICS = (1, 2)  # ggml_backend_dev_type: a card of its own, or part of the processor
 BATCH = 512
 SMALL_BATCH = 256
-SPARE = 512 << 20  # bytes of memory left to everything else
+GIB = 1 << 30
+SPARE = GIB // 2  # bytes of memory left to everything else
 USABLE = 0.9  # of a card's free memory
 
 
@@ -91,20 +92,20 @@ def choose_runtime(settings: Generate, weights: Weights, hardware: Hardware) -> 
     context = min(settings.context, weights.context or settings.context)
     whole = weights.per_token * context
     layers = _layers_on_card(settings, weights, hardware, whole)
-    room = hardware.memory - SPARE - (weights.size if layers <= weights.blocks else 0)
+    room = hardware.memory - SPARE - weights.size  # beside the weights
     short = not layers and whole > room
-    cache = settings.cache if settings.cache != "auto" else ("q8_0" if short and weights.head % 32 == 0 else "f16")
-    batch = settings.batch or (SMALL_BATCH if short else BATCH)
+    smaller: CacheType = "q8_0" if short and weights.head % 32 == 0 else "f16"
+    cache = smaller if settings.cache == "auto" else settings.cache
+    flash = {"on": True, "off": False, "auto": bool(layers) or cache != "f16"}
     return Runtime(
         context=context,
         threads=settings.threads or hardware.cores,
-        batch=min(batch, context),
+        batch=min(settings.batch or (SMALL_BATCH if short else BATCH), context),
         gpu_layers=layers,
-        flash_attention=settings.flash_attention == "on"
-        or (settings.flash_attention == "auto" and (cache != "f16" or bool(layers))),
+        flash_attention=flash[settings.flash_attention],
         cache=cache,
         # A build by GCC 12 for a processor with AMX crashes on repacked weights (ggml-org/llama.cpp#20824).
-        repack=not hardware.amx and not layers and weights.size < room,
+        repack=not hardware.amx and not layers and weights.size + whole < room,
     )
 
 
