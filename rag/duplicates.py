@@ -17,7 +17,7 @@ SHINGLE = 4  # words
 RESEMBLANCE = 0.8  # shared shingles over all of both
 
 _WORD = re.compile(r"\w+")
-_NUMBER = re.compile(r"[^\W\d]*\d\w*")  # and words with digits in them
+_DIGIT = re.compile(r"\d")
 
 Numbers = frozenset[tuple[str, int]]
 Shingles = frozenset[int]
@@ -54,7 +54,9 @@ def _sketch(text: str) -> tuple[Numbers, Shingles]:
     folded = text.casefold()
     words = _WORD.findall(folded)
     runs = zip(*(words[at:] for at in range(SHINGLE)), strict=False) if len(words) >= SHINGLE else [tuple(words)]
-    return frozenset(Counter(_NUMBER.findall(folded)).items()), frozenset(map(hash, runs))
+    # And words with digits in them. Most words are letters only, which is seen at once.
+    numbers = (word for word in words if not word.isalpha() and _DIGIT.search(word))
+    return frozenset(Counter(numbers).items()), frozenset(map(hash, runs))
 
 
 def _resemble(one: Shingles, other: Shingles) -> bool:
