@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui import ask, evaluate, inspect, library, models, settings
+from ui import ask, conversations, evaluate, inspect, library, models, settings
 from ui.frame import FOLDER, draw_sidebar, get_texts, guarded
 
 
@@ -11,9 +11,10 @@ def main() -> None:
     st.html(FOLDER / "style.css")
     st.logo(str(FOLDER / "logo.svg"), icon_image=str(FOLDER / "icon.svg"), size="large")
     texts = get_texts()
+    asking = st.Page(guarded(ask.draw), title=texts.nav_ask, icon=":material/forum:", url_path="ask", default=True)
     page = st.navigation(
         [
-            st.Page(guarded(ask.draw), title=texts.nav_ask, icon=":material/forum:", url_path="ask", default=True),
+            asking,
             st.Page(guarded(library.draw), title=texts.nav_library, icon=":material/folder_open:", url_path="library"),
             st.Page(
                 guarded(inspect.draw), title=texts.nav_inspect, icon=":material/search_insights:", url_path="inspect"
@@ -25,6 +26,7 @@ def main() -> None:
             st.Page(guarded(settings.draw), title=texts.nav_settings, icon=":material/tune:", url_path="settings"),
         ]
     )
+    conversations.draw_list(asking)
     draw_sidebar()
     page.run()
 

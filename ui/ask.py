@@ -3,48 +3,34 @@
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
-from typing import Literal
 
 import streamlit as st
 
 from engine import Engine
 from errors import CitaError
 from ingest.names import printable
-from ingest.types import LOW_CONFIDENCE, Filters, Passage, Source
-from rag.types import Answer, Citation, Completed, Hit, Retrieved, Token
+from ingest.types import LOW_CONFIDENCE, Passage, Source
+from rag.types import Answer, Citation, Completed, Evidence, Hit, Recorded, Retrieved, Thought, Token
 from rag.types import Turn as EarlierTurn
-from ui import filters, library, reader, render
+from ui import filters, library, rating, reader, render
 from ui.engine import get_engine, get_settings
 from ui.frame import get_texts, guarded, heading, model_name, notice
 from ui.samples import sample_questions
 from ui.stream import follow
 from ui.texts import Texts
+from ui.turns import Turn, earlier, open_new, opened, resume
+from ui.turns import turns as open_turns
 
 REDRAW_SECONDS = 0.06
 NEAREST = 3
-REMEMBERED = 4  # answered questions that the next may lean on
+NEW = "new"  # instead of an id, for a conversation that begins
 NAMED_COPIES = 3  # documents where the same text stands
-
-
-@dataclass
-class Turn:
-    """A question and what became of it. Until it is answered or failed it counts as stopped, whatever ended it."""
-
-    question: str
-    filters: Filters = Filters()
-    k: int | None = None
-    state: Literal["asked", "answered", "stopped", "failed"] = "asked"
-    hits: tuple[Hit, ...] = ()
-    understood: str = ""
-    draft: str = ""
-    answer: Answer | None = None
-    error: CitaError | None = field(default=None)
 
 
 def draw() -> None:
     engine, texts = get_engine(), get_texts()
-    turns: list[Turn] = st.session_state.setdefault("turns", [])
+    _keep_address(engine)
+    turns = open_turns()
     sources = engine.sources()
     ready = any(source.status == "indexed" for source in sources)
     question = _question(sources, texts, ready, bool(turns))
@@ -69,14 +55,22 @@ def draw() -> None:
             _draw_turn(engine, number, turn, texts)
 
 
+def _keep_address(engine: Engine) -> None:
+    """The page's address names the conversation, so that loading it anew opens it again."""
+    resume(engine)
+    if not opened():
+        st.query_params.pop("chat", None)
+    elif st.query_params.get("chat") != opened():
+        st.query_params["chat"] = opened()
+
+
 def _question(sources: Sequence[Source], texts: Texts, ready: bool, talking: bool) -> str | None:
     """The options and the box to type in, at the foot of the page."""
     with st.bottom:
         with st.container(horizontal=True, key="options", vertical_alignment="center"):
             _options(sources, texts)
             if talking and st.button(texts.ask_new, key="new", type="tertiary", icon=":material/edit_square:"):
-                st.session_state.turns = []
-                reader.close()
+                open_new()
                 st.rerun()
         typed = st.chat_input(texts.ask_placeholder, key="question", disabled=not ready, max_chars=4000)
     suggested: str | None = st.session_state.pop("suggested", None)
@@ -123,8 +117,11 @@ def _draw_turn(engine: Engine, number: int, turn: Turn, texts: Texts) -> None:
             understood = texts.ask_understood.format(question=turn.understood)
             st.html(render.block("understood", render.span("t", understood)))
     with st.container(key=f"answer-{number}", gap="small"):
+        if turn.thought and turn.state != "asked":
+            with st.expander(texts.ask_thought, icon=":material/psychology:", type="compact"):
+                st.text(turn.thought)
         if turn.state == "asked":
-            _stream(engine, turn, _history(st.session_state.turns[:number]), texts)
+            _stream(engine, turn, earlier(open_turns()[:number]), texts)
         elif turn.error:
             notice(turn.error)
         elif turn.answer is None or turn.answer.stopped:
@@ -133,13 +130,11 @@ def _draw_turn(engine: Engine, number: int, turn: Turn, texts: Texts) -> None:
         elif turn.answer.abstained:
             _draw_abstention(number, turn, turn.answer, texts)
         else:
-            _draw_answer(number, turn.answer, turn.hits, texts)
-
-
-def _history(turns: Sequence[Turn]) -> list[EarlierTurn]:
-    """What a follow-up may lean on: the last questions that were answered."""
-    answered = [turn for turn in turns if turn.answer is not None and not turn.answer.stopped]
-    return [EarlierTurn(turn.question, turn.answer.answer) for turn in answered[-REMEMBERED:] if turn.answer]
+            _draw_answer(number, turn, turn.answer, texts)
+        if turn.unkept:
+            st.warning(render.label(texts.ask_unkept.format(problem=turn.unkept)), icon=":material/warning:")
+        if turn.state == "answered":
+            rating.draw(number, turn, texts)
 
 
 def _stream(engine: Engine, turn: Turn, history: Sequence[EarlierTurn], texts: Texts) -> None:
@@ -149,13 +144,19 @@ def _stream(engine: Engine, turn: Turn, history: Sequence[EarlierTurn], texts: T
     place.html(render.draft("", texts.ask_searching))
     st.button(texts.ask_stop, key="stop", icon=":material/stop_circle:")
     drawn = 0.0
+    kept_in = (opened() or NEW) if get_settings().history.on else ""
     try:
-        with closing(follow(engine.ask(turn.question, turn.k, turn.filters, history=history))) as events:
+        asked = engine.ask(turn.question, turn.k, turn.filters, history=history, conversation=kept_in)
+        with closing(follow(asked)) as events:
             for event in events:
                 if isinstance(event, Completed):
-                    turn.answer, turn.state = event.answer, "answered"
+                    turn.answer, turn.state, turn.unkept = event.answer, "answered", event.problem
+                elif isinstance(event, Recorded):
+                    st.session_state.conversation, turn.n = event.conversation, event.turn
                 elif isinstance(event, Retrieved):
                     turn.hits, turn.understood = event.hits, event.understood
+                elif isinstance(event, Thought):
+                    turn.thought += event.text
                 elif isinstance(event, Token):
                     turn.draft += event.text
                 if not isinstance(event, Token) or time.monotonic() - drawn > REDRAW_SECONDS:
@@ -178,12 +179,12 @@ def _draw_abstention(number: int, turn: Turn, answer: Answer, texts: Texts) -> N
     if turn.hits:
         with st.expander(texts.ask_nearest, icon=":material/near_me:", type="compact"):
             for hit in turn.hits[:NEAREST]:
-                _draw_hit(number, hit, texts)
+                _draw_hit(number, hit, turn, texts)
     _draw_timing(answer, texts)
 
 
-def _draw_hit(number: int, hit: Hit, texts: Texts) -> None:
-    passage = hit.passage
+def _draw_hit(number: int, hit: Hit, turn: Turn, texts: Texts) -> None:
+    passage, evidence = hit.passage, turn.evidence.get(hit.passage.id)
     with st.container(key=f"cite-{number}-hit-{hit.rank}", horizontal=True, vertical_alignment="center"):
         st.html(
             render.source_card(
@@ -192,13 +193,14 @@ def _draw_hit(number: int, hit: Hit, texts: Texts) -> None:
                 reader.place(passage.page, passage.page_to, texts),
                 passage.section,
                 passage.text,
-                _unsure(passage.confidence, texts),
+                _remarks(_unsure(passage.confidence, texts), _since(evidence, texts)),
                 _copies(hit.copies, texts),
             )
         )
         st.button(
             texts.ask_open, key=f"open-{number}-hit-{hit.rank}", icon=":material/open_in_full:", type="tertiary",
-            on_click=reader.open_passage, args=(passage.id, passage.page),
+            on_click=reader.open_passage,
+            args=(passage.id, passage.page, passage, evidence.since if evidence else "same"),
         )  # fmt: skip
 
 
@@ -209,19 +211,19 @@ def _copies(copies: Sequence[Passage], texts: Texts) -> str:
     return texts.ask_copies.format(places=", ".join(paths[:NAMED_COPIES] + more)) if paths else ""
 
 
-def _draw_answer(number: int, answer: Answer, hits: Sequence[Hit], texts: Texts) -> None:
-    copies = {hit.passage.id: hit.copies for hit in hits}
+def _draw_answer(number: int, turn: Turn, answer: Answer, texts: Texts) -> None:
+    hits = {hit.passage.id: hit for hit in turn.hits}
     st.html(render.answer(answer, texts.ask_unsupported_sentence))
     if answer.citations:
         st.html(render.block("label", render.span("t", texts.ask_sources)))
     for citation in answer.citations:
-        _draw_citation(number, citation, copies.get(citation.id, ()), texts)
+        _draw_citation(number, citation, hits.get(citation.id), turn.evidence.get(citation.id), texts)
     if answer.invented:
         st.html(render.block("stopped", render.span("t", texts.ask_invented.format(n=answer.invented))))
     _draw_timing(answer, texts)
 
 
-def _draw_citation(number: int, citation: Citation, copies: Sequence[Passage], texts: Texts) -> None:
+def _draw_citation(number: int, citation: Citation, hit: Hit | None, evidence: Evidence | None, texts: Texts) -> None:
     chosen = reader.is_open(citation)
     unsupported = "" if citation.supported else texts.ask_unsupported
     key = f"cite-{number}-{citation.n}-{'open' if chosen else 'shut'}"
@@ -233,14 +235,24 @@ def _draw_citation(number: int, citation: Citation, copies: Sequence[Passage], t
                 reader.place(citation.page, None, texts),
                 citation.section,
                 citation.quote,
-                " · ".join(filter(None, (unsupported, _unsure(citation.confidence, texts)))),
-                _copies(copies, texts),
+                _remarks(unsupported, _unsure(citation.confidence, texts), _since(evidence, texts)),
+                _copies(hit.copies if hit else (), texts),
             )
         )
         st.button(
             texts.ask_open, key=f"open-{number}-{citation.n}", icon=":material/open_in_full:", type="tertiary",
-            on_click=reader.open_citation, args=(citation,),
+            on_click=reader.open_citation,
+            args=(citation, hit.passage if hit else None, evidence.since if evidence else "same"),
         )  # fmt: skip
+
+
+def _remarks(*remarks: str) -> str:
+    return " · ".join(filter(None, remarks))
+
+
+def _since(evidence: Evidence | None, texts: Texts) -> str:
+    """What has become of the file since it was cited; '' where that is nothing."""
+    return texts.since(evidence.since, printable(evidence.now)) if evidence else ""
 
 
 def _unsure(confidence: float | None, texts: Texts) -> str:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import streamlit as st
 
 from engine import Engine
-from errors import CitaError
-from rag.types import Citation
+from errors import CitaError, UsageError
+from ingest.types import Passage
+from rag.types import Citation, Since
 from ui import render
 from ui.frame import notice
 from ui.texts import Texts
@@ -14,21 +15,24 @@ from ui.texts import Texts
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The passage being read; characters `start` to `end` of it are the quote."""
+    """The passage being read; characters `start` to `end` of it are the quote. `kept` is the passage as it was when it
+    was shown, `since` what has become of its file."""
 
     id: str
     page: int | None
     start: int = 0
     end: int = 0
     n: int = 0
+    kept: Passage | None = None
+    since: Since = "same"
 
 
-def open_citation(citation: Citation) -> None:
-    st.session_state.opened = Opened(citation.id, citation.page, citation.start, citation.end, citation.n)
+def open_citation(citation: Citation, kept: Passage | None = None, since: Since = "same") -> None:
+    st.session_state.opened = Opened(citation.id, citation.page, citation.start, citation.end, citation.n, kept, since)
 
 
-def open_passage(id: str, page: int | None) -> None:
-    st.session_state.opened = Opened(id, page)
+def open_passage(id: str, page: int | None, kept: Passage | None = None, since: Since = "same") -> None:
+    st.session_state.opened = Opened(id, page, kept=kept, since=since)
 
 
 def close() -> None:
@@ -64,7 +68,7 @@ def draw(engine: Engine, reading: Opened, texts: Texts) -> None:
 
 
 def _draw(engine: Engine, reading: Opened, texts: Texts) -> None:
-    passage = engine.passage(reading.id)
+    passage, is_then = _passage(engine, reading)
     quote = passage.text[reading.start : reading.end]
     page = reading.page or passage.page
     with st.container(key="reader-head", horizontal=True, vertical_alignment="center"):
@@ -72,8 +76,22 @@ def _draw(engine: Engine, reading: Opened, texts: Texts) -> None:
             render.source_card(str(reading.n or ""), passage.path, place(page, None, texts), passage.section, "", "")
         )
         st.button(texts.reader_close, key="close", icon=":material/close:", type="tertiary", on_click=close)
-    if page is not None and passage.path.lower().endswith(".pdf"):
+    if is_then:
+        st.html(render.block("warning", render.span("t", texts.reader_then)))
+    elif page is not None and passage.path.lower().endswith(".pdf"):
         image = engine.page_image(passage.path, page, (quote,) if quote else ())
         st.image(image, width="stretch", alt=texts.reader_image.format(page=page, file=passage.path))
     st.html(render.block("label", render.span("t", texts.reader_passage)))
     st.html(render.marked(passage.text, reading.start, reading.end))
+
+
+def _passage(engine: Engine, reading: Opened) -> tuple[Passage, bool]:
+    """The passage, and whether it is the one of then: where the file no longer has it."""
+    if reading.kept and reading.since in ("changed", "moved", "gone"):
+        return reading.kept, True
+    try:
+        return engine.passage(reading.id), False
+    except UsageError:
+        if reading.kept is None:
+            raise
+        return reading.kept, True

@@ -11,12 +11,14 @@ from ui.engine import get_engine, get_settings
 from ui.frame import get_texts, heading
 from ui.save import Changes, save_settings
 from ui.texts import Texts
+from ui.turns import open_new
 
 
 def draw() -> None:
     settings, texts = get_settings(), get_texts()
     heading(texts.settings_title, texts.settings_lead)
     _draw_form(settings, texts)
+    _draw_forget(texts)
     _draw_facts(settings, texts)
 
 
@@ -28,6 +30,7 @@ def _draw_form(settings: Settings, texts: Texts) -> None:
                 texts.settings_language, list(languages), default=settings.app.language,
                 format_func=lambda key: languages[key], required=True, key="language",
             )  # fmt: skip
+            history = {"on": st.toggle(texts.settings_history, settings.history.on, help=texts.settings_history_help)}
         with st.container(key="card-answers"):
             st.html(render.block("section", render.span("h", texts.settings_answers)))
             left, right = st.columns(2)
@@ -55,7 +58,8 @@ def _draw_form(settings: Settings, texts: Texts) -> None:
         st.caption(texts.settings_fixed.format(names=render.label(", ".join(fixed))))
     if saved:
         wanted: Changes = {
-            "app": {"language": language}, "retrieve": retrieve, "generate": generate, "parse": parse,
+            "app": {"language": language}, "history": history, "retrieve": retrieve, "generate": generate,
+            "parse": parse,
         }  # fmt: skip
         save_settings(settings, changed(settings, wanted))
         st.session_state.pop("k", None)  # the Ask page takes the new default
@@ -77,6 +81,19 @@ def changed(settings: Settings, wanted: Changes) -> Changes:
 
 def _fixed_by_environment() -> list[str]:
     return sorted(name for name in os.environ if name.startswith("CITA_") and "__" in name)
+
+
+def _draw_forget(texts: Texts) -> None:
+    """Nothing while there is nothing to forget."""
+    if get_engine().conversations():
+        with st.popover(texts.settings_forget, icon=":material/delete_sweep:"):
+            if st.button(texts.settings_forget_sure, key="forget", type="primary"):
+                get_engine().forget_conversations()
+                open_new()
+                st.session_state.forgotten = True
+                st.rerun()
+    if st.session_state.pop("forgotten", False):
+        st.success(texts.settings_forgotten, icon=":material/check_circle:")
 
 
 def _draw_facts(settings: Settings, texts: Texts) -> None:

@@ -56,6 +56,7 @@ class Texts:
     ask_unsupported: str
     ask_recognised: str
     ask_unsupported_sentence: str
+    ask_partly: str
     ask_invented: str
     ask_timing: str
     reader_page: str
@@ -64,6 +65,27 @@ class Texts:
     reader_passage: str
     reader_close: str
     reader_image: str
+    since_edited: str
+    since_changed: str
+    since_moved: str
+    since_gone: str
+    reader_then: str
+    rate_why: str
+    rate_keep_example: str
+    rate_kept_example: str
+    ask_unkept: str
+
+    # conversations
+    talks: str
+    talks_find: str
+    talks_none: str
+    talks_more: str
+    talks_when: str
+    talks_options: str
+    talks_title: str
+    talks_export: str
+    talks_delete: str
+    talks_delete_help: str
 
     # which documents to look in
     filter_types: str
@@ -282,6 +304,11 @@ class Texts:
     settings_version: str
     settings_all: str
     settings_healthy: str
+    settings_history: str
+    settings_history_help: str
+    settings_forget: str
+    settings_forget_sure: str
+    settings_forgotten: str
 
     def documents(self, n: int) -> str:
         return self.documents_one if n == 1 else self.documents_many.format(n=f"{n:,}")
@@ -363,10 +390,18 @@ ENGLISH = Texts(
     ask_open="Open",
     ask_copies="The same in {places}",
     ask_nearest="The nearest passages, in case they help",
+    ask_missing="Nothing found speaks of: {words}. Add a document that does, or ask in its words.",
+    ask_conflict="The sources disagree",
+    ask_abstain="When in doubt",
+    ask_abstain_help="Strict says nothing unless little speaks against it; helpful answers where it may be there.",
+    ask_strict="Strict",
+    ask_balanced="Balanced",
+    ask_helpful="Helpful",
     ask_abstained="No passage answers this question.",
     ask_unsupported="Not confirmed: this quote does not carry the claim",
     ask_recognised="Recognised from a picture, {percent} % sure",
     ask_unsupported_sentence="Not confirmed by a passage",
+    ask_partly="Only partly confirmed",
     ask_invented="{n} citation(s) that pointed to no passage were removed.",
     ask_timing="{model} · {seconds} s",
     reader_page="page {page}",
@@ -618,6 +653,7 @@ SPANISH = Texts(
     ask_stop="Detener",
     ask_understood="Entendida como: {question}",
     ask_stopped="Detenida. La respuesta está incompleta y sus citas no se comprobaron.",
+    ask_thought="Lo que el modelo pensó antes (no es parte de la respuesta ni se comprobó)",
     ask_new="Nuevo chat",
     ask_options="Opciones de búsqueda",
     ask_within="Dónde buscar",
@@ -632,6 +668,13 @@ SPANISH = Texts(
     ask_open="Abrir",
     ask_copies="Lo mismo en {places}",
     ask_nearest="Los pasajes más cercanos, por si ayudan",
+    ask_missing="Nada de lo encontrado habla de: {words}. Añade un documento que lo haga o pregunta con sus palabras.",
+    ask_conflict="Las fuentes no coinciden",
+    ask_abstain="En caso de duda",
+    ask_abstain_help="Estricto calla salvo que poco lo contradiga; servicial responde si puede que esté ahí.",
+    ask_strict="Estricto",
+    ask_balanced="Equilibrado",
+    ask_helpful="Servicial",
     ask_abstained="Ningún pasaje responde a esta pregunta.",
     ask_unsupported="Sin confirmar: esta cita no sostiene lo que se afirma",
     ask_recognised="Reconocido en una imagen, con una seguridad del {percent} %",
