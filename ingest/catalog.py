@@ -157,6 +157,10 @@ class Catalog:
         with suppress(OSError, VectorIndexError):
             self.matrix.save()
 
+    def keep_up(self) -> None:
+        """Does some of the work of note_run() while the run goes on."""
+        self.full_text.keep_up()
+
     @property
     def lineage(self) -> str:
         """Names this catalogue. A restored or rebuilt one has a new name: nothing derived from the old one fits it."""
@@ -199,6 +203,10 @@ class Catalog:
         """Where files of that content are, sorted."""
         rows = self._db.read("SELECT path FROM sources WHERE sha256 = ? AND container = '' ORDER BY path", (sha256,))
         return [path for (path,) in rows]
+
+    def sources_of(self, sha256: str) -> list[Source]:
+        """The files of that content, and the documents inside them."""
+        return [_source(row) for row in self._db.read(f"SELECT {_SOURCE} FROM sources WHERE sha256 = ?", (sha256,))]
 
     def names_inside(self, source: Source) -> list[str]:
         """The names that lead to a document inside a file (ingest.parse.opened_member()); none for a file itself."""
@@ -248,6 +256,15 @@ class Catalog:
         )
         with self._as_written():
             return _unpacked(rows[0][0]) if rows else None
+
+    def recognised_pages(self, source: Source) -> list[RecognisedPage]:
+        """All pages of a document whose text was recognised."""
+        rows = self._db.read(
+            "SELECT r.value FROM recognised r JOIN sources s ON s.id = r.source WHERE s.folder = ? AND s.path = ?",
+            (source.folder, source.path),
+        )
+        with self._as_written():
+            return [_unpacked(value) for (value,) in rows]
 
     def settle(
         self,
@@ -362,6 +379,10 @@ class Catalog:
         """
         with self._as_written():
             return self._selector.rows(filters)
+
+    def languages(self) -> frozenset[str]:
+        """Those of all passages. All of these are looked at."""
+        return frozenset(str(language) for (language,) in self._db.read("SELECT DISTINCT language FROM passages"))
 
     def count_passages(self) -> int:
         return int(self._db.read("SELECT count(*) FROM passages")[0][0])
@@ -853,10 +874,11 @@ def _packed(page: RecognisedPage) -> bytes:
 
 def _unpacked(value: bytes) -> RecognisedPage:
     try:
-        number, width, height, text, words = json.loads(zlib.decompress(value))
+        number, width, height, text, words, *reading = json.loads(zlib.decompress(value))
     except zlib.error as error:
         raise ValueError(str(error)) from error
-    return RecognisedPage(number, width, height, text, tuple((*map(int, word[:2]), *word[2:]) for word in words))
+    boxes = tuple((*map(int, word[:2]), *word[2:]) for word in words)
+    return RecognisedPage(number, width, height, text, boxes, *reading)  # no reading: of an earlier version
 
 
 def _passage(row: Sequence[Any]) -> Passage:

@@ -17,10 +17,11 @@ from errors import SettingsError
 
 WEIGHTS_FILE = Path(__file__).with_suffix(".toml")
 
-# `known`: question and passage are in one language and the embedder knows it; `unknown`: it does not; `across`: they
-# are in two.
-LanguageMatch = Literal["known", "unknown", "across"]
-MATCHES: tuple[LanguageMatch, ...] = ("known", "unknown", "across")
+# `known`: question and passage are in one language and the embedder knows it; `unknown`: it does not; `to_known`: they
+# are in two, and it knows the passage's; `to_unknown`: it does not.
+LanguageMatch = Literal["known", "unknown", "to_known", "to_unknown"]
+MATCHES: tuple[LanguageMatch, ...] = ("known", "unknown", "to_known", "to_unknown")
+ACROSS: tuple[LanguageMatch, ...] = ("to_known", "to_unknown")
 
 # Embedders by the name in their fingerprint that know some languages only. Any other is taken to know them all.
 _LANGUAGES = {"all-MiniLM-L6-v2": frozenset({"en"})}
@@ -52,7 +53,8 @@ def read_weights(file: Path = WEIGHTS_FILE) -> Weights:
 
 def language_match(asked: str, written: str, fingerprint: str) -> LanguageMatch:
     """How a question's language, a passage's, and what the embedder of that fingerprint knows go together."""
+    languages = _LANGUAGES.get(fingerprint.split("/")[0])
+    known = languages is None or written in languages
     if asked != written:
-        return "across"
-    known = _LANGUAGES.get(fingerprint.split("/")[0])
-    return "known" if known is None or asked in known else "unknown"
+        return "to_known" if known else "to_unknown"
+    return "known" if known else "unknown"

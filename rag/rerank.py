@@ -10,7 +10,7 @@ from ingest.fulltext import Term
 from ingest.sentences import sentences
 from ingest.stopwords import STOPWORDS
 from ingest.types import Passage
-from rag.fusion import LanguageMatch, Weights, read_weights
+from rag.fusion import ACROSS, LanguageMatch, Weights, read_weights
 
 MENTIONED = 0.5  # the most that a passage gains by being mentioned (chosen on the tune half of HotpotQA)
 
@@ -122,6 +122,7 @@ def signs(asked: Asked, candidate: Candidate) -> dict[str, float]:
         "exact forms": asked.share(read.forms),
         "source in question": candidate.named,
         "neighbours": candidate.beside,
+        "another language": float(candidate.match in ACROSS),
     }
 
 

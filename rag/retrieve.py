@@ -24,16 +24,18 @@ from ingest.types import Filters, Passage
 from ingest.vectors import ExactIndex, VectorIndex
 from rag.duplicates import Group, collapse
 from rag.explain import Clock, Explainer
-from rag.fusion import LanguageMatch, language_match, read_weights
+from rag.fusion import ACROSS, LanguageMatch, language_match, read_weights
 from rag.rerank import Candidate, Features, Reranker
 from rag.sources import SourceNames
 from rag.types import Dropped, Hit, SearchExplanation
+from rag.wording import reworded
 from settings import Retrieve
 
 if TYPE_CHECKING:
     from langchain_core.retrievers import BaseRetriever
 
 RERANKED = 50
+SHARE = 15  # of these for passages in the question's language, and for those in others, if there are so many
 DROPPED = 50  # candidates that are no hits and are explained
 MOST_CANDIDATES = 10_000
 
@@ -58,6 +60,15 @@ class Candidates:
     named: tuple[float, ...]
     matches: tuple[LanguageMatch, ...]
     limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Library:
+    """What a search knows of the library before it begins: the names of its sources, the languages of its passages."""
+
+    revision: tuple[str, ...]
+    names: SourceNames
+    languages: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +117,7 @@ class Retriever:
         self._reranker = reranker
         self._settings = settings
         self._weights = read_weights()
-        self._names: tuple[tuple[str, ...], SourceNames] = ((), SourceNames({}))
+        self._library = _Library((), SourceNames({}), frozenset())
 
     def retrieve(self, question: str, k: int | None = None, filters: Filters = Filters()) -> tuple[Hit, ...]:
         """The best `k` passages that fit the filters, best first.
@@ -140,6 +151,7 @@ class Retriever:
             raise UsageError(f"Cannot find {k} passages.", hint="Ask for at least 1.")
         wanted, clock = k or self._settings.k, Clock()
         with clock.step("terms"):
+            question = reworded(question, self._catalog.question_terms)
             terms = self._catalog.question_terms(question)
         found, order, groups = self._groups(question, terms, filters, wanted, clock)
         with clock.step("rerank"):
@@ -189,7 +201,7 @@ class Retriever:
             with clock.step("fuse"):
                 order = self.fused(found)
             with clock.step("collapse"):
-                groups = list(collapse(self._read(order), max(RERANKED, wanted)))
+                groups = list(collapse(self._read(shared_order(order, found)), max(RERANKED, wanted)))
             if len(groups) >= wanted or len(order) < found.limit or found.limit >= MOST_CANDIDATES:
                 return found, order, groups
             asked = min(4 * found.limit, MOST_CANDIDATES)
@@ -220,8 +232,11 @@ class Retriever:
             lexical = self._catalog.search_terms(terms, limit, rows)
         with clock.step("dense"):
             cosines = self._dense(query, limit, rows)
+            others = self._in_other_languages(question, filters, rows)
+            if others is not None and len(others):
+                cosines |= self._dense(query, SHARE, others)
         with clock.step("sources"):
-            named = self._named_sources(question)
+            named = self._known_library().names.named(question)
             self._search_named(terms, query, rows, named, lexical, cosines)
         with clock.step("complete"):
             self._complete(terms, query, lexical, cosines)
@@ -238,12 +253,22 @@ class Retriever:
             limit,
         )
 
-    def _named_sources(self, question: str) -> dict[str, float]:
-        """How well the question names each source, by path."""
+    def _in_other_languages(self, question: str, filters: Filters, rows: Rows | None) -> Rows | None:
+        """Of the passages at `rows` (None: of all) those that are not in the question's language; None where no or all
+        passages are in it, or a language was asked for. The nearest of all may be of one language only: an embedder
+        finds alike what it cannot read."""
+        languages, asked = self._known_library().languages, detect_language(question)
+        if filters.languages or languages <= {asked} or asked not in languages:
+            return None
+        found = self._catalog.rows_within(Filters(languages=tuple(sorted(languages - {asked}))))
+        return found if rows is None or found is None else np.intersect1d(found, rows, assume_unique=True)
+
+    def _known_library(self) -> "_Library":
+        """Made anew when the catalogue has changed."""
         revision = self._catalog.revision
-        if self._names[0] != revision:
-            self._names = (revision, SourceNames(self._catalog.source_names()))
-        return self._names[1].named(question)
+        if self._library.revision != revision:
+            self._library = _Library(revision, SourceNames(self._catalog.source_names()), self._catalog.languages())
+        return self._library
 
     def _search_named(
         self,
@@ -342,6 +367,17 @@ class Retriever:
             for group, by in zip(groups, mentioned, strict=True)
             for n in [place[group.row]]
         ]
+
+
+def shared_order(order: Sequence[tuple[int, float]], found: Candidates) -> list[tuple[int, float]]:
+    """The order, but that SHARE of the first RERANKED are in the question's language and SHARE in others."""
+    matches = dict(zip(found.rows, found.matches, strict=True))
+    other, own = ([one for one in order if (matches[one[0]] in ACROSS) is across] for across in (True, False))
+    sure = {row for row, _ in (*own[:SHARE], *other[:SHARE])}
+    room = RERANKED - len(sure)
+    more = [one for one in order if one[0] not in sure]
+    first = sure.union(row for row, _ in more[:room])
+    return [*(one for one in order if one[0] in first), *more[room:]]
 
 
 def _mentioned(found: Sequence[tuple[Passage, str]]) -> list[int | None]:

@@ -1,12 +1,27 @@
 """The weights of search are those that put right passages first, and figures are as computed by hand."""
 
-import tomllib
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from evaluation.train_fusion import PRIOR, SIGNS, Collected, Fitted, as_toml, fit, quality
-from rag.fusion import MATCHES
+from evaluation.dataset import Dataset
+from evaluation.train_fusion import (
+    BY_HAND,
+    PRIOR,
+    SETS,
+    SIGNS,
+    Collected,
+    Fitted,
+    TrainingSet,
+    as_toml,
+    differences,
+    fit,
+    fit_all,
+    quality,
+)
+from rag.fusion import ACROSS, MATCHES, WEIGHTS_FILE, read_weights
 
 HELPFUL, USELESS = SIGNS.index("exact forms"), SIGNS.index("neighbours")
 
@@ -26,24 +41,24 @@ def collected(questions: int = 600) -> Collected:
 
 
 def test_a_sign_of_right_passages_gets_weight_and_noise_gets_little() -> None:
-    sets = [collected()]
-    fitted = fit(sets, 0.001)
+    made = collected()
+    fitted = fit([(made, 1.0)], 0.001)
     assert fitted.weights[0, HELPFUL] > 1
     assert abs(fitted.weights[0, USELESS]) < 0.2 * fitted.weights[0, HELPFUL]
     prior = Fitted(np.zeros_like(fitted.weights))
     for half in ("tune", "report"):  # what is learned on one half holds for the other
-        before, after = (quality(sets[0], by.scores(sets[0]), half) for by in (prior, fitted))
+        before, after = (quality(made, by.scores(made), half) for by in (prior, fitted))
         assert after["R@1"] > before["R@1"] + 0.2
 
 
 def test_without_evidence_weights_stay_as_they_were() -> None:
-    fitted = fit([collected()], 0.001)
-    for name, weight in zip(SIGNS, fitted.weights[MATCHES.index("across")], strict=True):
+    fitted = fit([(collected(), 1.0)], 0.001)
+    for name, weight in zip(SIGNS, fitted.weights[MATCHES.index("to_known")], strict=True):
         assert weight == pytest.approx(PRIOR.get(name, 0.0))
 
 
 def test_a_heavy_penalty_keeps_all_weights_as_they_were() -> None:
-    fitted = fit([collected()], 1e6)
+    fitted = fit([(collected(), 1.0)], 1e6)
     assert fitted.weights[0] == pytest.approx([PRIOR.get(name, 0.0) for name in SIGNS], abs=1e-3)
 
 
@@ -59,9 +74,44 @@ def test_figures_are_those_computed_by_hand() -> None:
     assert found["nDCG@10"] == pytest.approx(((1 / np.log2(3) + 1 / 2) / both + 1 / both) / 2)
 
 
-def test_what_is_written_can_be_read() -> None:
-    sets = [collected()]
-    text = as_toml(fit(sets, 0.001), dict.fromkeys(MATCHES, 0.5), sets, 0.001)
-    found = tomllib.loads(text)
-    assert set(found["features"]) == set(found["cosine"]) == set(MATCHES)
-    assert all(set(found["features"][match]) == set(SIGNS) for match in MATCHES)
+def nothing(_: object) -> Dataset:
+    return Dataset("none", (), ())
+
+
+def test_weights_across_languages_leave_those_in_one_as_they_are() -> None:
+    one, two = collected(), collected()
+    other = np.tile(np.arange(10) >= 3, 600)  # in each question, passages 3 to 9 are in another language
+    mixed = replace(two, match=np.where(other, MATCHES.index("to_known"), two.match))
+    in_one, across = TrainingSet(nothing), TrainingSet(nothing, ACROSS)
+    fitted = fit_all([(in_one, one), (across, mixed)], 0.001)
+    alone = fit([(one, 1.0)], 0.001, BY_HAND, ("known", "unknown"))
+    assert fitted.weights[:2] == pytest.approx(alone.weights[:2])
+    assert fitted.weights[MATCHES.index("to_known"), HELPFUL] > 1
+
+
+def test_a_set_counts_as_much_as_it_is_said_to() -> None:
+    made = collected()
+    against = replace(made, signs=-made.signs)
+    weights = [fit([(made, 1.0), (against, counts)], 0.001).weights[0, HELPFUL] for counts in (0.1, 1.0)]
+    assert weights[0] > weights[1] + 0.5
+
+
+def test_what_is_written_can_be_read(tmp_path: Path) -> None:
+    sets = [(TrainingSet(nothing), collected()), (TrainingSet(nothing, ACROSS), collected())]
+    fitted = fit_all(sets, 0.001)
+    file = tmp_path / "fusion.toml"
+    file.write_text(as_toml(fitted, dict.fromkeys(MATCHES, 0.5), sets, 0.001))
+    found = read_weights(file)
+    assert all(set(found.features[match]) == set(SIGNS) for match in MATCHES)
+    assert differences(fitted, found) == []
+    moved = fitted.weights.copy()
+    moved[0, HELPFUL] += 0.01
+    (different,) = differences(Fitted(moved), found)
+    assert different.startswith("known, exact forms: ")
+
+
+def test_the_weights_shipped_are_of_every_set_by_the_one_command() -> None:
+    text = WEIGHTS_FILE.read_text(encoding="utf-8")
+    assert "`python -m evaluation.train_fusion` in one go" in text
+    assert text.count("| tune |") == text.count("| report |") == len(SETS)
+    assert all(set(read_weights().features[match]) == set(SIGNS) for match in MATCHES)

@@ -15,10 +15,10 @@ MINILM = "all-MiniLM-L6-v2/53aa51172d142c89/256/6e340b9c"
     [
         ("en", "en", MINILM, "known"),
         ("es", "es", MINILM, "unknown"),
-        ("es", "en", MINILM, "across"),
-        ("en", "es", MINILM, "across"),
+        ("es", "en", MINILM, "to_known"),
+        ("en", "es", MINILM, "to_unknown"),
         ("es", "es", "multilingual-e5-small/0/512/0", "known"),  # any other is taken to know all languages
-        ("es", "en", "multilingual-e5-small/0/512/0", "across"),
+        ("es", "en", "multilingual-e5-small/0/512/0", "to_known"),
     ],
 )
 def test_trust_follows_the_languages_and_the_embedder(asked: str, written: str, embedder: str, match: str) -> None:

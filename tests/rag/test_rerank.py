@@ -71,9 +71,10 @@ def test_words_that_no_document_has_change_nothing() -> None:
 def test_each_sign_adds_its_value_times_the_weight_for_its_languages() -> None:
     weights = Weights(
         dict.fromkeys(MATCHES, 1.0),
-        {"known": {"best sentence": 0.5, "exact forms": -1.0}, "unknown": {}, "across": {"best sentence": 2.0}},
+        {match: {} for match in MATCHES}
+        | {"known": {"best sentence": 0.5, "exact forms": -1.0}, "to_known": {"best sentence": 2.0}},
     )
-    passages = [candidate("A notice."), candidate("A notice.", match="across")]
+    passages = [candidate("A notice."), candidate("A notice.", match="to_known")]
     found = LateFeatures(weights).features(QUESTION, [NOTICE], passages)
     assert found == [{"best sentence": 0.5, "exact forms": -1.0}, {"best sentence": 2.0}]
 

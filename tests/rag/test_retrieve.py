@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from errors import UsageError, VectorIndexError
@@ -12,7 +13,7 @@ from ingest.embed import Embedder, Vectors
 from ingest.types import Filters, Passage, Source
 from ingest.vectors import ExactIndex, VectorIndex
 from rag.rerank import LateFeatures
-from rag.retrieve import Retriever, as_langchain
+from rag.retrieve import RERANKED, SHARE, Candidates, Retriever, as_langchain, shared_order
 from settings import Retrieve
 from tests.fakes import WordEmbedder
 
@@ -205,3 +206,37 @@ def test_what_the_best_passage_mentions_follows_it(tmp_path: Path) -> None:
     assert explained[1].explanation is not None
     assert explained[1].explanation.features["mentioned"] > 0
     catalog.close()
+
+
+def test_a_language_that_the_embedder_finds_all_alike_does_not_hide_another(tmp_path: Path) -> None:
+    """Ninety Spanish passages are as near to a Spanish question as one another, and nearer than the English one."""
+    catalog, near = Catalog(tmp_path / "index"), np.eye(3, dtype=np.float32)
+
+    class Alike(WordEmbedder):
+        def embed_query(self, text: str) -> Vectors:
+            return near[0]
+
+    texts = [(f"es{n}.txt", f"El molino número {n} está en el pueblo.", near[0]) for n in range(90)]
+    for path, text, vector in [*texts, ("en.txt", "Thirty days.", near[1])]:
+        passage = Passage(path, path, 0, text, (), "paragraph", None, None, (), 9, path[:2])
+        new = NewPassage(passage, text)
+        catalog.store(Source("/library", path, 1, 1, path, "indexed", passages=1), [new], {new.vector_key: vector})
+    exact = ExactIndex(catalog)
+    retriever = Retriever(catalog, Alike(), lambda: exact, LateFeatures(), Retrieve(candidates=20))
+    asked = "¿Cuál es el plazo de preaviso de los inquilinos?"
+    for filters, expected in ((Filters(), True), (Filters(languages=("es",)), False), (Filters(("en.txt",)), True)):
+        assert ("en.txt" in {hit.passage.path for hit in retriever.retrieve(asked, 50, filters)}) is expected
+    catalog.close()
+
+
+@pytest.mark.parametrize(("others", "first"), [(0, 0), (3, 3), (15, 15), (40, SHARE)])
+def test_each_language_has_its_share_of_what_is_looked_at_again(others: int, first: int) -> None:
+    rows = range(60 + others)
+    matches = tuple("known" if row < 60 else "to_unknown" for row in rows)
+    nothing = tuple(0.0 for _ in rows)
+    found = Candidates(tuple(rows), nothing, nothing, nothing, matches, 100)  # type: ignore[arg-type]
+    order = [(row, 1.0 - row / 200) for row in rows]
+    shared = shared_order(order, found)
+    assert sorted(shared) == sorted(order)
+    assert sum(row >= 60 for row, _ in shared[:RERANKED]) == first
+    assert [row for row, _ in shared[:RERANKED]] == sorted(row for row, _ in shared[:RERANKED])
