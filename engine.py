@@ -25,7 +25,7 @@ from errors import (
     UsageError,
     VectorIndexError,
 )
-from ingest.types import Filters, IndexProgress, IndexReport, Passage, Source, VerifyReport, WatchEvent
+from ingest.types import Document, Filters, IndexProgress, IndexReport, Passage, Source, VerifyReport, WatchEvent
 from models.types import ModelInfo
 from rag.types import (
     Conversation,
@@ -437,8 +437,12 @@ class LocalEngine:
         """Makes the index anew with another embedder, while the old one answers from the old index."""
         self._embedders.check_folders()
         draft = self._embedders.draft()
+
+        def read(path: Path, member: Sequence[str] = ()) -> Document:
+            return self._reader.read(path, member, known=partial(self._embedders.recognised, path, member))
+
         try:
-            report = self._index(draft, progress)
+            report = self._index(draft, progress, read=read)
         finally:
             draft.close()
         self._embedders.check_folders()
@@ -457,6 +461,7 @@ class LocalEngine:
         *,
         confirm: bool = False,
         read_data: bool = False,
+        read: Callable[..., Document] | None = None,
     ) -> IndexReport:
         from ingest.pipeline import index_folders
 
@@ -465,7 +470,7 @@ class LocalEngine:
             self.folders(),
             catalog,
             self._embedder,
-            self._reader.read,
+            read or self._reader.read,
             self._settings,
             self._progress.tell,
             confirm=confirm,

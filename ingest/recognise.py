@@ -7,7 +7,7 @@ it is parsed again with what was recognised. What cannot be recognised costs tha
 import re
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -28,6 +28,11 @@ WITHOUT_OCR = " without ocr"
 _RECOGNISED = re.compile(rf"{WITHOUT_OCR}| ocr/\d+ tesseract \S+ \S+ \d+")
 
 OnPage = Callable[[Path, int, int], None]
+Known = Callable[[str], Mapping[int, bytes]]  # what a recogniser, by its name, gave before for pages of a document
+
+
+def nothing_known(_: str) -> Mapping[int, bytes]:
+    return {}
 
 
 class Reader:
@@ -50,28 +55,35 @@ class Reader:
         self._on_page = on_page
         self._pool = ThreadPoolExecutor(settings.parse.workers, thread_name_prefix="recognise")
 
-    def read(self, path: Path, member: Sequence[str] = (), *, password: str | None = None) -> Document:
+    def read(
+        self,
+        path: Path,
+        member: Sequence[str] = (),
+        *,
+        password: str | None = None,
+        known: Known = nothing_known,
+    ) -> Document:
         """`member`: the names that lead to a document inside the file. Its parser says what recognised it, or that
-        nothing could; its reason names the pages that stay unread.
+        nothing could; its reason names the pages that stay unread. `known` pages are not recognised again.
 
         Raises what Isolator.parse() does, and NeedsOcrError where all its text is in pictures and there is no
         text recognition.
         """
         try:
-            return self._read(path, member, password)
+            return self._read(path, member, password, known)
         except EncryptedError:
-            known = None if password is not None else self._passwords.get(hash_of(path), member)
-            if known is None:
+            kept = None if password is not None else self._passwords.get(hash_of(path), member)
+            if kept is None:
                 raise
-        return self._read(path, member, known)
+        return self._read(path, member, kept, known)
 
-    def _read(self, path: Path, member: Sequence[str], password: str | None) -> Document:
+    def _read(self, path: Path, member: Sequence[str], password: str | None, known: Known) -> Document:
         name = member[-1] if member else path.name
         if PurePosixPath(name).suffix.lower() in convert.SUCCESSORS:
-            return self._read_old(path, member, password)
-        return self._read_pages(path, member, password)
+            return self._read_old(path, member, password, known)
+        return self._read_pages(path, member, password, known)
 
-    def _read_old(self, path: Path, member: Sequence[str], password: str | None) -> Document:
+    def _read_old(self, path: Path, member: Sequence[str], password: str | None, known: Known) -> Document:
         """A document of an old binary kind, which LibreOffice converts first."""
         name = PurePosixPath(member[-1] if member else path.name)
         with ExitStack() as stack:
@@ -80,11 +92,11 @@ class Reader:
                 inner = folder / f"member{name.suffix.lower()}"
                 inner.write_bytes(self._isolator.extract(path, member))
                 path = inner
-            document = self._read_pages(stack.enter_context(convert.readable(path)), (), password)
+            document = self._read_pages(stack.enter_context(convert.readable(path)), (), password, known)
         format = SUFFIXES[name.suffix.lower()]
         return replace(document, parser=parser_version(format), media_type=format.media_type)
 
-    def _read_pages(self, path: Path, member: Sequence[str], password: str | None) -> Document:
+    def _read_pages(self, path: Path, member: Sequence[str], password: str | None, known: Known) -> Document:
         document = self._isolator.parse(path, member, password=password)
         if not document.unread:
             return document
@@ -92,10 +104,18 @@ class Reader:
             recogniser = ocr.find_recogniser(self._settings)
         except NeedsOcrError as error:
             return _unrecognised(document, error)
-        pages = self._recognise(path, member, document.unread, recogniser, password)
+        before = known(recogniser.name)
+        pages: dict[int, bytes | ParseError] = {n: before[n] for n in document.unread if n in before}
+        rest = [number for number in document.unread if number not in pages]
+        pages |= self._recognise(path, member, rest, recogniser, password)
         recognised = [page for page in pages.values() if isinstance(page, bytes)]
         document = self._isolator.parse(path, member, recognised, password=password)
-        document = replace(document, parser=f"{document.parser} {recogniser.name}")
+        readings = {number: page.decode() for number, page in pages.items() if isinstance(page, bytes)}
+        document = replace(
+            document,
+            parser=f"{document.parser} {recogniser.name}",
+            recognised=tuple(replace(page, reading=readings[page.number]) for page in document.recognised),
+        )
         failures = {number: page for number, page in pages.items() if isinstance(page, ParseError)}
         if not failures:
             return document

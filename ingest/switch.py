@@ -2,11 +2,12 @@
 
 Vectors of two embedders do not compare, and where one ends a passage the other may not. So another embedder reads every
 file anew into a catalogue of its own beside the old one; when that is whole it takes the old one's place, at once. A
-run that was stopped leaves it there, and the next one reads on where that stopped.
+run that was stopped leaves it there, and the next one reads on where that stopped. What text recognition gave is taken
+from the old one.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from ingest.database import remove_files
 from ingest.discover import why_unreadable
 from ingest.embed import DEFAULT_MODEL, Embedder
 from ingest.names import printable, to_name
+from ingest.recognise import hash_of
 from settings import Settings
 
 FILE = "embedder.db"
@@ -69,6 +71,18 @@ class Embedders:
             draft = self._opened()
         draft.set_folders(self._catalog.folders())
         return draft
+
+    def recognised(self, path: Path, member: Sequence[str], recogniser: str) -> dict[int, bytes]:
+        """What that recogniser gave for the pages of a document (or of the one inside it that `member` leads to) when
+        the index was made: pictures of text say the same to any embedder. Nothing where the file has changed since.
+
+        Raises ParseError if the file cannot be read.
+        """
+        for source in self._catalog.sources_of(hash_of(path)):
+            if f" {recogniser} " in f"{source.parser} " and self._catalog.names_inside(source) == list(member):
+                pages = self._catalog.recognised_pages(source)
+                return {page.number: page.reading.encode() for page in pages if page.reading}
+        return {}
 
     def check_folders(self) -> None:
         """Raises FolderError if a folder that the index has documents of cannot be read: they would be lost."""

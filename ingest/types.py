@@ -45,7 +45,7 @@ class RecognisedPage:
 
     `words` are (start, end, left, bottom, right, top): a word's characters in `text`, which the spans of the page's
     blocks count, and its box in the units of `width` and `height` (points; pixels for a picture), from the lower left
-    corner of the page as it is shown.
+    corner of the page as it is shown. `reading` is all that text recognition gave, as Isolator.recognise() gives it.
     """
 
     number: int
@@ -53,6 +53,7 @@ class RecognisedPage:
     height: float
     text: str
     words: tuple[tuple[int, int, float, float, float, float], ...]
+    reading: str = ""
 
 
 @dataclass(frozen=True, slots=True)

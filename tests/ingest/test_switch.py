@@ -1,8 +1,10 @@
 """Another embedder: the old one answers until all is embedded anew, and a stopped change goes on where it stopped."""
 
 import json
+import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +14,12 @@ from errors import EmbedderError, FolderError
 from ingest import embed
 from ingest.catalog import Catalog
 from ingest.embed import OnnxEmbedder, TorchEmbedder, Vectors, open_embedder
+from ingest.isolate import Isolator
+from ingest.parse import ocr
 from ingest.switch import FILE
 from settings import Embed, Settings
 from tests.fakes import WordEmbedder
+from tests.scans import draw_page, needs_tesseract, write_scan
 from tests.tiny_embedder import write_tiny_embedder
 
 NOTES = {"lease.md": "The rent is 900 euros.", "pets.md": "No pets are allowed.", "keys.md": "Two keys are lent."}
@@ -115,6 +120,50 @@ def test_a_change_that_was_stopped_goes_on_where_it_stopped(
     assert report.embedded == 3 - stored
     assert engine.status().embedder == "letters/1"
     assert engine.verify(read_data=True).problems == ()
+
+
+def test_scans_are_not_recognised_again_but_where_the_file_or_the_recogniser_changed(
+    opened: list[LocalEngine], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs_tesseract()
+    pages = [draw_page("The deposit is two rents."), "A page with text.", draw_page("All fees are in euros.")]
+    write_scan(home / "library" / "scan.pdf", pages)
+    with zipfile.ZipFile(home / "library" / "box.zip", "w") as box:
+        box.write(home / "library" / "scan.pdf", "inner.pdf")
+    asked: list[tuple[str, int]] = []
+    recognise = Isolator.recognise
+
+    def counting(self: Isolator, path: Path, page: int, *more: Any, **named: Any) -> bytes:
+        asked.append((path.name, page))
+        return recognise(self, path, page, *more, **named)
+
+    monkeypatch.setattr(Isolator, "recognise", counting)
+    engine_of(opened, home, "words").index()
+    both = [("box.zip", 1), ("box.zip", 3), ("scan.pdf", 1), ("scan.pdf", 3)]
+    assert sorted(asked) == both
+    before = recognised_in(opened[0])
+    assert list(before) == ["box.zip/inner.pdf 1", "scan.pdf 1"]
+    asked.clear()
+
+    engine_of(opened, home, "letters").index()
+    assert asked == []
+    assert recognised_in(opened[0]) == before
+
+    write_scan(home / "library" / "scan.pdf", [draw_page("No deposit is asked for."), *pages[1:]])
+    engine_of(opened, home, "words").index()
+    assert sorted(asked) == [("scan.pdf", 1), ("scan.pdf", 3)]
+    asked.clear()
+
+    monkeypatch.setattr(ocr, "VERSION", ocr.VERSION + 1)
+    engine_of(opened, home, "letters").index()
+    assert sorted(asked) == both
+
+
+def recognised_in(engine: LocalEngine) -> dict[str, tuple[str, float | None]]:
+    """The passages of pages that were pictures, with how sure their recognition is."""
+    sources = [source for source in engine.sources() if source.path.endswith(".pdf")]
+    passages = [one for source in sources for one in engine._catalog.passages_of(source.folder, source.path)]
+    return {f"{one.path} {one.page}": (one.text, one.confidence) for one in passages if one.confidence is not None}
 
 
 def test_a_change_that_is_taken_back_leaves_nothing(
