@@ -600,9 +600,10 @@ def search(
     With --explain each passage also has "explain": {"lexical_rank", "dense_rank", "fused_rank", "lexical", "cosine",
     "fused", "features": {name: value}, "matches": [{"word", "start", "end"}]}, and the whole has "explain": {"terms":
     [{"word", "passages", "weight"}], "dropped": [{"reason", "of", "id", "source", "page", "page_to", "section", "text",
-    "explain"}], "candidates": [{"lexical", "cosine", "score", "is_hit"}], "seconds": {step: seconds}}. A rank is null
-    where that side did not find the passage; `score` is `fused` and the features together; `reason` is "duplicate"
-    (of the passage `of`), "beyond" (others are better) or "filtered".
+    "explain"}], "candidates": [{"lexical", "cosine", "score", "is_hit"}], "seconds": {step: seconds}, "queries": [what
+    was searched for beside the question]}. A rank is null where that side did not find the passage; `score` is `fused`
+    and the features together; `reason` is "duplicate" (of the passage `of`), "beyond" (others are better) or
+    "filtered".
     """
     asked, filters = _asked(question), _filters(within, types, tags, languages, since, until)
     with _engine(context) as engine:
@@ -652,6 +653,8 @@ def _rank(rank: int | None) -> str:
 
 
 def _print_search(explanation: "SearchExplanation") -> None:
+    for query in explanation.queries:
+        _print(_wrapped(_text(query), "Searched for too: ", "    "))
     if explanation.dropped:
         _print("Dropped", "bold")
         rows = [

@@ -1,14 +1,17 @@
 """`cita eval`: a question set to metrics, a comparison, a report; drafts to a file that is never overwritten."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import cli
 import engine as engine_module
-from engine import Status
-from evaluation.dataset import read_questions
+from engine import Engine, Status
+from evaluation import rerankers
+from evaluation.dataset import Dataset, read_questions
+from rag.types import RerankerInfo, Verdict
 from settings import Settings
 from tests.conftest import ROOT
 from tests.evaluation.engines import ScriptedEngine, passage
@@ -224,3 +227,66 @@ def test_the_samples_are_measured_from_end_to_end(
     assert metrics["page_recall@5"] >= 0.8
     assert metrics["answer_contains"] >= 0.5
     assert metrics["abstained"] >= 0.5
+
+
+# Rerankers
+
+RERANKER = RerankerInfo("one", "/m/one.gguf", False, "unmeasured", fingerprint="ab")
+VERDICT = Verdict("/m/one.gguf", "ab", "fake", "cd", 40, 0.6, 0.7, 0.012, 0.123, "2026-01-02T03:04:05+00:00")
+
+
+@pytest.fixture
+def measured(engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A home with a reranker that helps; the sets that it was measured on."""
+    sets: list[str] = []
+    plain = engine.status()
+
+    def measure(_: Engine, dataset: Dataset, reranker: RerankerInfo, *__: object) -> Verdict:
+        assert reranker.path == VERDICT.path
+        sets.append(dataset.name)
+        return VERDICT
+
+    def status() -> Status:
+        helps = replace(RERANKER, active=True, reason="helps", verdict=VERDICT)
+        return replace(plain, rerankers=(helps if engine.verdicts else RERANKER,))
+
+    monkeypatch.setattr(rerankers, "measure", measure)
+    monkeypatch.setattr(engine, "status", status)
+    return sets
+
+
+def test_a_reranker_that_was_not_measured_yet_is_measured_by_itself_and_once(
+    questions: Path, engine: ScriptedEngine, measured: list[str]
+) -> None:
+    done = run("eval", questions)
+    assert "Measuring reranker one" in done.stderr
+    assert " ".join(done.stdout.split()).endswith(
+        "Reranker one: MRR@10 0.600 without, 0.700 with it (p 0.012, 40 questions), +123 ms a search. On, as it helps."
+    )
+    assert engine.verdicts == [VERDICT]
+    assert "Reranker" not in run("eval", questions).stdout
+    assert measured == ["mine"]
+    again = run("eval", questions, "--rerankers", "--json").json["rerankers"]
+    assert [(one["name"], one["active"], one["verdict"]["p"]) for one in again] == [("one", True, 0.012)]
+    assert measured == ["mine", "mine"]
+
+
+def test_rerankers_are_left_alone_where_one_asks_for_it(questions: Path, measured: list[str]) -> None:
+    assert set(run("eval", questions, "--no-rerankers", "--json").json) == RUN
+    assert measured == []
+
+
+def test_without_questions_of_ones_own_they_are_measured_on_drafted_ones(measured: list[str]) -> None:
+    assert run("eval", "--rerankers").code == 0
+    assert measured == ["drafted questions"]
+
+
+def test_status_says_what_reranks_and_why(questions: Path, measured: list[str]) -> None:
+    assert "by the built-in signs alone" in run("status").stdout
+    assert "one: Off until `cita eval FILE` has measured" in run("status").stdout
+    run("eval", questions)
+    shown = run("status")
+    assert "built-in" not in shown.stdout
+    assert "On, as it helps." in shown.stdout
+    assert measured == ["mine"]
+    assert run("status", "--json").json["rerankers"][0]["reason"] == "helps"
