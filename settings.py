@@ -12,11 +12,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pydantic_settings import SettingsError as UnreadableVariableError
 
 from errors import SettingsError
+from rag.types import Abstain
 
 CODE = Path(__file__).resolve().parent
-
-Abstain = Literal["strict", "balanced", "helpful"]
-ABSTAIN: tuple[Abstain, ...] = ("strict", "balanced", "helpful")
 
 
 class Group(BaseModel):
@@ -131,6 +129,15 @@ class Answer(Group):
     abstain: Abstain = "balanced"
 
 
+class Verify(Group):
+    """What is done with sentences of a model's answer that no passage carries: they are marked, or dropped (of an
+    answer of nothing else remains that the documents don't say). `model` is the folder of an NLI or MiniCheck-type
+    sequence classification model, which then has a word in it; '' for none."""
+
+    unsupported: Literal["mark", "drop"] = "mark"
+    model: str = ""
+
+
 class History(Group):
     """`on`: conversations are kept in conversations.db in the home; off: nothing is written."""
 
@@ -172,6 +179,7 @@ class Settings(BaseSettings):
     rewrite: Rewrite = Rewrite()
     context: Context = Context()
     generate: Generate = Generate()
+    verify: Verify = Verify()
     answer: Answer = Answer()
     history: History = History()
     app: App = App()

@@ -27,7 +27,7 @@ def _table() -> dict[str, int]:
     return {name: value for name, value in found.items() if name not in _AMBIGUOUS}
 
 
-_VALUES = _table()
+VALUES = _table()
 
 
 def numbers(text: str) -> set[str]:
@@ -35,7 +35,7 @@ def numbers(text: str) -> set[str]:
     found: list[str] = []
     tens = 0  # of a number that may go on
     for word in words(text):
-        value = _VALUES.get(word, 0)
+        value = VALUES.get(word, 0)
         if tens and 0 < value < 10:
             found[-1] = str(tens + value)
         elif value:
@@ -49,4 +49,4 @@ def numbers(text: str) -> set[str]:
 
 def without_numbers(text: str) -> str:
     """The text's folded words less its numbers."""
-    return " ".join(word for word in words(text) if word not in _VALUES and not any(c.isdigit() for c in word))
+    return " ".join(word for word in words(text) if word not in VALUES and not any(c.isdigit() for c in word))

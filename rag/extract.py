@@ -1,69 +1,88 @@
 """The extractive generator: the sentences of the best passages that answer, quoted word for word, or an abstention.
 
-Needs no model but the embedder. A sentence is judged by the share of the question's weight it holds (its terms'
-inverse document frequencies), its cosine to the question, its passage's rank and score, and whether it holds the
-kind of thing that is asked for. The weights and the threshold were fitted on development data (docs/LOG.md).
+Needs no model but the embedder. gather candidates -> rank -> is it enough? -> choose -> quote, the value asked for
+first. What speaks for a candidate stands in rag/answer_signs.py, how far it is trusted in rag/answers.toml.
 """
 
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
 
-import numpy as np
-
-from ingest.analyse import fold, stem, words
+from ingest.analyse import fold, words
 from ingest.catalog import Catalog
 from ingest.embed import Embedder
-from ingest.fulltext import Term, known_by
-from ingest.sentences import sentences
+from ingest.filters import DATES
+from ingest.types import Source
 from models.types import EXTRACTIVE
+from rag.abstain import Ranked, is_enough, missing_words, probability, rank
+from rag.answer_signs import Ask, asks_for_list
+from rag.answer_weights import Weights, read_weights
+from rag.candidates import Candidate, Gatherer
+from rag.conflict import Claim, find_conflict
+from rag.pieces import Range, cells, whole_list
 from rag.prompt import Prompt
-from rag.rerank import covered
-from rag.types import ABSTENTION, Hit
+from rag.types import ABSTENTION, Abstain, AnswerSentence, Citation, Hit, Refusal, Side
 
-PASSAGES = 5  # of which sentences are considered
-EMBEDDED = 24  # sentences, the best by their words
 MOST = 3  # sentences in an answer
-
-_MARKER = re.compile(r"^(?:[-*+•–>]|\d{1,3}[.)]|#{1,6})\s+")
-
-
-@dataclass(frozen=True, slots=True)
-class Features:
-    """What is known of a sentence as an answer; all in [0, 1] but the cosine in [-1, 1]."""
-
-    coverage: float  # the share of the question's weight in the sentence, half for what only the headings have
-    cosine: float
-    around: float  # the same share in the whole passage
-    score: float  # of the passage, against the best passage's
-    kind: float  # whether it holds the kind of thing asked for
-
-    def as_row(self) -> tuple[float, ...]:
-        return (self.coverage, self.cosine, self.around, self.score, self.kind)
+WORDS = 60  # in an answer, after which no sentence is added
+BESIDE_BEST = 0.7  # how far below the best, in log-odds, another sentence of the answer may be
+LIKELY = 1.5  # how far below the best one may be that contradicts it
+NEAREST = 3  # pieces that are shown where there is no answer
+CLEAR = 1.25  # how many times as near as the next the value that is put first stands to the question's words
+SHORT = 8  # words of a sentence that needs no value before it
+_TOO_ALIKE = 0.8
 
 
 @dataclass(frozen=True, slots=True)
-class Sentence:
-    """Characters `start` to `end` of the passage that is number `n` (1-based) of the prompt's."""
+class Quoted:
+    """A part of an answer: `text` as it is said, with the value asked for and the table's header before the quote."""
 
-    n: int
-    start: int
-    end: int
     text: str
-    features: Features
+    citation: Citation
+
+
+@dataclass(frozen=True, slots=True)
+class Extract:
+    """An extractive answer: what is quoted, or why nothing is. `probability` is how likely the documents hold it."""
+
+    quoted: tuple[Quoted, ...]
+    probability: float
+    conflict: tuple[Side, ...] = ()
+    refusal: Refusal | None = None
 
     @property
-    def score(self) -> float:
-        """The log-odds that it answers."""
-        return BIAS + float(np.dot(WEIGHTS, self.features.as_row()))
+    def citations(self) -> tuple[Citation, ...]:
+        return tuple({part.citation.n: part.citation for part in self.quoted}.values())
+
+    @property
+    def sentences(self) -> tuple[AnswerSentence, ...]:
+        return tuple(AnswerSentence(part.text, (part.citation.n,), True, "supported") for part in self.quoted)
+
+    def pieces(self) -> Iterator[str]:
+        """The answer with its citations, a part at a time; what ends in a stop goes on in its line."""
+        inline = all(part.text.endswith((".", "!", "?")) and "\n" not in part.text for part in self.quoted)
+        for number, part in enumerate(self.quoted):
+            between = "" if not number else " " if inline and not self.conflict else "\n"
+            yield f"{between}{part.text} [{part.citation.n}]"
 
 
-# Logistic regression on the development halves of SQuAD, XQuAD and SQuAD-es: does the sentence hold the answer?
-# Half of the examples had the question's own article taken out of the library. See docs/LOG.md.
-WEIGHTS = (2.09, 4.25, 2.39, 8.57, 0.74)
-BIAS = -15.2
-ANSWERED = -2.0  # log-odds from which the best sentence is taken for an answer
-BESIDE_BEST = 0.5  # how far below the best another sentence of the answer may be
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A question, the candidates from its hits, best first, and how likely the hits hold its answer."""
+
+    ask: Ask
+    ranked: Ranked
+    hits: tuple[Hit, ...]
+    probability: float
+
+    def refusal(self, reason: Literal["unsure", "model"]) -> Refusal:
+        """What comes nearest, and what is missing."""
+        nearest = tuple(
+            _citation(self.hits[one.n - 1], (one.piece.start, one.piece.end), n, supported=False)
+            for n, one in enumerate(self.ranked.candidates[:NEAREST], start=1)
+        )
+        return Refusal(reason, nearest, missing_words(self.ask, self.hits))
 
 
 class ExtractiveGenerator:
@@ -71,128 +90,179 @@ class ExtractiveGenerator:
 
     info = EXTRACTIVE
 
-    def __init__(self, catalog: Catalog, embedder: Embedder) -> None:
+    def __init__(
+        self, catalog: Catalog, embedder: Embedder, abstain: Abstain = "balanced", weights: Weights | None = None
+    ) -> None:
         self._catalog = catalog
         self._embedder = embedder
+        self._gatherer = Gatherer(catalog, embedder)
+        self._abstain = abstain
+        self._weights = weights or read_weights()
 
     def count_tokens(self, text: str) -> int:
         return len(self._embedder.offsets(text))
 
     def generate(self, prompt: Prompt) -> Iterator[str]:
-        """Yields one sentence with its citation at a time."""
-        chosen = choose(self.judge(prompt.question, prompt.hits))
-        if not chosen:
+        """Yields one part of the answer with its citation at a time, [n] being the nth of the prompt's hits."""
+        extract = self.extract(prompt)
+        places = {hit.passage.id: n for n, hit in enumerate(prompt.hits, start=1)}
+        if extract.refusal:
             yield ABSTENTION[prompt.language]
-        between = " " if all(sentence.text.endswith((".", "!", "?")) for sentence in chosen) else "\n"
-        for number, sentence in enumerate(chosen):
-            yield f"{between if number else ''}{sentence.text} [{sentence.n}]"
+        renumbered = [
+            replace(part, citation=replace(part.citation, n=places[part.citation.id])) for part in extract.quoted
+        ]
+        yield from replace(extract, quoted=tuple(renumbered)).pieces()
 
     def close(self) -> None:
         pass
 
-    def judge(self, question: str, hits: Sequence[Hit]) -> list[Sentence]:
-        """The sentences worth a thought, with their features, best first."""
-        terms = self._catalog.question_terms(question)
-        total = sum(term.idf for term in terms) or 1.0
-        drafts = []
-        for n, hit in enumerate(hits[:PASSAGES], start=1):
-            above = _stems(
-                " ".join([known_by(hit.title, hit.passage.path), *hit.passage.headings]), hit.passage.language
-            )
-            around = covered(terms, above | _stems(hit.passage.text, hit.passage.language)) / total
-            for start, end in _answers_in(hit.passage.text):
-                text = hit.passage.text[start:end]
-                own = _stems(text, hit.passage.language)
-                coverage = covered(terms, own) + 0.5 * covered(_missing(terms, own), above)
-                drafts.append((coverage / total, n, start, end, text, around))
-        drafts = sorted(drafts, key=lambda draft: (-draft[0], draft[1:3]))[:EMBEDDED]
-        if not drafts:
-            return []
-        vectors = self._embedder.embed_passages([_in_context(text, hits[n - 1]) for _, n, _, _, text, _ in drafts])
-        cosines = vectors @ self._embedder.embed_query(question)
-        best_score = max(hit.score for hit in hits) or 1.0
-        asked = kind_asked(question)
-        found = [
-            Sentence(
-                n,
-                start,
-                end,
-                text,
-                Features(
-                    coverage,
-                    float(cosine),
-                    around,
-                    max(0.0, hits[n - 1].score / best_score),
-                    holds_kind(asked, text, question),
-                ),
-            )
-            for (coverage, n, start, end, text, around), cosine in zip(drafts, cosines, strict=True)
-        ]
-        return sorted(found, key=lambda sentence: (-sentence.score, sentence.n, sentence.start))
+    def extract(self, prompt: Prompt) -> Extract:
+        """The answer from the prompt's hits, or what comes nearest."""
+        judged = self.judge(prompt)
+        if not is_enough(judged.probability, self._abstain, self._weights):
+            return Extract((), judged.probability, refusal=judged.refusal("unsure"))
+        return self.quote(judged)
+
+    def judge(self, prompt: Prompt) -> "Judged":
+        """The candidates from the prompt's hits, and how likely they hold the answer."""
+        ask, candidates = self._gatherer.gather(prompt.question, prompt.language, prompt.hits)
+        ranked = rank(candidates, self._weights)
+        return Judged(ask, ranked, prompt.hits, probability(ask, ranked, prompt.hits, self._weights))
+
+    def quote(self, judged: "Judged") -> Extract:
+        """The answer, however unsure; there is a candidate."""
+        if claims := find_conflict(_likely(judged.ranked), judged.hits):
+            return self._conflicting(claims, judged.hits, judged.probability)
+        quoted = _quoted(judged.ask, choose(judged.ranked), judged.hits)
+        return Extract(_numbered(quoted), judged.probability)
+
+    def refusal(self, prompt: Prompt) -> Refusal | None:
+        """Why a model need not be asked: what was found hardly holds the answer. None if it is to be asked."""
+        judged = self.judge(prompt)
+        enough = is_enough(judged.probability, self._abstain, self._weights, for_model=True)
+        return None if enough else judged.refusal("unsure")
+
+    def nearest(self, prompt: Prompt) -> Refusal:
+        """What comes nearest where a model found no answer."""
+        return self.judge(prompt).refusal("model")
+
+    def _conflicting(self, claims: Sequence[Claim], hits: Sequence[Hit], sure: float) -> Extract:
+        quoted, sides = [], []
+        for n, claim in enumerate(claims, start=1):
+            hit = hits[claim.candidate.n - 1]
+            day = self._day(hit)
+            dated = f"{claim.value.text} ({day})" if day else claim.value.text
+            citation = _citation(hit, (claim.candidate.piece.start, claim.candidate.piece.end), n)
+            quoted.append(Quoted(f"{dated} – {_shown(claim.candidate, hit, citation.quote)}", citation))
+            sides.append(Side(claim.value.text, (n,), day))
+        return Extract(tuple(quoted), sure, tuple(sides))
+
+    def _day(self, hit: Hit) -> str:
+        """The document's own day, else the file's; '' for a source that is gone."""
+        sources = self._catalog.sources_at(hit.passage.path)
+        return day_of(sources[0]) if sources else ""
 
 
-def choose(judged: Sequence[Sentence]) -> list[Sentence]:
-    """The sentences of the answer: the best, then others nearly as good as they are read; none if the best of them is
-    no answer."""
-    if not judged or judged[0].score < ANSWERED:
-        return []
-    best = judged[0]
-    others = [sentence for sentence in judged[1:MOST] if sentence.score >= max(ANSWERED, best.score - BESIDE_BEST)]
-    said = {" ".join(words(best.text)): best}
-    for sentence in sorted(others, key=lambda sentence: (sentence.n, sentence.start)):
-        said.setdefault(" ".join(words(sentence.text)), sentence)
-    return list(said.values())
+def day_of(source: Source) -> str:
+    """The day that a document says it is of, else when its file was last changed (ISO 8601); '' if neither is known."""
+    said = next((source.metadata[name][:10] for name in DATES if source.metadata.get(name)), "")
+    if said or source.mtime_ns <= 0:
+        return said
+    return datetime.fromtimestamp(source.mtime_ns / 1e9).astimezone().date().isoformat()
 
 
-_NUMBER = re.compile(r"\d")
-_TIME = re.compile(r"\d|\b(?:monday|tuesday|wednesday|thursday|friday|saturday|sunday|january|february|march|april|may|"
-    r"june|july|august|september|october|november|december|lunes|martes|miercoles|jueves|viernes|sabado|domingo|enero|"
-    r"febrero|marzo|abril|mayo|junio|julio|agosto|septiembre|octubre|noviembre|diciembre)\b")  # fmt: skip
-_ASKS = {
-    "number": re.compile(
-        r"\bhow (?:many|much|long|old|far|often|big|tall|large)\b|\bcuant[oa]s?\b"
-        r"|\b(?:price|cost|amount|number|phone|precio|importe|numero|telefono)\b"
-    ),
-    "time": re.compile(r"\bwhen\b|\bwhat (?:year|date|day|time|month)\b|\bcuando\b|\bque (?:ano|fecha|dia|hora|mes)\b"),
-    "name": re.compile(r"\bwho(?:m|se)?\b|\bquien(?:es)?\b|\bwhere\b|\b(?:a|de|en)?donde\b"),
-}
+def choose(ranked: Ranked) -> list[Candidate]:
+    """The candidates of the answer: the best, then others nearly as good as they are read."""
+    best = ranked.candidates[0]
+    near = [
+        one
+        for one, score in zip(ranked.candidates[1:MOST], ranked.scores[1:MOST], strict=True)
+        if score >= ranked.scores[0] - BESIDE_BEST
+    ]
+    chosen, length = [best], len(best.text.split())
+    for one in near:
+        if length + len(one.text.split()) <= WORDS and not any(_alike(one, other) for other in chosen):
+            chosen.append(one)
+            length += len(one.text.split())
+    return [best, *sorted(chosen[1:], key=lambda one: (one.n, one.piece.start))]
 
 
-def kind_asked(question: str) -> str:
-    """'number', 'time', 'name' or '' for anything else."""
-    folded = fold(question)
-    return next((kind for kind, asks in _ASKS.items() if asks.search(folded)), "")
+def _alike(one: Candidate, other: Candidate) -> bool:
+    a, b = set(words(one.text)), set(words(other.text))
+    return len(a & b) >= _TOO_ALIKE * min(len(a), len(b))
 
 
-def holds_kind(kind: str, text: str, question: str) -> float:
-    """1 if the text holds something of that kind which the question does not, 0.5 for no particular kind."""
-    if not kind:
-        return 0.5
-    known = set(words(question))
-    if kind == "name":
-        names = {fold(word) for word in re.findall(r"(?<=\S\s)[A-ZÁÉÍÓÚÑ][\w'’-]+", text)}
-        return 1.0 if names - known else 0.0
-    new = " ".join(word for word in words(text) if word not in known)
-    return 1.0 if (_TIME if kind == "time" else _NUMBER).search(new) else 0.0
+def _likely(ranked: Ranked) -> list[Candidate]:
+    return [
+        one for one, score in zip(ranked.candidates, ranked.scores, strict=True) if score >= ranked.scores[0] - LIKELY
+    ]
 
 
-def _answers_in(text: str) -> Iterator[tuple[int, int]]:
-    """Ranges of the sentences without their list marks; questions and headings do not answer."""
-    for start, end in sentences(text):
-        marker = _MARKER.match(text[start:end])
-        begin = start + marker.end() if marker else start
-        if any(c.isalnum() for c in text[begin:end]) and not text[start:end].startswith("#"):
-            yield begin, end
+def _quoted(ask: Ask, chosen: Sequence[Candidate], hits: Sequence[Hit]) -> list[Quoted]:
+    """The chosen pieces, or the list that the best of them belongs to where one is asked for."""
+    best = chosen[0]
+    text = hits[best.n - 1].passage.text
+    around = whole_list(text, best.piece)
+    if around and (asks_for_list(ask.question) or best.text.rstrip().endswith(":")):
+        hit = hits[best.n - 1]
+        return [Quoted(text[slice(*around)], _citation(hit, around, 1))]
+    quoted = []
+    for number, one in enumerate(chosen):
+        hit = hits[one.n - 1]
+        citation = _citation(hit, (one.piece.start, one.piece.end), number + 1)
+        said = _shown(one, hit, citation.quote)
+        value = "" if number else put_first(ask, one, hit)
+        quoted.append(Quoted(f"{value} – {said}" if value else said, citation))
+    return quoted
 
 
-def _in_context(text: str, hit: Hit) -> str:
-    above = hit.passage.headings[-1] if hit.passage.headings else hit.title
-    return f"{above}\n{text}" if above else text
+def put_first(ask: Ask, candidate: Candidate, hit: Hit) -> str:
+    """The value that answers by itself, where it is clear which of the piece's it is and the piece is not short; the
+    cell under the column that the question names, in a table."""
+    piece = candidate.piece
+    if piece.header:
+        return _cell(ask, hit.passage.text[slice(*piece.header)], candidate.text, hit.passage.language)
+    if not candidate.values or len(candidate.text.split()) <= SHORT:
+        return ""
+    first, *others = candidate.values
+    if others and first.nearness < CLEAR * others[0].nearness:
+        return ""
+    if fold(candidate.text).startswith(fold(first.value.text)):
+        return ""
+    return first.value.text
 
 
-def _stems(text: str, language: str) -> set[str]:
-    return {stem(word, language) for word in words(text)}
+def _cell(ask: Ask, header: str, row: str, language: str) -> str:
+    columns, own = cells(header), cells(row)
+    if len(columns) != len(own) or len(own) < 2:
+        return ""
+    shares = [ask.share(ask.places(column, language)) for column in columns]
+    labels = [ask.share(ask.places(cell, language)) for cell in own]
+    best = max(range(len(columns)), key=lambda n: shares[n] - labels[n])
+    return own[best] if shares[best] > 0 and not labels[best] else ""
 
 
-def _missing(question: Sequence[Term], stems: set[str]) -> list[Term]:
-    return [term for term in question if not any(s in stems for s in term.stems)]
+def _shown(candidate: Candidate, hit: Hit, quote: str) -> str:
+    header = candidate.piece.header
+    return f"{hit.passage.text[slice(*header)]}\n{quote}" if header else quote
+
+
+def _numbered(quoted: Sequence[Quoted]) -> tuple[Quoted, ...]:
+    return tuple(replace(part, citation=replace(part.citation, n=n)) for n, part in enumerate(quoted, start=1))
+
+
+def _citation(hit: Hit, place: Range, n: int, *, supported: bool = True) -> Citation:
+    passage, (start, end) = hit.passage, place
+    return Citation(
+        n=n,
+        id=passage.id,
+        source=passage.path,
+        page=passage.page,
+        section=passage.section,
+        quote=passage.text[start:end],
+        start=start,
+        end=end,
+        supported=supported,
+        confidence=passage.confidence,
+        verdict="supported" if supported else None,
+    )

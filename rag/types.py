@@ -6,6 +6,9 @@ from typing import Literal
 from ingest.types import Filters, Passage
 
 Language = Literal["en", "es"]
+Abstain = Literal["strict", "balanced", "helpful"]  # how sure an answer must be
+ABSTAIN: tuple[Abstain, ...] = ("strict", "balanced", "helpful")
+Support = Literal["supported", "partly", "unsupported"]
 
 REMEMBERED = 4  # answered questions of a conversation that the next may lean on
 
@@ -160,7 +163,9 @@ class SearchResult:
 @dataclass(frozen=True, slots=True)
 class Citation:
     """The evidence for a claim: `quote` is characters `start` to `end` of the passage `id`'s text. `confidence` (0 to
-    1) is text recognition's; None where the passage was not recognised from a picture."""
+    1) is text recognition's; None where the passage was not recognised from a picture. `verdict` is whether it carries
+    what cites it (of several claims the worst; by itself what `supported` says), `reason` why not, in the question's
+    language."""
 
     n: int
     id: str
@@ -172,13 +177,31 @@ class Citation:
     end: int
     supported: bool
     confidence: float | None = None
+    verdict: Support | None = None
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        _with_verdict(self)
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerSentence:
+    """`supported` is whether the `verdict` on it and what it cites is 'supported'; `reason` says why it is not, in the
+    question's language."""
+
     text: str
     citations: tuple[int, ...]
     supported: bool
+    verdict: Support | None = None
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        _with_verdict(self)
+
+
+def _with_verdict(value: Citation | AnswerSentence) -> None:
+    if value.verdict is None:
+        object.__setattr__(value, "verdict", "supported" if value.supported else "unsupported")
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +214,30 @@ class Timings:
 
 
 @dataclass(frozen=True, slots=True)
+class Side:
+    """One of the values that sources give for the same thing: the numbers of the citations that give it, and the day of
+    the youngest of their files (ISO 8601; '' if none is known)."""
+
+    value: str
+    citations: tuple[int, ...]
+    date: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why there is no answer: `nothing` was found, it is too `unsure` that what was found answers, or the `model` that
+    read it says that it does not. `nearest` quotes what comes nearest (numbered from 1, none of it an answer);
+    `missing` are words of the question that nothing found has, the rarest first: what to add to the library."""
+
+    reason: Literal["nothing", "unsure", "model"]
+    nearest: tuple[Citation, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """`answer` carries its citations as [n]. `invented` counts citation numbers the draft made up (dropped)."""
+    """`conflict` has the values, two or more, where sources contradict each other; `refusal` is that of an abstention.
+    `answer` carries its citations as [n]. `invented` counts citation numbers the draft made up (dropped)."""
 
     question: str
     answer: str
@@ -203,6 +248,8 @@ class Answer:
     timings: Timings
     invented: int = 0
     stopped: bool = False
+    conflict: tuple[Side, ...] = ()
+    refusal: Refusal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +280,14 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
+class Thought:
+    """A piece of what a model thinks aloud before its answer. It is no part of the answer; nothing in it is cited."""
+
+    text: str
+    event: Literal["thought"] = "thought"
+
+
+@dataclass(frozen=True, slots=True)
 class Completed:
     """`problem` says why the answer could not be kept in its conversation; '' where it is, or was not to be."""
 
@@ -241,7 +296,7 @@ class Completed:
     problem: str = ""
 
 
-Event = Recorded | Retrieved | Token | Completed
+Event = Recorded | Retrieved | Thought | Token | Completed
 
 
 # What is kept
