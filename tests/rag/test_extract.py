@@ -11,7 +11,7 @@ from ingest.embed import Embedder
 from ingest.types import Passage, Source
 from ingest.vectors import ExactIndex
 from rag.chain import Question
-from rag.extract import ExtractiveGenerator, holds_kind, kind_asked
+from rag.extract import ExtractiveGenerator
 from rag.prompt import Prompt
 from rag.rerank import LateFeatures
 from rag.retrieve import Retriever
@@ -65,7 +65,8 @@ def test_the_sentence_that_answers_is_quoted_first(
     catalog: Catalog, embedder: Embedder, question: str, quote: str
 ) -> None:
     written = draft(catalog, embedder, question)
-    assert written.startswith(f"{quote} [")
+    first, _, _ = written.partition(" [")
+    assert first.rpartition(" – ")[2].endswith(quote)
 
 
 @pytest.mark.parametrize(
@@ -81,24 +82,3 @@ def test_a_question_that_no_document_answers_is_refused(
     catalog: Catalog, embedder: Embedder, question: str, language: str
 ) -> None:
     assert draft(catalog, embedder, question) == ABSTENTION[language]  # type: ignore[index]
-
-
-@pytest.mark.parametrize(
-    ("question", "kind"),
-    [
-        ("How many days?", "number"),
-        ("¿Cuántos días?", "number"),
-        ("When does it end?", "time"),
-        ("¿Qué día termina?", "time"),
-        ("Who signs?", "name"),
-        ("¿Dónde está?", "name"),
-        ("Why?", ""),
-    ],
-)
-def test_the_kind_asked_for_is_read_from_the_question(question: str, kind: str) -> None:
-    assert kind_asked(question) == kind
-
-
-def test_a_number_of_the_question_itself_is_no_answer_to_it() -> None:
-    assert holds_kind("number", "In 1890 it burned.", "How many mills burned in 1890?") == 0
-    assert holds_kind("number", "In 1890 three mills, 12 houses burned.", "How many burned in 1890?") == 1

@@ -1,0 +1,262 @@
+"""Makes rag/answers.toml: how far each sign of an answer is to be trusted, and how sure an answer must be.
+
+    python -m evaluation.answers_train ../shared/data WORK [--questions 700]
+
+Two logistic regressions, fitted on one half of each set's articles (evaluation.dataset.halves): does a piece of a
+passage hold the answer, and do the passages found hold it at all? The second is fitted on questions that the sets call
+unanswerable, and on questions whose own article is kept out of the library. Sets count alike, and in each of them
+what is answerable as much as what is not. What is for evaluation only (RGB, FinanceBench) is not used.
+"""
+
+import argparse
+import random
+import re
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation import adapters
+from evaluation.answers import Asked, Asker, right_pieces
+from evaluation.dataset import halves
+from evaluation.library import CachedEmbedder, build_library
+from ingest.embed import open_embedder
+from rag.abstain import answer_signs, rank
+from rag.answer_weights import WEIGHTS_FILE, Weights, weigh
+from rag.types import ABSTAIN, Abstain
+from settings import Settings
+
+Array = NDArray[np.float64]
+
+SETS = ("squad-v2.0-en", "squad-v1.1-en", "squad-es-v2.0-small", "xquad-es", "clapnq")
+PENALTY = 10.0
+AGAINST = (
+    "heaviest word missing", "heaviest word missing in the passage", "denial differs", "question",
+    "cosine below the best", "unknown words", "denies",
+)  # fmt: skip
+EITHER = ("length", "begins")
+UNKNOWN = Weights({"": 0.0}, {"": 0.0}, {}, {})
+# Of the answerable questions, the share that is refused at most: by an extractive answer, before a model is asked.
+# "balanced" and "strict" are by balanced accuracy instead, see least_by_dial().
+LOST_HELPFUL = 0.01
+LOST_FOR_MODELS: dict[Abstain, float] = {"strict": 0.1, "balanced": 0.02, "helpful": 0.0}
+
+PIECE_SIGNS = (
+    "words", "words with the piece before", "words of the passage", "side by side", "names", "names nearby",
+    "heaviest word missing", "numbers", "denial differs", "extremes", "length", "kind", "nearness", "begins", "question",
+    "cosine", "cosine below the best", "passage's score", "passage's rank", "agreement",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Part:
+    """The questions of a set that were asked in one way: with their articles in the library, or without."""
+
+    name: str
+    asked: tuple[Asked, ...]
+    tune: frozenset[str]  # ids
+
+
+def collect(name: str, data: Path, embedder: CachedEmbedder, work: Path, settings: Settings, most: int) -> list[Part]:
+    """At most so many questions of the set, asked with their articles and (where they are answerable) without."""
+    dataset = adapters.load(name, data)
+    chosen = list(dataset.questions)
+    if len(chosen) > most:
+        chosen = random.Random(0).sample(chosen, most)
+    tune = frozenset(question.id for question in halves(dataset)[0].questions)
+    folder = work / "answers" / re.sub(r"\W+", "-", name)
+    shutil.rmtree(folder, ignore_errors=True)
+    library = build_library(replace(dataset, questions=tuple(chosen)), folder, embedder)
+    asker = Asker(library, embedder, settings.retrieve, UNKNOWN)
+    answerable = [question for question in chosen if not question.unanswerable]
+    parts = [
+        Part(name, tuple(map(asker.ask, chosen)), tune),
+        Part(f"{name}, without", tuple(asker.ask(one, without_source=True) for one in answerable[::2]), tune),
+    ]
+    library.catalog.close()
+    return parts
+
+
+def fit_pieces(parts: Sequence[Part]) -> dict[str, float]:
+    """Does a piece hold the answer? Of answerable questions with their articles."""
+    rows, right, weight = [], [], []
+    for part in parts:
+        own = [(one, right_pieces(one)) for one in part.asked if one.question.id in part.tune and not one.unanswerable]
+        own = [(one, found) for one, found in own if any(found)]
+        for one, found in own:
+            rows += [[candidate.signs[name] for name in PIECE_SIGNS] for candidate in one.judged.ranked.candidates]
+            right += found
+            weight += [1 / len(own)] * len(found)
+    return _fitted(PIECE_SIGNS, np.array(rows), np.array(right, float), np.array(weight))
+
+
+def fit_answered(parts: Sequence[Part], pieces: dict[str, float]) -> dict[str, float]:
+    """Do the passages found hold the answer? `pieces` are the weights that the best piece is found by."""
+    names: tuple[str, ...] = ()
+    rows, right, weight = [], [], []
+    for part in parts:
+        own = [one for one in part.asked if one.question.id in part.tune and one.judged.ranked.candidates]
+        refused = sum(one.unanswerable for one in own)
+        for one in own:
+            signs = _signs(one, pieces)
+            names = names or tuple(signs)
+            rows.append([signs[name] for name in names])
+            right.append(not one.unanswerable)
+            among = refused if one.unanswerable else len(own) - refused
+            weight.append(1 / among)
+    return _fitted(names, np.array(rows), np.array(right, float), np.array(weight))
+
+
+def _signs(asked: Asked, pieces: dict[str, float]) -> dict[str, float]:
+    weights = Weights(pieces, {}, {}, {})
+    ranked = rank(asked.judged.ranked.candidates, weights)
+    return dict(answer_signs(asked.judged.ask, ranked, asked.judged.hits))
+
+
+def _fitted(names: Sequence[str], rows: Array, right: Array, weight: Array) -> dict[str, float]:
+    """Logistic regression. A sign whose weight comes out against its sense is left out, the worst first: it would be
+    wrong where questions and documents are unlike these."""
+    kept = list(range(len(names)))
+    while True:
+        bias, own, scaled = _regressed(rows[:, kept], right, weight)
+        wrong = [value * _sense(names[n]) for n, value in zip(kept, scaled, strict=True)]
+        if min(wrong) >= 0:
+            return {"": bias, **{names[n]: float(value) for n, value in zip(kept, own, strict=True) if value}}
+        del kept[int(np.argmin(wrong))]
+
+
+def _sense(name: str) -> int:
+    """1 for a sign that speaks for an answer, -1 for one against it, 0 for one that may do either."""
+    return 0 if name in EITHER else -1 if name in AGAINST else 1
+
+
+def _regressed(rows: Array, right: Array, weight: Array) -> tuple[float, Array, Array]:
+    """By Newton's method, with a penalty on the weights of signs scaled to one deviation: the bias, the weights, and
+    these as scaled."""
+    spread = rows.std(axis=0)
+    scale = np.where(spread > 1e-9, spread, np.inf)  # a sign that says nothing gets no weight
+    mean = rows.mean(axis=0)
+    matrix = np.column_stack([np.ones(len(rows)), (rows - mean) / scale])
+    weight = weight / weight.sum() * len(rows)
+    penalty = np.full(matrix.shape[1], PENALTY)
+    penalty[0] = 0
+    found = np.zeros(matrix.shape[1])
+    for _ in range(30):
+        guess = 1 / (1 + np.exp(-np.clip(matrix @ found, -30, 30)))
+        gradient = matrix.T @ (weight * (guess - right)) + penalty * found
+        curvature = (matrix * (weight * np.maximum(guess * (1 - guess), 1e-6))[:, np.newaxis]).T @ matrix
+        step = np.linalg.solve(curvature + np.diag(penalty), gradient)
+        found = found - step
+        if np.abs(step).max() < 1e-8:
+            break
+    own = found[1:] / scale
+    return float(found[0] - own @ mean), own, found[1:]
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """How sure it is of a question's having an answer, and whether it has none."""
+
+    probability: float
+    unanswerable: bool
+    tune: bool
+    part: str
+
+
+def guesses(parts: Sequence[Part], pieces: dict[str, float], answered: dict[str, float]) -> list[Guess]:
+    found = []
+    for part in parts:
+        for one in part.asked:
+            odds = weigh(answered, _signs(one, pieces)) if one.judged.ranked.candidates else -50.0
+            sure = float(1 / (1 + np.exp(-odds)))
+            found.append(Guess(sure, one.unanswerable, one.question.id in part.tune, part.name))
+    return found
+
+
+def least_by_dial(found: Sequence[Guess]) -> dict[Abstain, float]:
+    """strict: the best balanced accuracy on SQuAD 2.0, where what is asked is nearly said; balanced: the best on
+    questions whose article is there or not; helpful: refuses hardly any that can be answered."""
+    tuned = [one for one in found if one.tune]
+    adversarial = [one for one in tuned if one.part == "squad-v2.0-en"]
+    plain = [one for one in tuned if one.part.endswith("without") or not one.unanswerable]
+    return {"strict": _best(adversarial), "balanced": _best(plain), "helpful": _losing(plain, LOST_HELPFUL)}
+
+
+def _best(found: Sequence[Guess]) -> float:
+    return max((round(n / 200, 3) for n in range(1, 200)), key=lambda least: balanced(found, least))
+
+
+def balanced(found: Sequence[Guess], least: float) -> float:
+    there = [one.probability >= least for one in found if not one.unanswerable]
+    gone = [one.probability < least for one in found if one.unanswerable]
+    return float(np.mean(there) + np.mean(gone)) / 2
+
+
+def _losing(found: Sequence[Guess], share: float) -> float:
+    """How sure it must be where that share of the answerable questions is refused."""
+    return round(float(np.quantile([one.probability for one in found if not one.unanswerable], share)), 3)
+
+
+def as_toml(found: Sequence[Guess], weights: Weights) -> str:
+    """The text of rag/answers.toml: the weights, and how they were made."""
+    lines = [
+        "# The weights of extractive answers (rag/answer_weights.py), made by `python -m evaluation.answers_train`",
+        f"# on {date.today()}, embedder all-MiniLM-L6-v2, on half of the articles of {', '.join(SETS)}.",
+        "# Answered where the answer is there / refused where it is not, by how strict it is (other half of articles):",
+        *(f"# {line}" for line in report(found, weights)),
+        "# These sets are CC BY-SA (SQuAD, XQuAD), CC BY (SQuAD-es) and Apache-2.0 (CLAP NQ).",
+    ]
+    for name, table in (("piece", weights.piece), ("answered", weights.answered)):
+        lines += ["", f"[{name}]", *(f'"{sign}" = {value:.4f}' for sign, value in table.items())]
+    for name, least in (("least", weights.least), ("least_for_models", weights.least_for_models)):
+        lines += ["", f"[{name}]", *(f"{dial} = {least[dial]}" for dial in ABSTAIN)]
+    return "\n".join([*lines, ""])
+
+
+def report(found: Sequence[Guess], weights: Weights) -> list[str]:
+    lines = []
+    for name in dict.fromkeys(one.part.removesuffix(", without") for one in found):
+        own = [one for one in found if one.part.removesuffix(", without") == name and not one.tune]
+        there = [one.probability for one in own if not one.unanswerable]
+        near = [one.probability for one in own if one.unanswerable and one.part == name]
+        gone = [one.probability for one in own if one.unanswerable and one.part != name]
+        cells = []
+        for dial in ABSTAIN:
+            least = weights.least[dial]
+            kept = np.mean(np.array(there) >= least)
+            out = "/".join(f"{np.mean(np.array(some) < least):.2f}" for some in (near, gone) if some)
+            cells.append(f"{dial} {kept:.2f} / {out}")
+        lines.append(f"{name}: {'; '.join(cells)}")
+    return lines
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, help="folder of the public sets")
+    parser.add_argument("work", type=Path, help="folder for vectors and catalogues")
+    parser.add_argument("--questions", type=int, default=700, help="at most so many of each set")
+    options = parser.parse_args()
+    settings = Settings.load(options.work / "home")
+    embedder = CachedEmbedder(open_embedder(settings), options.work / "vectors")
+    parts: list[Part] = []
+    for name in SETS:
+        parts += collect(name, options.data, embedder, options.work, settings, options.questions)
+        print(f"{name}: {len(parts[-2].asked)} questions", file=sys.stderr, flush=True)
+    pieces = fit_pieces(parts)
+    answered = fit_answered(parts, pieces)
+    found = guesses(parts, pieces, answered)
+    plain = [one for one in found if one.tune and not one.unanswerable]
+    models = {dial: _losing(plain, share) if share else 0.0 for dial, share in LOST_FOR_MODELS.items()}
+    weights = Weights(pieces, answered, least_by_dial(found), models)
+    WEIGHTS_FILE.write_text(as_toml(found, weights), encoding="utf-8")
+    print("\n".join(report(found, weights)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

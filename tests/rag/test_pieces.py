@@ -1,0 +1,73 @@
+"""What of a passage can answer: sentences, items, rows with their header, records; and lists that are shown whole."""
+
+import pytest
+
+from rag.pieces import cells, pieces, whole_list
+
+TEXT = """Intro text here. Another one.
+
+| Exercise | Sets |
+|---|---|
+| Wall sit | 4 |
+
+To pack:
+- Two litres of water
+- A whistle
+  and a blanket
+- The map
+
+Room  Price
+Blue room  40 euros
+Red room  65 euros
+
+name: Ana
+floor: 3
+name: Bob
+floor: 4
+"""
+
+
+def texts(text: str) -> list[str]:
+    return [text[piece.start : piece.end] for piece in pieces(text)]
+
+
+def test_every_sentence_item_row_and_record_is_a_piece() -> None:
+    assert texts(TEXT) == [
+        "Intro text here.", "Another one.", "| Wall sit | 4 |", "To pack:", "Two litres of water",
+        "A whistle\n  and a blanket", "The map", "Blue room  40 euros", "Red room  65 euros", "name: Ana\nfloor: 3",
+        "name: Bob\nfloor: 4",
+    ]  # fmt: skip
+
+
+def test_a_row_knows_its_header() -> None:
+    headers = {TEXT[p.start : p.end]: p.header and TEXT[slice(*p.header)] for p in pieces(TEXT)}
+    assert headers["| Wall sit | 4 |"] == "| Exercise | Sets |"
+    assert headers["Red room  65 euros"] == "Room  Price"
+    assert headers["The map"] is None
+
+
+def test_headings_and_rules_are_no_pieces() -> None:
+    assert texts("# Title\n\nText.\n\n---\n") == ["Text."]
+    assert texts("") == []
+
+
+@pytest.mark.parametrize("start", ["To pack:", "A whistle", "The map"])
+def test_a_list_is_found_whole_from_its_lead_and_from_any_item(start: str) -> None:
+    piece = next(piece for piece in pieces(TEXT) if TEXT[piece.start :].startswith(start))
+    place = whole_list(TEXT, piece)
+    assert place is not None
+    assert TEXT[slice(*place)] == "To pack:\n- Two litres of water\n- A whistle\n  and a blanket\n- The map"
+
+
+def test_a_sentence_is_in_no_list_and_a_long_list_is_not_shown_whole() -> None:
+    assert whole_list(TEXT, pieces(TEXT)[0]) is None
+    long = "\n".join(f"- item {n}" for n in range(30))
+    assert whole_list(long, pieces(long)[3]) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [("| a | b |", ["a", "b"]), ("a\tb", ["a", "b"]), ("a b  c", ["a b", "c"]), ("a b", ["a b"])],
+)
+def test_the_cells_of_a_row(line: str, found: list[str]) -> None:
+    assert cells(line) == found
