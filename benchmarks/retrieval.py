@@ -1,12 +1,16 @@
-"""Retrieval on public sets: dense, BM25, both fused, and the whole search, with what each part of reranking brings.
+"""Retrieval on public sets: dense, BM25, both fused, and the whole search, with what each step and each part of
+reranking brings.
 
     python -m benchmarks.retrieval [--data ../shared/data] [--work FOLDER] [--questions 1000] [--set NAME]... [--seed 0]
 
 Passages and gold are as in evaluation/adapters.py; a passage over the embedder's window is embedded by its beginning.
 FinanceBench is measured by the pages of the files, with the file named and not; its files are indexed as any are.
 Vectors are kept in --work (default: a folder of its own, removed in the end). `-` stands for a search without that
-group of signs. Writes benchmarks/results/retrieval.md. Exits with 1 if the search is significantly (p < .05, paired
-randomisation) below the better of dense and BM25 in R@1 on any set.
+group of signs, `- fields` for one in which titles and headings are not looked for by BM25 (where there are any).
+
+Writes benchmarks/results/retrieval.md; with --set the results of other sets stay as they stand there. Exits with 1 if
+a step is significantly (p < .05, paired randomisation) worse in R@1 than leaving it out: the fusion than the better of
+dense and BM25, the reranking than the fusion, the fields than none, the search than the better of dense and BM25.
 """
 
 import argparse
@@ -14,10 +18,13 @@ import platform
 import random
 import sys
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from unittest import mock
 
 from engine import open_engine
 from evaluation import adapters
@@ -25,6 +32,7 @@ from evaluation.dataset import Dataset, Question, halves
 from evaluation.library import CachedEmbedder, Library, build_library
 from evaluation.metrics import compare, judge, ndcg, recall, success
 from evaluation.run import judge_hits, own_sources
+from ingest import segments
 from ingest.embed import open_embedder
 from ingest.fulltext import Term
 from ingest.types import Filters
@@ -34,9 +42,10 @@ from rag.retrieve import Retriever
 from settings import CODE, Settings
 
 SETS = (
-    "squad-v1.1-en", "xquad-en", "xquad-es", "squad-es-v1.1-small", "Spanish question, English passages",
-    "English question, Spanish passages", "clapnq", "hotpotqa-subset", "scifact",
+    "squad-v1.1-en", "squad-v1.1-en with titles", "xquad-en", "xquad-es", "squad-es-v1.1-small",
+    "Spanish question, English passages", "English question, Spanish passages", "clapnq", "hotpotqa-subset", "scifact",
 )  # fmt: skip
+PAGES = "financebench"
 GROUPS: dict[str, tuple[str, ...]] = {
     "scores": ("bm25", "bm25 over the best", "cosine", "cosine over the best"),
     "sentences": ("best sentence", "best two sentences"),
@@ -46,8 +55,13 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "mentioned": ("mentioned",),
 }
 SINGLE = ("dense", "BM25")
-SEARCH = "search"
+FUSED, SEARCH, NO_FIELDS = "fused", "search", "- fields"
+SIGNIFICANT = 0.05
 DEPTH = 10
+RESULTS = CODE / "benchmarks" / "results" / "retrieval.md"
+MEASURES = "| set (questions) | way | R@1 | R@5 | nDCG@10 | all@5 | R@1, half tuned on | R@1, other half |"
+STEPS = "| set (questions) | step | R@1 without | with | better, worse | p |"
+FOUND = "| evidence page in the first 10 | |"
 
 Ranks = dict[str, list[str]]  # ids of the set's passages, best first, by the way to rank
 
@@ -95,7 +109,7 @@ def rank_all(
         ranks: Ranks = {
             "dense": given([rows[key] for key in keys]),
             "BM25": given(list(catalog.search_terms(terms, DEPTH))),
-            "fused": library.ranking([one.passage.id for one, _ in watched.given])[:DEPTH],
+            FUSED: library.ranking([one.passage.id for one, _ in watched.given])[:DEPTH],
             SEARCH: library.ranking(hits),
         }
         ranks |= {f"- {name}": library.ranking(watched.without(group))[:DEPTH] for name, group in GROUPS.items()}
@@ -118,20 +132,65 @@ def mean(values: Sequence[float]) -> float:
     return sum(values) / len(values) if values else float("nan")
 
 
-def measure(dataset: Dataset, found: Sequence[Ranks]) -> tuple[list[str], bool]:
-    """Rows of the table, and whether the search is significantly below the better of dense and BM25."""
+def measure(dataset: Dataset, found: Sequence[Ranks]) -> tuple[list[str], list[str], list[str]]:
+    """Rows of the table of figures, rows of the table of steps, the steps significantly worse than without them."""
     questions = dataset.questions
     tune = {question.id for question in halves(dataset)[0].questions}
     figures = {way: measured(questions, found, way) for way in found[0]}
-    best = max(SINGLE, key=lambda way: mean(figures[way]["R@1"]))
-    compared = compare(figures[best]["R@1"], figures[SEARCH]["R@1"])
-    rows = []
+    name, rows = f"{dataset.name} ({len(questions):,})", []
     for way, values in figures.items():
         first = list(zip(values["R@1"], (question.id in tune for question in questions), strict=True))
         by_half = [[value for value, is_tuned in first if is_tuned is half] for half in (True, False)]
         cells = [f"{mean(column):.3f}" for column in (*values.values(), *by_half)]
-        rows.append(f"| {dataset.name} ({len(questions):,}) | {way} | {' | '.join(cells)} |")
-    return rows, compared.after < compared.before and compared.p < 0.05
+        rows.append(f"| {name} | {way} | {' | '.join(cells)} |")
+    steps, worse = [], []
+    for step, before, after in steps_of({way: mean(values["R@1"]) for way, values in figures.items()}):
+        compared = compare(figures[before]["R@1"], figures[after]["R@1"])
+        cells = [f"{compared.before:.3f}", f"{compared.after:.3f}", f"{compared.better}, {compared.worse}"]
+        steps.append(f"| {name} | {step} | {' | '.join(cells)} | {compared.p:.3f} |")
+        if compared.after < compared.before and compared.p < SIGNIFICANT:
+            worse.append(f"{step} on {dataset.name}")
+    return rows, steps, worse
+
+
+def steps_of(first: Mapping[str, float]) -> Iterator[tuple[str, str, str]]:
+    """Each step by name, with the way to rank without it and the way with it, of the ways with these R@1."""
+    best = max(SINGLE, key=lambda way: first[way])
+    yield f"fusion (over {best})", best, FUSED
+    yield "reranking", FUSED, SEARCH
+    yield f"all (over {best})", best, SEARCH
+    for way in first:
+        if way.startswith("- "):
+            yield way.removeprefix("- "), way, SEARCH
+
+
+def merged(known: str, header: str, rows: Sequence[str], measured_anew: Sequence[str]) -> list[str]:
+    """The rows of a table: those of the report `known` that are of other sets than were measured anew, and these."""
+    _, found, table = known.partition(f"{header}\n")
+    kept = [
+        row
+        for row in table.split("\n\n")[0].splitlines()[1:]
+        if found and not any(row.startswith((f"| {name} (", f"| {name},")) for name in measured_anew)
+    ]
+    order = [*SETS, PAGES]
+    return sorted([*kept, *rows], key=lambda row: next((n for n, s in enumerate(order) if _is_of(row, s)), len(order)))
+
+
+def _is_of(row: str, name: str) -> bool:
+    return row.startswith((f"| {name} (", f"| {name}, file"))
+
+
+@contextmanager
+def no_fields() -> Iterator[None]:
+    """While it lasts, titles and headings weigh next to nothing in what is indexed."""
+    weightless = {name: (1e-6, length) for name, (_, length) in segments.FIELDS.items() if name != "body"}
+    caches = (segments._named, segments._headed)
+    with mock.patch.dict(segments.FIELDS, weightless):
+        for cache in caches:
+            cache.cache_clear()
+        yield
+    for cache in caches:
+        cache.cache_clear()
 
 
 def financebench(data: Path, home: Path) -> list[str]:
@@ -166,16 +225,19 @@ def main() -> int:
     if not options.data.is_dir():
         print(f"No data at {options.data}: nothing measured.", file=sys.stderr)
         return 0
-    rows: list[str] = []
+    names = options.sets or [*SETS, PAGES]
+    figures: list[str] = []
+    steps: list[str] = []
     pages: list[str] = []
-    worse = []
+    worse: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         work = options.work or Path(folder)
         settings = Settings.load(work / "home")
         embedder = CachedEmbedder(open_embedder(settings), work / "vectors")
-        for name in options.sets or [*SETS, "financebench"]:
-            if name == "financebench":
-                pages = financebench(options.data, work / "financebench")
+        for name in names:
+            started = time.process_time()
+            if name == PAGES:
+                pages = financebench(options.data, work / PAGES)
                 print("\n".join(pages), flush=True)
                 continue
             dataset = adapters.load(name, options.data)
@@ -183,30 +245,44 @@ def main() -> int:
             if options.questions and len(questions) > options.questions:
                 questions = random.Random(options.seed).sample(questions, options.questions)
             dataset = replace(dataset, questions=tuple(questions))
-            library = build_library(dataset, Path(folder) / name, embedder)
-            own, is_worse = measure(dataset, rank_all(library, embedder, settings, questions))
-            library.catalog.close()
-            worse += [name] if is_worse else []
-            rows += own
-            print("\n".join(own), flush=True)
-    said = f"Significantly below the better of dense and BM25 in R@1: {', '.join(worse) or 'no set'}."
+            found = rank(dataset, Path(folder), embedder, settings)
+            own, own_steps, own_worse = measure(dataset, found)
+            figures, steps, worse = figures + own, steps + own_steps, worse + own_worse
+            print("\n".join([*own, *own_steps]), f"\n{time.process_time() - started:.0f} s of processor", flush=True)
+    known = RESULTS.read_text(encoding="utf-8") if options.sets and RESULTS.exists() else ""
+    figures, steps, pages = (
+        merged(known, header, rows, names) for header, rows in ((MEASURES, figures), (STEPS, steps), (FOUND, pages))
+    )
     report = [
         "# Retrieval",
         "",
         f"{date.today()}, {platform.machine()}, Python {platform.python_version()}, embedder {embedder.fingerprint},",
         f"seed {options.seed}. Made by `python -m benchmarks.retrieval`; what is measured is said there.",
         "",
-        "| set (questions) | way | R@1 | R@5 | nDCG@10 | all@5 | R@1, half tuned on | R@1, other half |",
-        "|" + "---|" * 8,
-        *rows,
-        "",
-        said,
-        "",
-        *(["| evidence page in the first 10 | |", "|---|---|", *pages, ""] if pages else []),
+        *([MEASURES, "|" + "---|" * 8, *figures, ""] if figures else []),
+        *(["## Each step beside leaving it out", "", STEPS, "|" + "---|" * 6, *steps, ""] if steps else []),
+        *([FOUND, "|---|---|", *pages, ""] if pages else []),
     ]
-    (CODE / "benchmarks" / "results" / "retrieval.md").write_text("\n".join(report), encoding="utf-8")
-    print(said)
+    RESULTS.write_text("\n".join(report), encoding="utf-8")
+    print(f"Significantly worse than left out: {', '.join(worse) or 'nothing'}.")
     return 1 if worse else 0
+
+
+def rank(dataset: Dataset, folder: Path, embedder: CachedEmbedder, settings: Settings) -> list[Ranks]:
+    """How each way ranks the passages for each question of a set; catalogues are made in `folder`."""
+    library = build_library(dataset, folder / dataset.name, embedder)
+    found = rank_all(library, embedder, settings, dataset.questions)
+    library.catalog.close()
+    if any(passage.title for passage in dataset.passages):
+        with no_fields():
+            library = build_library(dataset, folder / f"{dataset.name}, no fields", embedder)
+            exact = ExactIndex(library.catalog)
+            retriever = Retriever(library.catalog, embedder, lambda: exact, LateFeatures(), settings.retrieve)
+            for ranks, question in zip(found, dataset.questions, strict=True):
+                hits = retriever.retrieve(question.text, DEPTH)
+                ranks[NO_FIELDS] = library.ranking([hit.passage.id for hit in hits])
+            library.catalog.close()
+    return found
 
 
 if __name__ == "__main__":
