@@ -119,6 +119,10 @@ class FullText:
         """Writes the inverted index to its files. Raises OSError where that cannot be done."""
         self.segments.save()
 
+    def keep_up(self) -> None:
+        """Does some of the work of save() while an index run goes on."""
+        self.segments.keep_up()
+
     def scrub(self, limit: int) -> None:
         """Takes what was deleted out of those of its files that have up to `limit` bytes. OSError as save()."""
         self.segments.scrub(limit)

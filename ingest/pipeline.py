@@ -55,6 +55,7 @@ PAUSE = 0.3  # seconds between them
 AHEAD, AHEAD_BYTES = 64, 4_000_000  # files that are parsed ahead, unless they are larger than that together
 GROUP = 64  # passages that are embedded together, those of a file always
 GROUPS = 2  # embedded, or waiting for it, before they are stored
+KEEP_UP = 500, 0.1  # passages, and a share of those stored, that are analysed for full text while others are embedded
 
 Progress = Callable[[IndexProgress], None]
 
@@ -267,6 +268,7 @@ class _Run:
     known: dict[Key, Source] = field(default_factory=dict)
     inside: dict[Key, list[Source]] = field(default_factory=lambda: defaultdict(list))  # by the key of their file
     to_read: list[Found] = field(default_factory=list)
+    not_analysed: int = 0  # passages
     in_flight: frozenset[str] = frozenset()  # keys of the vectors of the last group that was embedded
 
     def start_over_if_embedder_changed(self) -> None:
@@ -411,6 +413,11 @@ class _Run:
         with self.catalog.transaction():
             for prepared in group:
                 self._store(prepared, vectors)
+                self.not_analysed += len(prepared.passages)
+        least, share = KEEP_UP
+        if self.not_analysed >= max(least, share * self.counts["passages"]):
+            self.catalog.keep_up()
+            self.not_analysed = 0
         for prepared in group:
             self.files_done += 1
             self.bytes_left -= prepared.outcome.file.size

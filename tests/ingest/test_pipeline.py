@@ -19,6 +19,7 @@ from ingest.catalog import Catalog, NewPassage
 from ingest.discover import Listing, discover
 from ingest.parse import parse as parse_file
 from ingest.pipeline import differences, index_folders
+from ingest.segments import Words
 from ingest.types import Document, IndexProgress, IndexReport
 from settings import Settings
 from tests.fakes import WordEmbedder
@@ -686,6 +687,27 @@ def test_a_group_s_files_are_stored_in_one_transaction(library: Library, monkeyp
     assert library.index().added == 3
     assert seen == [0, 0, 0]
     assert [now.files_done for now in library.progress] == [0, 1, 2, 3]
+
+
+def test_full_text_is_analysed_while_the_run_goes_on_and_once(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(6):
+        library.write(f"{number}.md", f"Word{number} of a note.\n")
+    monkeypatch.setattr(pipeline, "KEEP_UP", (2, 0.0))
+    monkeypatch.setattr(pipeline, "GROUP", 1)
+    build, analysed = Words.build, []
+
+    def counted(words: Words, owners: Any) -> Any:
+        analysed.append(sum(len(owner.rows) for owner in owners))
+        return build(words, owners)
+
+    monkeypatch.setattr(Words, "build", counted)
+    library.index()
+    assert analysed == [2, 2, 2]
+    for number in range(6):
+        terms = library.catalog.question_terms(f"word{number}")
+        assert len(library.catalog.search_terms(terms, 10)) == 1
 
 
 def _parse_all_before_the_first(library: Library, number: int) -> None:
