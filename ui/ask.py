@@ -10,7 +10,7 @@ from engine import Engine
 from errors import CitaError
 from ingest.names import printable
 from ingest.types import LOW_CONFIDENCE, Passage, Source
-from rag.types import Answer, Citation, Completed, Evidence, Hit, Recorded, Retrieved, Thought, Token
+from rag.types import Answer, Citation, Completed, Evidence, Hit, Recorded, Retrieved, Token
 from rag.types import Turn as EarlierTurn
 from ui import filters, library, rating, reader, render
 from ui.engine import get_engine, get_settings
@@ -117,9 +117,6 @@ def _draw_turn(engine: Engine, number: int, turn: Turn, texts: Texts) -> None:
             understood = texts.ask_understood.format(question=turn.understood)
             st.html(render.block("understood", render.span("t", understood)))
     with st.container(key=f"answer-{number}", gap="small"):
-        if turn.thought and turn.state != "asked":
-            with st.expander(texts.ask_thought, icon=":material/psychology:", type="compact"):
-                st.text(turn.thought)
         if turn.state == "asked":
             _stream(engine, turn, earlier(open_turns()[:number]), texts)
         elif turn.error:
@@ -155,8 +152,6 @@ def _stream(engine: Engine, turn: Turn, history: Sequence[EarlierTurn], texts: T
                     st.session_state.conversation, turn.n = event.conversation, event.turn
                 elif isinstance(event, Retrieved):
                     turn.hits, turn.understood = event.hits, event.understood
-                elif isinstance(event, Thought):
-                    turn.thought += event.text
                 elif isinstance(event, Token):
                     turn.draft += event.text
                 if not isinstance(event, Token) or time.monotonic() - drawn > REDRAW_SECONDS:

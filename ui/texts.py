@@ -37,6 +37,7 @@ class Texts:
     ask_searching: str
     ask_stop: str
     ask_stopped: str
+    ask_thought: str
     ask_understood: str
     ask_new: str
     ask_options: str
@@ -52,6 +53,13 @@ class Texts:
     ask_open: str
     ask_copies: str
     ask_nearest: str
+    ask_missing: str
+    ask_conflict: str
+    ask_abstain: str
+    ask_abstain_help: str
+    ask_strict: str
+    ask_balanced: str
+    ask_helpful: str
     ask_abstained: str
     ask_unsupported: str
     ask_recognised: str
@@ -343,6 +351,10 @@ class Texts:
         name: str = getattr(self, f"reason_{reason}")
         return name
 
+    def since(self, since: str, now: str = "") -> str:
+        """What has become of a cited file (rag.types.Since); '' where it is the same."""
+        return "" if since == "same" else str(getattr(self, f"since_{since}")).format(now=now)
+
     def status(self, status: str) -> str:
         """The name of a source's status, as a person reads it."""
         name: str = getattr(self, "status_" + status.replace("-", "_"))
@@ -376,6 +388,7 @@ ENGLISH = Texts(
     ask_stop="Stop",
     ask_understood="Understood as: {question}",
     ask_stopped="Stopped. The answer is incomplete and its citations were not checked.",
+    ask_thought="What the model thought first (no part of the answer, not checked)",
     ask_new="New chat",
     ask_options="Search options",
     ask_within="Where to look",
@@ -410,6 +423,25 @@ ENGLISH = Texts(
     reader_passage="The passage",
     reader_close="Close",
     reader_image="Page {page} of {file}, the quote highlighted",
+    since_edited="The file has changed since; the passage still stands in it",
+    since_changed="The file has changed since, and the passage no longer stands in it",
+    since_moved="The file is at {now} now",
+    since_gone="The file is no longer there",
+    reader_then="As it was when it was cited",
+    rate_why="Why?",
+    rate_keep_example="Keep as an example",
+    rate_kept_example="Kept as an example",
+    ask_unkept="This answer could not be kept: {problem}",
+    talks="Conversations",
+    talks_find="Find in conversations",
+    talks_none="None has these words.",
+    talks_more="Show more",
+    talks_when="{n} questions, the last on {day}",
+    talks_options="Rename, export or delete",
+    talks_title="Title",
+    talks_export="Export",
+    talks_delete="Delete",
+    talks_delete_help="At once and for good, with its ratings.",
     filter_types="Kind of file",
     filter_languages="Language",
     filter_any="Any",
@@ -623,6 +655,11 @@ ENGLISH = Texts(
     settings_version="Version",
     settings_all="All settings in force",
     settings_healthy="The index is healthy",
+    settings_history="Keep conversations",
+    settings_history_help="In the file conversations.db in this home, readable by you only. Off: nothing is written.",
+    settings_forget="Delete all conversations",
+    settings_forget_sure="Delete them for good",
+    settings_forgotten="All conversations are deleted.",
 )
 
 SPANISH = Texts(
@@ -679,6 +716,7 @@ SPANISH = Texts(
     ask_unsupported="Sin confirmar: esta cita no sostiene lo que se afirma",
     ask_recognised="Reconocido en una imagen, con una seguridad del {percent} %",
     ask_unsupported_sentence="Ningún pasaje lo confirma",
+    ask_partly="Confirmado solo en parte",
     ask_invented="Se quitaron {n} citas que no apuntaban a ningún pasaje.",
     ask_timing="{model} · {seconds} s",
     reader_page="página {page}",
@@ -687,6 +725,25 @@ SPANISH = Texts(
     reader_passage="El pasaje",
     reader_close="Cerrar",
     reader_image="Página {page} de {file}, con la cita resaltada",
+    since_edited="El archivo ha cambiado desde entonces; el pasaje sigue en él",
+    since_changed="El archivo ha cambiado desde entonces y el pasaje ya no está en él",
+    since_moved="El archivo está ahora en {now}",
+    since_gone="El archivo ya no está",
+    reader_then="Como era cuando se citó",
+    rate_why="¿Por qué?",
+    rate_keep_example="Guardar como ejemplo",
+    rate_kept_example="Guardado como ejemplo",
+    ask_unkept="Esta respuesta no se pudo guardar: {problem}",
+    talks="Conversaciones",
+    talks_find="Buscar en las conversaciones",
+    talks_none="Ninguna tiene estas palabras.",
+    talks_more="Mostrar más",
+    talks_when="{n} preguntas, la última el {day}",
+    talks_options="Cambiar el título, exportar o borrar",
+    talks_title="Título",
+    talks_export="Exportar",
+    talks_delete="Borrar",
+    talks_delete_help="Enseguida y para siempre, con sus valoraciones.",
     filter_types="Tipo de archivo",
     filter_languages="Idioma",
     filter_any="Cualquiera",
@@ -901,6 +958,12 @@ SPANISH = Texts(
     settings_version="Versión",
     settings_all="Todos los ajustes en vigor",
     settings_healthy="El índice está sano",
+    settings_history="Guardar las conversaciones",
+    settings_history_help="En el archivo conversations.db de esta carpeta, que solo tú puedes leer. Si no, no se "
+    "escribe nada.",
+    settings_forget="Borrar todas las conversaciones",
+    settings_forget_sure="Borrarlas para siempre",
+    settings_forgotten="Todas las conversaciones se han borrado.",
 )
 
 TEXTS: dict[Language, Texts] = {"en": ENGLISH, "es": SPANISH}

@@ -30,7 +30,6 @@ class Turn:
     hits: tuple[Hit, ...] = ()
     understood: str = ""
     draft: str = ""
-    thought: str = ""
     answer: Answer | None = None
     error: CitaError | None = field(default=None)
     n: int = 0
