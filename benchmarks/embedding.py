@@ -1,6 +1,6 @@
 """What int8 costs in quality and brings in speed: the default embedder in fp32 and int8, side by side.
 
-    python -m benchmarks.embedding [--data ../shared/data] [--questions 1000] [--seed 0]
+    python -m benchmarks.embedding [--data ../shared/data] [--questions 1000] [--seed 0] [--work FOLDER [--only SET]]
 
 Quality: dense search alone (exact cosines), over the passages of four sets. MRR@10 and R@1 with both precisions, and
 with the questions or the passages in int8 only, as when an index outlives a change of the setting; against fp32 by the
@@ -13,12 +13,14 @@ measure.
 """
 
 import argparse
+import hashlib
 import os
 import platform
 import random
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -51,6 +53,17 @@ class Embedded:
     passages: Vectors
 
 
+def kept(dataset: Dataset, precision: str, embedder: Embedder, options: argparse.Namespace) -> Embedded:
+    """Made once."""
+    of = f"{embedder.fingerprint} {precision} {options.questions} {options.seed}"
+    file = options.work / f"{dataset.name}-{hashlib.sha256(of.encode()).hexdigest()[:8]}.npz"
+    if not file.exists():
+        made = embedded(dataset, embedder)
+        np.savez(file, questions=made.questions, passages=made.passages)
+    with np.load(file) as found:
+        return Embedded(found["questions"], found["passages"])
+
+
 def embedded(dataset: Dataset, embedder: Embedder) -> Embedded:
     texts = [f"{each.title}\n{each.text}" if each.title else each.text for each in dataset.passages]
     asked = [embedder.embed_query(question.text) for question in dataset.questions]
@@ -71,7 +84,10 @@ def quality(dataset: Dataset, fp32: Embedded, int8: Embedded) -> tuple[list[list
     """A row for fp32 and for each pair, and whether any pair is worse."""
     made = {"fp32": fp32, "int8": int8}
     before = judged(dataset, fp32.questions, fp32.passages)
-    measures = {"R@1": lambda one: metrics.success(one, 1), "MRR@10": metrics.reciprocal_rank}
+    measures: dict[str, Callable[[tuple[metrics.Judged, ...]], float]] = {
+        "R@1": lambda one: metrics.success(one, 1),
+        "MRR@10": metrics.reciprocal_rank,
+    }
     base = {name: [measure(one) for one in before] for name, measure in measures.items()}
     rows = [[dataset.name, "fp32", *(f"{np.mean(values):.4f}" for values in base.values()), "", "", ""]]
     worse = False
@@ -114,35 +130,45 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=CODE.parent / "shared" / "data")
     parser.add_argument("--questions", type=int, default=1000, help="sampled from each set; 0: all")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--work", type=Path, help="where vectors are kept: what was stopped goes on there")
+    parser.add_argument("--only", choices=SETS, help="embeds that set into --work, and measures nothing")
     options = parser.parse_args()
     if not options.data.is_dir():
         print(f"No data at {options.data}: NOTHING MEASURED.", file=sys.stderr)
         return 0
+    with tempfile.TemporaryDirectory() as folder:
+        options.work = options.work or Path(folder)
+        options.work.mkdir(parents=True, exist_ok=True)
+        return measure(options)
+
+
+def measure(options: argparse.Namespace) -> int:
+    """1 if int8 is worse."""
     load_before = os.getloadavg()[0]
     rows: list[list[str]] = []
     agreement: list[list[str]] = []
     worse = []
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        fp32 = open_embedder(Settings.load(home, embed=Embed(precision="fp32")))
-        int8 = open_embedder(Settings.load(home, embed=Embed(precision="int8")))
-        sets = [_sampled(load(name, options.data), options.questions, options.seed) for name in SETS]
-        squad = sets[0]
-        chance = random.Random(options.seed)
-        timed = speed(
-            home,
-            [passage.text for passage in chance.sample(squad.passages, min(TIMED, len(squad.passages)))],
-            [question.text for question in chance.sample(squad.questions, min(TIMED, len(squad.questions)))],
-        )
-        for dataset in sets:
-            before, after = embedded(dataset, fp32), embedded(dataset, int8)
-            of_set, is_worse = quality(dataset, before, after)
-            rows += of_set
-            worse += [dataset.name] if is_worse else []
-            cosines = (before.passages * after.passages).sum(axis=1)
-            counted = f"{len(dataset.passages):,} passages, {len(dataset.questions):,} questions"
-            agreement.append([dataset.name, counted, f"{cosines.mean():.5f}", f"{cosines.min():.5f}"])
-            print(*("\t".join(row) for row in of_set), sep="\n", flush=True)
+    fp32 = open_embedder(Settings.load(options.work, embed=Embed(precision="fp32")))
+    int8 = open_embedder(Settings.load(options.work, embed=Embed(precision="int8")))
+    names = [options.only] if options.only else SETS
+    sets = [_sampled(load(name, options.data), options.questions, options.seed) for name in names]
+    made = [(kept(dataset, "fp32", fp32, options), kept(dataset, "int8", int8, options)) for dataset in sets]
+    if options.only:
+        return 0
+    for dataset, (before, after) in zip(sets, made, strict=True):
+        of_set, is_worse = quality(dataset, before, after)
+        rows += of_set
+        worse += [dataset.name] if is_worse else []
+        cosines = (before.passages * after.passages).sum(axis=1)
+        counted = f"{len(dataset.passages):,} passages, {len(dataset.questions):,} questions"
+        agreement.append([dataset.name, counted, f"{cosines.mean():.5f}", f"{cosines.min():.5f}"])
+        print(*("\t".join(row) for row in of_set), sep="\n", flush=True)
+    squad, chance = sets[0], random.Random(options.seed)
+    timed = speed(
+        options.work,
+        [passage.text for passage in chance.sample(squad.passages, min(TIMED, len(squad.passages)))],
+        [question.text for question in chance.sample(squad.questions, min(TIMED, len(squad.questions)))],
+    )
     quality_header = ["set", "vectors", "R@1", "MRR@10", "questions better / worse", "p of R@1", "p of MRR"]
     speed_header = ["way", "paragraphs a second", "a processor second", "questions a second", "a processor second"]
     report = [
