@@ -1,7 +1,7 @@
 """How search grows with the library: 10,000, 100,000 and 1,000,000 passages.
 
-    python -m benchmarks.scale --keep FOLDER [--passages 10000 100000 1000000] [--questions 60] [--data ../shared/data]
-                               [--seed 0] [--seconds 0] [--out FILE]
+    python -m benchmarks.scale [--keep FOLDER] [--passages 10000 100000 1000000] [--questions 60] [--seed 0]
+                               [--data ../shared/data] [--seconds 0] [--out FILE]
 
 The libraries grow from 6,000 real passages (of SQuAD in English and Spanish, CLAP NQ, HotpotQA, SciFact, tldr's
 pages): first these, embedded, then made-up ones. A made-up passage is a real one with every other sentence from
@@ -28,6 +28,7 @@ import random
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -432,7 +433,7 @@ def total_memory() -> float:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--keep", type=Path, required=True, help="where the libraries are, or are made")
+    parser.add_argument("--keep", type=Path, help="where the libraries are, or are made (11 GB); else they are removed")
     parser.add_argument("--passages", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--questions", type=int, default=60, help="with each filter")
     parser.add_argument("--data", type=Path, default=CODE.parent / "shared" / "data")
@@ -448,6 +449,12 @@ def main() -> int:
     if not options.data.is_dir():
         print(f"No data at {options.data}: nothing measured.", file=sys.stderr)
         return 0
+    with tempfile.TemporaryDirectory() as folder:
+        options.keep = options.keep or Path(folder)
+        return made_and_measured(options)
+
+
+def made_and_measured(options: argparse.Namespace) -> int:
     options.keep.mkdir(parents=True, exist_ok=True)
     embedder = open_embedder(Settings.load(options.keep))
     if options.measure:
@@ -462,7 +469,8 @@ def main() -> int:
         return 3
     load, found = os.getloadavg()[0], {}
     for size in options.passages:
-        command = [sys.executable, "-m", "benchmarks.scale", *sys.argv[1:], "--measure", str(options.keep / f"{size}")]
+        command = [sys.executable, "-m", "benchmarks.scale", *sys.argv[1:]]
+        command += ["--keep", str(options.keep), "--measure", str(options.keep / f"{size}")]
         found[size] = json.loads(subprocess.run(command, cwd=CODE, check=True, stdout=subprocess.PIPE).stdout)
         print(size, json.dumps(found[size]), flush=True)
     options.out.write_text("\n".join(report(options, found, load)), encoding="utf-8")
