@@ -692,8 +692,9 @@ def test_a_group_s_files_are_stored_in_one_transaction(library: Library, monkeyp
 def test_full_text_is_analysed_while_the_run_goes_on_and_once(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for number in range(6):
-        library.write(f"{number}.md", f"Word{number} of a note.\n")
+    words = ("heron", "willow", "copper", "violin", "harbour", "lantern")
+    for word in words:
+        library.write(f"{word}.md", f"A note of a {word}.\n")
     monkeypatch.setattr(pipeline, "KEEP_UP", (2, 0.0))
     monkeypatch.setattr(pipeline, "GROUP", 1)
     build, analysed = Words.build, []
@@ -705,9 +706,8 @@ def test_full_text_is_analysed_while_the_run_goes_on_and_once(
     monkeypatch.setattr(Words, "build", counted)
     library.index()
     assert analysed == [2, 2, 2]
-    for number in range(6):
-        terms = library.catalog.question_terms(f"word{number}")
-        assert len(library.catalog.search_terms(terms, 10)) == 1
+    for word in words:
+        assert len(library.catalog.search_terms(library.catalog.question_terms(word), 10)) == 1
 
 
 def _parse_all_before_the_first(library: Library, number: int) -> None:
