@@ -13,7 +13,7 @@ the work folder if it is not there. What is measured:
 - The first token of a follow-up against that of a fresh prompt, which the product fills as it does for a question.
 - From a stop until the worker is free, while it reads a prompt and while it writes.
 
-Writes benchmarks/results/generation.md. Exits with 1 if, by the processors' time, the worker is under 95 % of llama.cpp,
+Writes benchmarks/results/generation.md. Exits with 1 if the worker is under 95 % of llama.cpp by the processors' time,
 a follow-up with the same passages takes over 40 % of a fresh prompt's time, or a stop takes over 200 ms.
 """
 
