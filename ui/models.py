@@ -5,9 +5,11 @@ from pathlib import Path
 import streamlit as st
 
 from engine import Engine
+from models.doctor import how_it_runs
+from models.runtime import Runtime
 from models.types import EXTRACTIVE, ModelInfo
 from ui import render
-from ui.engine import get_engine
+from ui.engine import get_engine, get_settings
 from ui.frame import get_texts, heading, model_name
 from ui.texts import Texts
 
@@ -30,6 +32,24 @@ def _draw_model(engine: Engine, number: int, model: ModelInfo, active: bool, tex
         if not active and not model.ranks and st.button(texts.models_use, key=f"use-{model.name}"):
             engine.use_model(model.name)
             st.rerun()
+    if active and model.path:
+        _draw_runtime(model, texts)
+
+
+def _draw_runtime(model: ModelInfo, texts: Texts) -> None:
+    """How the model that answers is run on this machine; llama.cpp is asked, so once and not at each drawing."""
+    settings = get_settings()
+    asked = (model.name, model.size, settings.generate)
+    if st.session_state.get("runtime_asked") != asked:
+        st.session_state.runtime_asked, st.session_state.runtime = asked, how_it_runs(settings).runtime
+    runtime: Runtime | None = st.session_state.runtime
+    if runtime:
+        st.caption(
+            texts.models_runtime.format(
+                threads=runtime.threads, layers=runtime.gpu_layers, context=f"{runtime.context:,}",
+                batch=runtime.batch, cache=runtime.cache, flash=texts.on if runtime.flash_attention else texts.off,
+            )
+        )  # fmt: skip
 
 
 def _title(model: ModelInfo, texts: Texts) -> str:

@@ -284,6 +284,9 @@ class Texts:
     models_added: str
     models_parameters: str
     models_context: str
+    models_runtime: str
+    on: str
+    off: str
     models_reranker: str
 
     # Settings
@@ -629,6 +632,12 @@ ENGLISH = Texts(
     models_added="{name} was added.",
     models_parameters="{n} parameters",
     models_context="reads {n} tokens",
+    on="on",
+    off="off",
+    models_runtime=(
+        "Runs here with {threads} threads, {layers} layers on the graphics card, {context} tokens of context in batches"
+        " of {batch}, cache {cache}, flash attention {flash}."
+    ),
     models_reranker="ranks passages, writes no answers",
     settings_title="Settings",
     settings_lead="Kept in cita.toml in your home folder.",
@@ -932,6 +941,12 @@ SPANISH = Texts(
     models_added="Se añadió {name}.",
     models_parameters="{n} de parámetros",
     models_context="lee {n} tokens",
+    on="activada",
+    off="desactivada",
+    models_runtime=(
+        "Aquí usa {threads} hilos, {layers} capas en la tarjeta gráfica, un contexto de {context} tokens en lotes de"
+        " {batch}, caché {cache}, flash attention {flash}."
+    ),
     models_reranker="ordena pasajes, no responde",
     settings_title="Ajustes",
     settings_lead="Se guardan en cita.toml, en tu carpeta de Cita.",

@@ -14,6 +14,8 @@ from streamlit.testing.v1 import AppTest
 
 from errors import ModelDiedError, UsageError
 from ingest.types import Filters, IndexProgress, IndexReport, PathReason, Source, WatchEvent
+from models.doctor import Generation
+from models.runtime import Runtime
 from models.types import ModelInfo
 from rag.types import (
     ABSTENTION,
@@ -578,6 +580,19 @@ def test_a_model_is_added_by_its_path_and_chosen(tmp_path: Path, engine: FakeEng
     app.button(key="use-tiny").click().run()
     assert engine.used == "tiny"
     assert "use-tiny" not in [button.key for button in app.button]
+
+
+def test_the_model_that_answers_says_how_it_is_run(
+    engine: FakeEngine, draw: Draw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = Runtime(4096, 8, 512, 33, flash_attention=True, cache="f16", repack=False)
+    monkeypatch.setattr("ui.models.how_it_runs", lambda _: Generation("tiny", runtime))
+    engine._models.append(ModelInfo("tiny", "/m/tiny.gguf"))
+    engine.used = "tiny"
+    app = draw("models")
+    assert not app.exception
+    (caption,) = [each.value for each in app.caption if "33" in each.value]
+    assert "8 threads" in caption
 
 
 def test_a_model_that_is_not_there_is_a_notice_with_the_next_step(draw: Draw) -> None:
