@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 
-from ingest import languages
 from ingest.stopwords import STOPWORDS
 
 LANGUAGES = ("en", "es")
@@ -302,9 +301,9 @@ def identify_language(text: str, default: Callable[[], str] = lambda: "en") -> s
     text = text[:_READ]
     votes = _Votes.of(text)
     if not votes.are_plainly_english(text) and _has_letters(text):
-        language, probability = languages.classify(text)
+        language, probability = _identifier().classify(text)
         if probability >= _SURE and language not in LANGUAGES:
-            return language
+            return str(language)
     return _decided(text, votes, default)
 
 
@@ -314,7 +313,7 @@ def _decided(text: str, votes: "_Votes", default: Callable[[], str]) -> str:
     language = default()
     if votes.words < 4 or language not in LANGUAGES:
         return language
-    return languages.likeliest(text, LANGUAGES)
+    return next(str(language) for language, _ in _identifier().rank(text) if language in LANGUAGES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,3 +337,10 @@ class _Votes:
 
 def _has_letters(text: str) -> bool:
     return any(sum(map(str.isalpha, part)) >= _ENOUGH_LETTERS for part in (text[:100], text))
+
+
+@lru_cache(maxsize=1)
+def _identifier():  # type: ignore[no-untyped-def]  # py3langid has no types
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
