@@ -469,6 +469,10 @@ class Catalog:
         """See FullText.question_terms()."""
         return self.full_text.question_terms(question)
 
+    def taken_apart(self, word: str) -> str:
+        """See FullText.taken_apart()."""
+        return self.full_text.taken_apart(word)
+
     def search_terms(self, question: Sequence[Term], limit: int, rows: Iterable[int] | None = None) -> dict[int, float]:
         """See FullText.search_terms()."""
         return self.full_text.search_terms(question, limit, rows)

@@ -44,6 +44,7 @@ FORM_WEIGHT = 0.3  # of the very form beside the stem: 1 point of R@1 on SQuAD i
 PART_WEIGHT = 0.5  # of a part of an identifier, beside the whole
 NEAR_WEIGHT = 0.5  # of a word that is spelt nearly so
 WHOLE_WEIGHT = 0.5  # of an identifier or a date, beside its words
+SHORTEST_PART = 4  # letters of a word that is run together with another
 PHRASE_WEIGHT = 2.0  # of a phrase in quotes, beside its words: as much as these give at most
 
 _TABLE_K1 = 1.2  # FTS5's own, for the bound on its scores
@@ -101,6 +102,11 @@ class FullText:
             lambda: self._table_terms(question),
         )
 
+    def taken_apart(self, word: str) -> str:
+        """A folded word that no passage has as the two that stand side by side in some passage and are this run
+        together ('cashflow': 'cash flow'); itself where there are none."""
+        return self.segments.ask(lambda view: self._apart(view, word), lambda: word)
+
     def search_terms(self, question: Sequence[Term], limit: int, rows: Iterable[int] | None = None) -> dict[int, float]:
         """Row and BM25 score of the best `limit` passages, best first and by their rows where equal; of those at `rows`
         if any are given. A limit of 0: of all that match any term, however many.
@@ -142,6 +148,17 @@ class FullText:
 
     def _stems(self, word: str) -> tuple[str, ...]:
         return tuple(sorted({stem(word, language) for language in self._languages()}))
+
+    def _seen(self, view: View, word: str) -> int:
+        return max(frequency(view, stem) for stem in self._stems(word))
+
+    def _apart(self, view: View, word: str) -> str:
+        if not self._seen(view, word):
+            for at in range(SHORTEST_PART, len(word) - SHORTEST_PART + 1):
+                one, other = word[:at], word[at:]
+                if self._seen(view, one) and self._seen(view, other) and self._has_phrase(view, f"{one} {other}"):
+                    return f"{one} {other}"
+        return word
 
     def _words(self, view: View, question: str) -> Iterator[Term]:
         written = {fold(form): form for form in forms(question, detect_language(question))}

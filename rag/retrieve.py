@@ -151,7 +151,7 @@ class Retriever:
             raise UsageError(f"Cannot find {k} passages.", hint="Ask for at least 1.")
         wanted, clock = k or self._settings.k, Clock()
         with clock.step("terms"):
-            question = reworded(question, self._catalog.question_terms)
+            question = reworded(question, self._catalog.taken_apart)
             terms = self._catalog.question_terms(question)
         found, order, groups = self._groups(question, terms, filters, wanted, clock)
         with clock.step("rerank"):

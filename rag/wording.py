@@ -2,27 +2,27 @@
 
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
 from ingest.analyse import detect_language, fold
-from ingest.fulltext import Term
 
 ABBREVIATIONS = Path(__file__).with_name("abbreviations.toml")
-SHORTEST_PART = 4  # letters of a word that is run together with another
 
 _TOKEN = re.compile(r"[^\W_]+(?:[&+][^\W_]+)*")
 
-TermsOf = Callable[[str], Sequence[Term]]
 
+def reworded(question: str, taken_apart: Callable[[str], str]) -> str:
+    """The question, with two words for one that is these run together (`taken_apart` knows the library's, see
+    ingest.fulltext); behind it, what its abbreviations stand for."""
 
-def reworded(question: str, terms_of: TermsOf) -> str:
-    """The question, with two words for one that no passage has and that is two of the library's run together; behind
-    it, what its abbreviations stand for. `terms_of` looks a text's words up in the library."""
-    unknown = {term.word for term in terms_of(question) if term.stems and not term.frequency}
-    apart = _TOKEN.sub(lambda found: _apart(found[0], terms_of) if fold(found[0]) in unknown else found[0], question)
-    return " ".join([apart, *written_out(apart)])
+    def apart(found: re.Match[str]) -> str:
+        folded = fold(found[0])
+        return found[0] if (two := taken_apart(folded)) == folded else two
+
+    text = _TOKEN.sub(apart, question)
+    return " ".join([text, *written_out(text)])
 
 
 def written_out(question: str) -> Iterator[str]:
@@ -32,15 +32,6 @@ def written_out(question: str) -> Iterator[str]:
     for short in dict.fromkeys(fold(token) for token in _TOKEN.findall(question)):
         if (meant := known.get(short)) and fold(meant) not in said:
             yield meant
-
-
-def _apart(word: str, terms_of: TermsOf) -> str:
-    """A word as the two that it can be cut into and that stand side by side in some passage, itself where none do."""
-    for at in range(SHORTEST_PART, len(word) - SHORTEST_PART + 1):
-        two = f"{word[:at]} {word[at:]}"
-        if all(term.frequency for term in terms_of(two)) and any(term.phrase for term in terms_of(f'"{two}"')):
-            return two
-    return word
 
 
 @lru_cache(maxsize=1)

@@ -126,6 +126,26 @@ def test_a_word_that_is_there_is_not_taken_for_another(catalog: Catalog) -> None
     assert found(catalog, "mouse") == ["other"]
 
 
+@pytest.mark.parametrize(
+    ("word", "read"),
+    [
+        ("cashflow", "cash flow"),
+        ("cashflows", "cash flows"),  # in any form
+        ("flowcash", "flowcash"),  # never side by side
+        ("notebook", "notebook"),  # there is one
+        ("bookmark", "bookmark"),  # of two words one is nowhere
+        ("airmail", "airmail"),  # parts too short to mean anything
+    ],
+)
+def test_two_words_run_together_are_taken_apart_where_some_passage_has_them_so(
+    catalog: Catalog, word: str, read: str
+) -> None:
+    library(
+        catalog, report="Free cash flow is cash; cash flows.", shop="A notebook is a book of notes.", post="Air mail."
+    )
+    assert catalog.taken_apart(word) == read
+
+
 def test_other_readings_weigh_nothing_to_later_stages(catalog: Catalog) -> None:
     library(catalog, this="The mortgage of GPT-4 ended on 2021-06-30, or FY2018, by notice period.")
     terms = catalog.question_terms('mortage GPT-4 30 June 2021 FY2018 "notice period"')
