@@ -1,6 +1,6 @@
 """What rewriting questions and assembling passages does: each beside leaving it out, on both halves of public sets.
 
-    python -m benchmarks.questions [--data ../shared/data] [--cache FOLDER] [--only PART]
+    python -m benchmarks.questions [--data ../shared/data] [--cache FOLDER] [--only PART]...
 
 - follow-ups: of questions that people asked without a conversation, how many the rules would touch. Some do lean on
   the paragraph they were written for ("When was this edict declared?"): those are rightly found.
@@ -10,7 +10,7 @@
 - context: how often all gold passages are in what a model is given, for three budgets: the best first until one does
   not fit, and as Cita assembles it. Tokens are the embedder's.
 
-Writes benchmarks/results/questions.md.
+Writes benchmarks/results/questions.md; with --only the other parts stay as they stand there.
 """
 
 import argparse
@@ -43,6 +43,7 @@ from rag.split import sides
 from rag.types import Hit
 from settings import CODE, Chunk, Context, Rewrite, Settings
 
+RESULTS = CODE / "benchmarks" / "results" / "questions.md"
 MODEL = ModelInfo(name="any", chat_template="<|im_start|>")
 BUDGETS = (1000, 2000, 4000)
 K = 8
@@ -202,28 +203,35 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=CODE.parent / "shared" / "data")
     parser.add_argument("--cache", type=Path, help="keeps the vectors for the next time")
-    parser.add_argument("--only", choices=PARTS, help="one part, printed and not written")
+    parser.add_argument("--only", action="append", choices=PARTS, help="only this part")
     options = parser.parse_args()
     if not options.data.is_dir():
         print(f"No data at {options.data}: nothing measured.", file=sys.stderr)
         return 0
+    parts = read_parts(RESULTS.read_text(encoding="utf-8")) if options.only and RESULTS.exists() else {}
+    with tempfile.TemporaryDirectory() as temporary:
+        bench = Bench(options.data, options.cache or Path(temporary))
+        for name in options.only or PARTS:
+            lines = []
+            for line in PARTS[name](bench):
+                lines.append(line)
+                print(line, flush=True)
+            parts[name] = "\n".join(lines)
     report = [
         "# Questions and context",
         "",
         f"{date.today()}, {platform.machine()}, Python {platform.python_version()}. Made by",
         "`python -m benchmarks.questions`; what is measured is said there.",
+        *(f"\n## {name.capitalize()}\n\n{parts[name]}" for name in PARTS if name in parts),
     ]
-    with tempfile.TemporaryDirectory() as temporary:
-        bench = Bench(options.data, options.cache or Path(temporary))
-        for name, measure in PARTS.items():
-            if options.only in (None, name):
-                report += ["", f"## {name.capitalize()}", ""]
-                for line in measure(bench):
-                    report.append(line)
-                    print(line, flush=True)
-    if options.only is None:
-        (CODE / "benchmarks" / "results" / "questions.md").write_text("\n".join(report) + "\n", encoding="utf-8")
+    RESULTS.write_text("\n".join(report) + "\n", encoding="utf-8")
     return 0
+
+
+def read_parts(report: str) -> dict[str, str]:
+    """The tables of a report, by the names of their parts."""
+    sections = (section.split("\n\n", 1) for section in f"\n{report}".split("\n## ")[1:])
+    return {title.lower(): table.strip("\n") for title, table in sections}
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ from rag.retrieve import Retriever
 from settings import CODE, Settings
 
 SETS = (
-    "squad-v1.1-en", "squad-v1.1-en with titles", "xquad-en", "xquad-es", "squad-es-v1.1-small",
+    "squad-v1.1-en", "xquad-en", "xquad-es", "squad-es-v1.1-small",
     "Spanish question, English passages", "English question, Spanish passages", "clapnq", "hotpotqa-subset", "scifact",
 )  # fmt: skip
 PAGES = "financebench"
