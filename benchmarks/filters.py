@@ -194,8 +194,7 @@ def main() -> int:
         f"{date.today()}, {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()},",
         f"{options.passages:,} made-up passages, {options.searches} searches with each filter, seed {options.seed}.",
         "Made by `python -m benchmarks.filters`; what is measured is said there. Milliseconds, medians where not said",
-        "otherwise. The first search with a filter also finds its passages and reads their vectors; both are kept",
-        "until the library changes.",
+        "otherwise. The first search with a filter also finds its passages, which are kept until the library changes.",
         "",
         "| filter | passages | first: filter | first: vectors | filter | vectors | words | the rest"
         " | whole: p50 / p95 | processor |",
