@@ -109,7 +109,7 @@ def _whole(given: GivenPassage, embedder: Embedder, language: str) -> NewPassage
         page_to=given.page,
         spans=(),
         tokens=min(len(embedder.offsets(embedded)) + SPECIAL_TOKENS, embedder.window),
-        language=identify_language(given.text, language),
+        language=identify_language(given.text, lambda: language),
     )
     return NewPassage(passage, embedded)
 
