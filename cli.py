@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from models.types import ModelInfo
     from rag.types import (
         Answer,
+        AnswerSentence,
         Citation,
         ConversationSummary,
         Event,
@@ -744,10 +745,11 @@ def ask(
     Filters can also stand in the question, as for `cita search`. Without --conversation nothing is kept.
 
     JSON: {"question", "answer", "abstained", "citations": [{"n", "id", "source", "page", "section", "quote", "start",
-    "end", "supported", "confidence"}], "sentences": [{"text", "citations", "supported"}], "model", "timings":
-    {"retrieve", "first_token", "total"}, "conversation", "turn"}; `start` and `end` are character offsets of the quote
-    in the passage's text, `confidence` is that of `cita search`, `conversation` and `turn` (from 1) are null where
-    nothing was kept.
+    "end", "supported", "confidence", "verdict", "reason"}], "sentences": [{"text", "citations", "supported", "verdict",
+    "reason"}], "model", "timings": {"retrieve", "first_token", "total"}, "conversation", "turn"}; `start` and `end` are
+    character offsets of the quote in the passage's text, `confidence` is that of `cita search`, `conversation` and
+    `turn` (from 1) are null where nothing was kept. "verdict" is "supported", "partly" or "unsupported", "reason" why
+    not, in the question's language; "supported" whether it is the first.
     """
     asked, filters = _asked(question), _filters(within, types, tags, languages, since, until)
     with _engine(context) as engine:
@@ -761,6 +763,7 @@ def ask(
         keys = ("question", "answer", "abstained", "citations", "sentences", "model", "timings")
         _print_json({**_pick(answer, keys), **keeping.json})
     else:
+        _print_uncited(answer.sentences)
         _print_citations(answer.citations)
     if conversation:
         _say(keeping.words)
@@ -840,9 +843,28 @@ def _print_citations(citations: Sequence["Citation"], since: Mapping[str, str] |
         _print(_indented(f"“{citation.quote}”"))
         _print_unsure(citation.confidence)
         if not citation.supported:
-            _print("    The passage does not carry this claim.", "yellow")
+            verdict = _VERDICTS["partly" if citation.verdict == "partly" else "unsupported"]
+            _print(_wrapped(_text(_with_reason(verdict, citation.reason)), "    ", "    "), "yellow")
         if since and (said := since.get(citation.id)):
             _print(_wrapped(said, "    ", "    "), "yellow")
+
+
+_VERDICTS = {
+    "partly": "The passage carries only a part of this claim",
+    "unsupported": "The passage does not carry this claim",
+}
+
+
+def _with_reason(said: str, reason: str) -> str:
+    return f"{said}: {reason}." if reason else f"{said}."
+
+
+def _print_uncited(sentences: Sequence["AnswerSentence"]) -> None:
+    """What the answer says without a passage."""
+    for sentence in sentences:
+        if not sentence.supported and not sentence.citations:
+            said = _with_reason(f"Not confirmed: “{' '.join(sentence.text.split())}”", sentence.reason)
+            _print("\n" + _wrapped(_text(said), "", "    "), "yellow")
 
 
 def _print_unsure(confidence: float | None) -> None:

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
     from ingest.catalog import Catalog
     from ingest.embed import Embedder
+    from rag.entail import FolderEntailment
     from rag.generate import Generator
     from rag.rerank import Reranker
     from rag.rerankers import Rerankers
@@ -710,6 +711,7 @@ class LocalEngine:
         conversation: str = "",
     ) -> Iterator[Event]:
         from rag.chain import ask
+        from rag.verify import EmbedderSimilarity
 
         if conversation:
             conversation = self._history.check(conversation)
@@ -728,6 +730,9 @@ class LocalEngine:
             history,
             rewriting=settings.rewrite,
             context=settings.context,
+            verifying=settings.verify,
+            similarity=EmbedderSimilarity(self._embedders.of_index()),
+            entailment=self._entailment,
         )
         events = _as_typed(question, events)
         if not conversation or not self._settings.history.on:

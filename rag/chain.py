@@ -1,12 +1,12 @@
 """ask(): a question to a cited answer, as a LangChain runnable that streams events.
 
-    understand | retrieve | fill the template chosen for the model | generate | cite
+    understand | retrieve | fill the template chosen for the model | generate | cite | verify
 
 `build_chain` strings the verbs together; each step is a plain function below.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -33,7 +33,8 @@ from rag.types import (
     Token,
     Turn,
 )
-from settings import Context, Generate, Rewrite
+from rag.verify import EntailmentModel, Similarity, verify
+from settings import Context, Generate, Rewrite, Verify
 
 if TYPE_CHECKING:
     from langchain_core.runnables import Runnable
@@ -81,9 +82,13 @@ def build_chain(
     settings: Generate,
     rewriting: Rewrite = Rewrite(),
     context: Context = Context(),
+    verifying: Verify = Verify(),
+    similarity: Similarity | None = None,
+    entailment: EntailmentModel | None = None,
 ) -> "Runnable[Question, Event]":
     """A runnable from Question to events: Retrieved, then Tokens, then Completed. Use `.stream`; closing the stream
-    stops the generator. Raises what retrieving and generating raise."""
+    stops the generator. `similarity` and `entailment` have a word in what is verified. Raises what retrieving,
+    generating and these raise."""
     from langchain_core.runnables import RunnableGenerator, RunnableLambda
 
     def understand(question: Question) -> Understood:
@@ -101,6 +106,9 @@ def build_chain(
     def fill(found: Found) -> Prompt:
         return _fill(found, retriever, generator, settings, context)
 
+    def verified(cited: Cited, hits: Sequence[Hit], language: Language) -> Cited:
+        return verify(cited, hits, language, verifying.unsupported, similarity, entailment)
+
     def answer(founds: Iterator[Found]) -> Iterator[Event]:
         filled, writer = RunnableLambda(fill), as_runnable(generator)
         for found in founds:
@@ -108,9 +116,9 @@ def build_chain(
             yield Retrieved(found.hits, found.seconds, understood)
             if found.hits:
                 prompt = filled.invoke(found)
-                yield from _answered(found, prompt.hits, writer.stream(prompt), generator.info.name)
+                yield from _answered(found, prompt.hits, writer.stream(prompt), generator.info.name, verified)
             else:
-                yield from _answered(found, (), _nothing_found(found), generator.info.name)
+                yield from _answered(found, (), _nothing_found(found), generator.info.name, verified)
 
     return RunnableLambda(understand) | RunnableLambda(retrieve) | RunnableGenerator(answer)
 
@@ -144,8 +152,15 @@ def _nothing_found(found: Found) -> Iterator[str]:
     yield ABSTENTION[found.question.language]
 
 
-def _answered(found: Found, given: Sequence[Hit], pieces: Iterator[str], model: str) -> Iterator[Event]:
-    """Tokens as they are written, then the answer with its citations: [n] in a draft is the nth of the hits given."""
+def _answered(
+    found: Found,
+    given: Sequence[Hit],
+    pieces: Iterator[str],
+    model: str,
+    verified: Callable[[Cited, Sequence[Hit], Language], Cited],
+) -> Iterator[Event]:
+    """Tokens as they are written, then the answer with its citations, verified: [n] in a draft is the nth of the hits
+    given."""
     citer = Citer(given)
     first_token: float | None = None
     for piece in pieces:
@@ -154,7 +169,8 @@ def _answered(found: Found, given: Sequence[Hit], pieces: Iterator[str], model: 
         yield Token(citer.feed(piece))
     if shown := citer.rest():
         yield Token(shown)
-    yield Completed(_answer(citer.finish(), found, model, first_token))
+    cited = verified(citer.finish(), given, found.question.language)
+    yield Completed(_answer(cited, found, model, first_token))
 
 
 def _answer(cited: Cited, found: Found, model: str, first_token: float | None) -> Answer:
@@ -186,8 +202,11 @@ def ask(
     history: Sequence[Turn] = (),
     rewriting: Rewrite = Rewrite(),
     context: Context = Context(),
+    verifying: Verify = Verify(),
+    similarity: Similarity | None = None,
+    entailment: EntailmentModel | None = None,
 ) -> Iterator[Event]:
     """Yields the events of one question; `history` is its conversation so far, oldest turn first. Closing the iterator
     stops generation at once."""
-    chain = build_chain(retriever, generator, settings, rewriting, context)
+    chain = build_chain(retriever, generator, settings, rewriting, context, verifying, similarity, entailment)
     yield from chain.stream(Question(question, k, filters, tuple(history)))

@@ -1,13 +1,14 @@
-"""From a draft with [n] to sentences with citations, each with its exact quote and place in the passage."""
+"""From a draft with [n] to sentences with citations, each with its exact quote and place in the passage. Whether the
+quotes carry what is said, rag/verify.py finds out."""
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ingest.analyse import detect_language, terms
 from ingest.sentences import sentences
+from ingest.types import Passage
 from rag.types import ABSTENTION, AnswerSentence, Citation, Hit
-from rag.verify import supports
 
 _MARK = re.compile(r"[ \t]*\[(\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*)\]")
 _OPEN_MARK = re.compile(r"[ \t]*\[[\d\s,;–-]{0,40}$|[ \t]+$")
@@ -15,15 +16,26 @@ _EXACT_SHARE = 0.6  # of a sentence's terms that a quote must hold to be its quo
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """What is cited at a place of a draft."""
+
+    place: int
+    citations: tuple[Citation, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Cited:
     """A draft with its citations numbered 1, 2, ... in order of appearance. `invented` counts the numbers that named
-    no passage: they were dropped."""
+    no passage: they were dropped. `text` is the answer without its citations, `spans` are its sentences there."""
 
     answer: str
     citations: tuple[Citation, ...]
     sentences: tuple[AnswerSentence, ...]
     invented: int
     abstained: bool
+    text: str = ""
+    marks: tuple[Mark, ...] = ()
+    spans: tuple[tuple[int, int], ...] = ()
 
 
 def cite(draft: str, hits: Sequence[Hit]) -> Cited:
@@ -44,8 +56,7 @@ class Citer:
         self._hits = hits
         self._pending = ""  # not shown yet: it may be the beginning of a mark
         self._plain = ""  # the draft without its marks
-        self._answer = ""
-        self._marks: list[tuple[int, tuple[Citation, ...]]] = []  # where in _plain, and what is cited there
+        self._marks: list[Mark] = []
         self._citations: dict[tuple[str, int, int], Citation] = {}
         self._invented = 0
 
@@ -74,12 +85,10 @@ class Citer:
         if is_abstention(self._plain):
             text = self._plain.strip()
             return Cited(text, (), (AnswerSentence(text, (), True),), 0, True)
-        said = tuple(self._sentence(start, end) for start, end in self._spans())
-        return Cited(self._answer.strip(), tuple(self._citations.values()), said, self._invented, False)
+        return written(self._plain, self._marks, self._invented)
 
     def _say(self, text: str) -> str:
         self._plain += text
-        self._answer += text
         return text
 
     def _cite(self, mark: re.Match[str]) -> str:
@@ -87,32 +96,67 @@ class Citer:
         real = [n for n in numbers if 1 <= n <= len(self._hits)]
         self._invented += len(numbers) - len(real)
         claim = self._claim()
-        cited = tuple(_citation(claim, self._hits[n - 1], self._citations) for n in real)
+        cited = tuple(self._citation(claim, self._hits[n - 1].passage) for n in real)
         if cited:
-            self._marks.append((len(self._plain.rstrip()), cited))
-        shown = "".join(f" [{n}]" for n in dict.fromkeys(citation.n for citation in cited))
-        self._answer += shown
-        return shown
+            self._marks.append(Mark(len(self._plain), cited))
+        return _numbered(cited)
+
+    def _citation(self, claim: str, passage: Passage) -> Citation:
+        start, end = find_quote(claim, passage)
+        known = self._citations
+        return known.setdefault((passage.id, start, end), citation(passage, start, end, len(known) + 1))
 
     def _claim(self) -> str:
         """The last sentence so far: what a mark here is about."""
-        spans = self._spans()
+        spans = sentence_spans(self._plain, self._marks)
         return self._plain[slice(*spans[-1])] if spans else ""
 
-    def _spans(self) -> list[tuple[int, int]]:
-        """The draft's sentences. A line that ends in a mark ends its sentence."""
-        found = []
-        start = 0
-        ends = [position for position, _ in self._marks if self._plain[position : position + 1] == "\n"]
-        for end in [*ends, len(self._plain)]:
-            found += [(start + a, start + b) for a, b in sentences(self._plain[start:end])]
-            start = end
-        return [(a, b) for a, b in found if any(c.isalnum() for c in self._plain[a:b])]
 
-    def _sentence(self, start: int, end: int) -> AnswerSentence:
-        cited = [citation for position, some in self._marks if start < position <= end for citation in some]
-        numbers = tuple(dict.fromkeys(citation.n for citation in cited))
-        return AnswerSentence(self._plain[start:end], numbers, any(citation.supported for citation in cited))
+def written(text: str, marks: Sequence[Mark], invented: int) -> Cited:
+    """The answer that a text with these marks (in their order) makes. Each distinct quote has a number of its own."""
+    numbers: dict[tuple[str, int, int], Citation] = {}
+    answer, done, placed = "", 0, []
+    for mark in marks:
+        cited = []
+        for found in mark.citations:
+            key = (found.id, found.start, found.end)
+            cited.append(numbers.setdefault(key, replace(found, n=len(numbers) + 1)))
+        placed.append(Mark(mark.place, tuple(cited)))
+        answer += text[done : mark.place] + _numbered(cited)
+        done = mark.place
+    spans = sentence_spans(text, placed)
+    said = tuple(
+        AnswerSentence(text[start:end], tuple(dict.fromkeys(c.n for c in cited_in(text, placed, start, end))), False)
+        for start, end in spans
+    )
+    answer = (answer + text[done:]).strip()
+    return Cited(answer, tuple(numbers.values()), said, invented, False, text, tuple(placed), tuple(spans))
+
+
+def cited_in(text: str, marks: Sequence[Mark], start: int, end: int) -> list[Citation]:
+    """What is cited by the sentence from `start` to `end`: the marks in it and right behind it."""
+    return [found for mark in marks if start < _end_before(text, mark) <= end for found in mark.citations]
+
+
+def sentence_spans(text: str, marks: Sequence[Mark]) -> list[tuple[int, int]]:
+    """The sentences of a draft without its marks. A line that ends in a mark ends its sentence."""
+    found = []
+    start = 0
+    places = [_end_before(text, mark) for mark in marks]
+    ends = [place for place in places if text[place : place + 1] == "\n"]
+    for end in [*ends, len(text)]:
+        found += [(start + a, start + b) for a, b in sentences(text[start:end])]
+        start = end
+    return [(a, b) for a, b in found if any(c.isalnum() for c in text[a:b])]
+
+
+def _end_before(text: str, mark: Mark) -> int:
+    """Where the words end that a mark stands behind."""
+    return len(text[: mark.place].rstrip())
+
+
+def _numbered(cited: Sequence[Citation]) -> str:
+    return "".join(f" [{n}]" for n in dict.fromkeys(one.n for one in cited))
 
 
 def is_abstention(draft: str) -> bool:
@@ -139,33 +183,33 @@ def _numbers(mark: str) -> list[int]:
     return numbers
 
 
-def _citation(claim: str, hit: Hit, citations: dict[tuple[str, int, int], Citation]) -> Citation:
-    passage = hit.passage
-    start, end = locate_quote(claim, passage.text) or _best_quote(claim, hit)
-    key = (passage.id, start, end)
-    if key not in citations:
-        quote = passage.text[start:end]
-        citations[key] = Citation(
-            n=len(citations) + 1,
-            id=passage.id,
-            source=passage.path,
-            page=passage.page,
-            section=passage.section,
-            quote=quote,
-            start=start,
-            end=end,
-            supported=supports(quote, claim, passage),
-            confidence=passage.confidence,
-        )
-    return citations[key]
+def citation(passage: Passage, start: int, end: int, n: int) -> Citation:
+    """Characters `start` to `end` of a passage as a citation that nobody has verified yet."""
+    return Citation(
+        n=n,
+        id=passage.id,
+        source=passage.path,
+        page=passage.page,
+        section=passage.section,
+        quote=passage.text[start:end],
+        start=start,
+        end=end,
+        supported=False,
+        confidence=passage.confidence,
+    )
 
 
-def _best_quote(claim: str, hit: Hit) -> tuple[int, int]:
-    """The sentence of the passage that shares most with the claim; its neighbour too, if that adds what is missing."""
-    text = hit.passage.text
-    wanted = set(terms(claim, detect_language(claim, hit.passage.language)))
+def find_quote(claim: str, passage: Passage) -> tuple[int, int]:
+    """The words of a passage that say what the claim says: the claim itself, where it stands there; else the sentence
+    that shares most with it, and its neighbour too, if that adds what is missing."""
+    return locate_quote(claim, passage.text) or _best_quote(claim, passage)
+
+
+def _best_quote(claim: str, passage: Passage) -> tuple[int, int]:
+    text = passage.text
+    wanted = set(terms(claim, detect_language(claim, passage.language)))
     spans = sentences(text) or [(0, len(text))]
-    shared = [wanted & set(terms(text[a:b], hit.passage.language)) for a, b in spans]
+    shared = [wanted & set(terms(text[a:b], passage.language)) for a, b in spans]
     best = max(range(len(spans)), key=lambda i: len(shared[i]))
     start, end = spans[best]
     if len(shared[best]) < _EXACT_SHARE * len(wanted):

@@ -146,7 +146,7 @@ def _dated(figure: Figure, years: set[int]) -> Figure:
 
 
 _SAID = re.compile(
-    r"\b(?:(?:one|once|first|single|un[ao]?|primer[ao]?)|(?P<two>second|both|twice|pair|segund[ao]|amb[ao]s))\b"
+    r"\b(?:(?:one|once|first|single|un[ao]?|primer[ao]?)|(?P<two>second|both|twice|segund[ao]|amb[ao]s))\b"
 )
 _SHORT_RANGE = re.compile(r"(?<!\d)(?P<century>[12]\d)\d\d ?[-/\u2013] ?(?P<until>\d\d)(?!\d|[-/.]\d)")
 _THIN_SPACE = re.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3}(?!\d))")

@@ -29,7 +29,7 @@ from engine import Status
 from errors import EngineUnreachableError, ModelDiedError
 from ingest.confine import Isolation
 from ingest.types import Filters, IndexReport, PathReason, Source, VerifyReport, WatchEvent
-from rag.types import ABSTENTION, Answer, Citation, Completed, Event, Hit, SearchResult, Timings, Token
+from rag.types import ABSTENTION, Answer, AnswerSentence, Citation, Completed, Event, Hit, SearchResult, Timings, Token
 from remote import RemoteEngine
 from settings import Settings
 from tests.conftest import ROOT
@@ -301,11 +301,26 @@ def test_ask_prints_the_whole_answer() -> None:
     (citation,) = done["citations"]
     assert keys(citation) == {
         "n", "id", "source", "page", "section", "quote", "start", "end", "supported", "confidence",
+        "verdict", "reason",
     }  # fmt: skip
     assert LEASE.text[citation["start"] : citation["end"]] == citation["quote"]
-    assert [keys(sentence) for sentence in done["sentences"]] == [{"text", "citations", "supported"}]
+    assert [keys(sentence) for sentence in done["sentences"]] == [
+        {"text", "citations", "supported", "verdict", "reason"}
+    ]
     assert done["sentences"][0]["citations"] == [1]
     assert keys(done["timings"]) == {"retrieve", "first_token", "total"}
+
+
+def test_ask_says_what_is_not_confirmed_and_why(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    *before, last = FakeEngine().ask("notice")
+    assert isinstance(last, Completed)
+    citation = replace(last.answer.citations[0], supported=False, verdict="partly", reason="not in the passage: soon")
+    uncited = AnswerSentence("Dogs bark.", (), False, "unsupported", "no passage is cited")
+    answer = replace(last.answer, citations=(citation,), sentences=(*last.answer.sentences, uncited))
+    monkeypatch.setattr(engine, "ask", lambda *_: (event for event in [*before, Completed(answer)]))
+    shown = run("ask", "notice").stdout
+    assert "The passage carries only a part of this claim: not in the passage: soon." in shown
+    assert "Not confirmed: “Dogs bark.”: no passage is cited." in shown
 
 
 def test_ask_passes_on_how_many_where_and_who(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:

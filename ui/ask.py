@@ -208,7 +208,7 @@ def _copies(copies: Sequence[Passage], texts: Texts) -> str:
 
 def _draw_answer(number: int, turn: Turn, answer: Answer, texts: Texts) -> None:
     hits = {hit.passage.id: hit for hit in turn.hits}
-    st.html(render.answer(answer, texts.ask_unsupported_sentence))
+    st.html(render.answer(answer, texts.ask_unsupported_sentence, texts.ask_partly))
     if answer.citations:
         st.html(render.block("label", render.span("t", texts.ask_sources)))
     for citation in answer.citations:
@@ -220,7 +220,7 @@ def _draw_answer(number: int, turn: Turn, answer: Answer, texts: Texts) -> None:
 
 def _draw_citation(number: int, citation: Citation, hit: Hit | None, evidence: Evidence | None, texts: Texts) -> None:
     chosen = reader.is_open(citation)
-    unsupported = "" if citation.supported else texts.ask_unsupported
+    unsupported = "" if citation.supported else _unsupported(citation, texts)
     key = f"cite-{number}-{citation.n}-{'open' if chosen else 'shut'}"
     with st.container(key=key, horizontal=True, vertical_alignment="center"):
         st.html(
@@ -248,6 +248,11 @@ def _remarks(*remarks: str) -> str:
 def _since(evidence: Evidence | None, texts: Texts) -> str:
     """What has become of the file since it was cited; '' where that is nothing."""
     return texts.since(evidence.since, printable(evidence.now)) if evidence else ""
+
+
+def _unsupported(citation: Citation, texts: Texts) -> str:
+    said = texts.ask_partly if citation.verdict == "partly" else texts.ask_unsupported
+    return ": ".join(filter(None, (said, citation.reason)))
 
 
 def _unsure(confidence: float | None, texts: Texts) -> str:

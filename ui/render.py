@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from html import escape
 
 from ingest.names import printable
-from rag.types import Answer
+from rag.types import Answer, AnswerSentence
 
 CITATION = re.compile(r"\[(\d+)\]")
 # What Streamlit's Markdown interprets even after a backslash: links, :emoji: and :material/icons:, @-addresses.
@@ -39,15 +39,31 @@ def stopped(text: str) -> str:
     return block("answer", _with_citations(text))
 
 
-def answer(value: Answer, unsupported_hint: str) -> str:
-    """A finished answer: [n] as a mark, and sentences that no passage carries marked, never hidden."""
-    text, done, parts = value.answer, 0, []
-    for start, end in _unsupported(value):
+VERDICT_MARKS = {"partly": "◑", "unsupported": "⚠"}
+_EXCERPT = 60  # characters of a sentence that a verdict is on
+
+
+def answer(value: Answer, unsupported_hint: str, partly_hint: str) -> str:
+    """A finished answer: [n] as a mark, and sentences that no passage carries, or not wholly, marked, never hidden; the
+    reasons stand at the marks and below."""
+    hints = {"partly": partly_hint, "unsupported": unsupported_hint}
+    text, done, parts, verdicts = value.answer, 0, [], []
+    for start, end, sentence in _not_supported(value):
         parts.append(_with_citations(text[done:start]))
+        verdict = "partly" if sentence.verdict == "partly" else "unsupported"
+        why = ": ".join(filter(None, (hints[verdict], sentence.reason)))
         marked = _with_citations(text[start:end])
-        parts.append(f'<span class="cita-unsupported" title="{escape(unsupported_hint)}">{marked}</span>')
+        parts.append(f'<span class="cita-{verdict}" title="{escape(why)}">{marked}</span>')
+        parts.append(span("verdict", VERDICT_MARKS[verdict], why))
+        verdicts.append(block("why", span("t", f"{VERDICT_MARKS[verdict]} {why} – “{_excerpt(sentence.text)}”")))
         done = end
-    return block("answer", *parts, _with_citations(text[done:]))
+    below = block("verdicts", *verdicts) if verdicts else ""
+    return block("answer", *parts, _with_citations(text[done:])) + below
+
+
+def _excerpt(text: str) -> str:
+    plain = " ".join(text.split())
+    return plain if len(plain) <= _EXCERPT else f"{plain[:_EXCERPT].rstrip()}…"
 
 
 def marked(text: str, start: int, end: int) -> str:
@@ -78,16 +94,18 @@ def _with_citations(text: str) -> str:
     )
 
 
-def _unsupported(value: Answer) -> Iterable[tuple[int, int]]:
-    """Where the sentences that no passage carries stand in the answer, in order and without overlap."""
+def _not_supported(value: Answer) -> Iterable[tuple[int, int, AnswerSentence]]:
+    """Where the sentences that no passage wholly carries stand in the answer, in order and without overlap; citations
+    may stand in them."""
     done = 0
     for sentence in value.sentences:
-        start = value.answer.find(sentence.text, done) if sentence.text else -1
-        if start < 0:
+        words = map(re.escape, CITATION.sub(" ", sentence.text).split())
+        found = re.compile(r"\s*(?:\[\d+\]\s*)*".join(words)).search(value.answer, done)
+        if not found or not found[0]:
             continue
-        done = start + len(sentence.text)
+        done = found.end()
         if not sentence.supported:
-            yield start, done
+            yield found.start(), done, sentence
 
 
 def source_card(

@@ -17,7 +17,7 @@ from rag.prompt import Prompt
 from rag.rerank import LateFeatures
 from rag.retrieve import Retriever
 from rag.types import ABSTENTION, Answer, Completed, Event, Retrieved, Token, Turn
-from settings import Context, Generate, Retrieve, Rewrite
+from settings import Context, Generate, Retrieve, Rewrite, Verify
 from tests.fakes import LEASE, WordEmbedder
 from tests.gguf_files import LLAMA2, tiny_gguf
 
@@ -77,9 +77,9 @@ def test_a_number_that_the_model_invents_is_dropped_and_counted(retriever: Retri
     generator = LlamaGenerator(read_model(tiny_gguf(tmp_path / "m.gguf", says=says)), loose)
     answer = answer_of(events(retriever, generator, "What is the notice period?"))
     generator.close()
-    assert answer.answer == "The notice period is thirty days."
-    assert (answer.invented, answer.citations) == (1, ())
-    assert not answer.sentences[0].supported
+    assert answer.answer == "The notice period is thirty days. [1]"  # the passage that says it, found by itself
+    assert answer.invented == 1
+    assert answer.sentences[0].supported
 
 
 def test_a_false_claim_of_the_model_is_marked(retriever: Retriever, tmp_path: Path) -> None:
@@ -88,6 +88,18 @@ def test_a_false_claim_of_the_model_is_marked(retriever: Retriever, tmp_path: Pa
     answer = answer_of(events(retriever, generator, "What is the notice period?"))
     generator.close()
     assert [citation.supported for citation in answer.citations] == [False]
+    assert answer.sentences[0].reason == "the number ninety days is not in the passage"
+
+
+def test_a_false_claim_of_the_model_is_dropped_where_that_is_set(retriever: Retriever, tmp_path: Path) -> None:
+    says = "The notice period is ninety days [1]."
+    generator = LlamaGenerator(read_model(tiny_gguf(tmp_path / "m.gguf", says=says)), SETTINGS)
+    found = list(
+        ask("What is the notice period?", retriever, generator, SETTINGS, verifying=Verify(unsupported="drop"))
+    )
+    generator.close()
+    answer = answer_of(found)
+    assert (answer.answer, answer.abstained, answer.citations) == (ABSTENTION["en"], True, ())
 
 
 @pytest.mark.parametrize(("question", "language"), [("What is the rent?", "en"), ("¿Cuánto es la renta?", "es")])

@@ -64,7 +64,7 @@ def answer(text: str, *sentences: AnswerSentence) -> Answer:
 @given(ANY_TEXT)
 def test_an_answer_is_shown_as_written_and_never_as_markup(text: str) -> None:
     expected = render.CITATION.sub(r"\1", text)
-    assert seen(render.answer(answer(text), "hint")).text == expected
+    assert seen(render.answer(answer(text), "hint", "partly")).text == expected
     assert seen(render.draft(text)).text == expected
     assert seen(render.stopped(text)).text == expected
 
@@ -119,11 +119,24 @@ def test_a_sentence_that_no_passage_carries_is_marked_and_kept() -> None:
     value = answer(
         "True. [1] False. [2]", AnswerSentence("True. [1]", (1,), True), AnswerSentence("False. [2]", (2,), False)
     )
-    html = render.answer(value, "Not confirmed")
+    html = render.answer(value, "Not confirmed", "Partly confirmed")
     before, _, after = html.partition('<span class="cita-unsupported" title="Not confirmed">')
     assert "True." in before
     assert "False." not in before
     assert after.startswith("False.")
+
+
+def test_a_verdict_is_a_mark_and_its_reason_in_words() -> None:
+    value = answer(
+        "The fee [1] is 54 euros. It is due soon. [2]",
+        AnswerSentence("The fee is 54 euros.", (1,), False, "unsupported", "the number <54> is not there"),
+        AnswerSentence("It is due soon.", (2,), False, "partly", "not in the passage: soon"),
+    )
+    html = render.answer(value, "Not confirmed", "Partly confirmed")
+    assert 'title="Not confirmed: the number &lt;54&gt; is not there">The fee <span class="cita-n">1</span>' in html
+    shown = seen(html).text
+    assert "⚠ Not confirmed: the number <54> is not there – “The fee is 54 euros.”" in shown
+    assert "◑ Partly confirmed: not in the passage: soon – “It is due soon.”" in shown
 
 
 def test_a_name_with_bytes_that_are_no_characters_is_shown_by_their_numbers() -> None:
