@@ -306,8 +306,10 @@ def _change(write: sqlite3.Connection, conversation: str, n: int, **changes: str
 
 def _answered(value: Value, answer: Answer, hits: Sequence[Hit], sha256: Sha256) -> Value:
     """With the passages that are shown for it, as they are now."""
-    cited = {citation.id for citation in answer.citations}
-    shown = [hit for hit in hits if hit.passage.id in cited] or (hits[:NEAREST] if answer.abstained else [])
+    nearest = answer.refusal.nearest if answer.refusal else ()
+    quoted = {citation.id for citation in (*answer.citations, *nearest)}
+    quoted |= {hit.passage.id for hit in hits[:NEAREST]} if answer.abstained else set()
+    shown = [hit for hit in hits if hit.passage.id in quoted]
     evidence = tuple(Evidence(_plain(hit), sha256(hit)) for hit in shown)
     return replace(value, state="answered", draft="", answer=answer, evidence=evidence)
 

@@ -31,6 +31,7 @@ from rag.types import (
     Hit,
     KeptTurn,
     Recorded,
+    Refusal,
     Retrieved,
     Since,
     Timings,
@@ -105,6 +106,14 @@ def test_of_an_abstention_the_nearest_passages_are_kept(history: History) -> Non
     said = Answer("?", ABSTENTION["en"], True, (), (), "extractive", TIMINGS)
     ask(history, "Who won the cup?", given=said)
     assert [evidence.hit.rank for evidence in only(history).evidence] == [1, 2, 3]
+
+
+def test_of_a_refusal_what_it_names_as_nearest_is_kept(history: History) -> None:
+    near = replace(CITATION, id="lease-6", supported=False)
+    said = Answer("?", ABSTENTION["en"], True, (), (), "extractive", TIMINGS, refusal=Refusal("unsure", (near,)))
+    ask(history, "Who won the cup?", given=said)
+    assert [evidence.hit.rank for evidence in only(history).evidence] == [1, 2, 3, 7]
+    assert only(history).answer == said
 
 
 def test_copies_are_kept_by_name(history: History) -> None:
