@@ -26,6 +26,7 @@ from typer.core import TyperGroup
 
 from errors import CitaError, StorageFullError, UsageError
 from ingest.types import TYPE_FAMILIES, Filters
+from rag.types import Abstain
 
 if TYPE_CHECKING:
     from engine import Engine, Status
@@ -738,6 +739,10 @@ def ask(
             metavar="ID", help="Keep it in this conversation, which it may lean on; `new`, or the `last` one."
         ),
     ] = "",
+    abstain: Annotated[
+        Abstain | None,
+        typer.Option(metavar="HOW", help="How sure an answer must be: strict, balanced (unless set) or helpful."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Answer a question, citing the passages; Ctrl-C stops at once.
@@ -746,25 +751,31 @@ def ask(
 
     JSON: {"question", "answer", "abstained", "citations": [{"n", "id", "source", "page", "section", "quote", "start",
     "end", "supported", "confidence", "verdict", "reason"}], "sentences": [{"text", "citations", "supported", "verdict",
-    "reason"}], "model", "timings": {"retrieve", "first_token", "total"}, "conversation", "turn"}; `start` and `end` are
-    character offsets of the quote in the passage's text, `confidence` is that of `cita search`, `conversation` and
-    `turn` (from 1) are null where nothing was kept. "verdict" is "supported", "partly" or "unsupported", "reason" why
-    not, in the question's language; "supported" whether it is the first.
+    "reason"}], "model", "timings": {"retrieve", "first_token", "total"}, "conflict": [{"value", "citations", "date"}],
+    "refusal": {"reason": "nothing", "unsure" or "model", "nearest": [a citation], "missing": [word]} or null,
+    "conversation", "turn"}; `start` and `end` are character offsets of the quote in the passage's text, `confidence` is
+    that of `cita search`, `conversation` and `turn` (from 1) are null where nothing was kept. "conflict" has the values
+    where sources contradict each other. "verdict" is "supported", "partly" or "unsupported", "reason" why not, in the
+    question's language; "supported" whether it is the first.
     """
     asked, filters = _asked(question), _filters(within, types, tags, languages, since, until)
     with _engine(context) as engine:
-        events = cast("Generator[Event]", engine.ask(asked, k, filters, model, (), conversation))
+        events = cast("Generator[Event]", engine.ask(asked, k, filters, model, (), conversation, abstain))
         keeping = _Keeping(events)
         with closing(events):
             answer = _completed(keeping) if as_json else _streamed(keeping)
         if answer.abstained and _is_empty(engine):
             _say(NOTHING_INDEXED)
     if as_json:
-        keys = ("question", "answer", "abstained", "citations", "sentences", "model", "timings")
+        keys = (
+            "question", "answer", "abstained", "citations", "sentences", "model", "timings", "conflict", "refusal",
+        )  # fmt: skip
         _print_json({**_pick(answer, keys), **keeping.json})
     else:
+        _print_conflict(answer)
         _print_uncited(answer.sentences)
         _print_citations(answer.citations)
+        _print_refusal(answer)
     if conversation:
         _say(keeping.words)
     if answer.invented:
@@ -812,14 +823,22 @@ def _completed(events: Iterable["Event"]) -> "Answer":
 def _streamed(events: Iterable["Event"]) -> "Answer":
     """Writes an answer as it comes. Where checking changed the draft, the checked answer follows it."""
     draft: list[str] = []
+    thought = False
     with ExitStack() as waiting:
         if sys.stderr.isatty():
             waiting.enter_context(_console(stderr=True).status("Reading your documents"))
 
         def shown() -> Iterator["Event"]:
+            nonlocal thought
             for event in events:
-                if event.event == "token" and event.text:
+                if event.event == "thought":  # no part of the answer
                     waiting.close()
+                    thought = True
+                    print(_text(event.text), end="", flush=True, file=sys.stderr)
+                elif event.event == "token" and event.text:
+                    waiting.close()
+                    if thought and not draft:
+                        print("\n", file=sys.stderr)
                     draft.append(event.text)
                     print(_text(event.text), end="", flush=True)
                 yield event
@@ -865,6 +884,29 @@ def _print_uncited(sentences: Sequence["AnswerSentence"]) -> None:
         if not sentence.supported and not sentence.citations:
             said = _with_reason(f"Not confirmed: “{' '.join(sentence.text.split())}”", sentence.reason)
             _print("\n" + _wrapped(_text(said), "", "    "), "yellow")
+
+
+def _print_conflict(answer: "Answer") -> None:
+    """Says that the sources contradict each other, and how."""
+    if answer.conflict:
+        sides = (
+            f"{side.value}{f' ({side.date})' if side.date else ''} {''.join(f'[{n}]' for n in side.citations)}"
+            for side in answer.conflict
+        )
+        _print("\n" + _wrapped(_text("; ".join(sides)), "The sources disagree: ", "    "), "yellow")
+
+
+def _print_refusal(answer: "Answer") -> None:
+    """What comes nearest where there is no answer, and what to add."""
+    if answer.refusal is None:
+        return
+    for near in answer.refusal.nearest:
+        place = _place(near.source, near.page, near.page, near.section)
+        _print("\n" + _wrapped(place, "Nearest: ", "    "), "bold")
+        _print(_indented(f"“{near.quote}”"))
+    if answer.refusal.missing:
+        _print("\n" + _wrapped(_text(", ".join(answer.refusal.missing)), "Nothing found speaks of: ", "    "))
+        _print(_wrapped("Add a document that does, or ask in its words."))
 
 
 def _print_unsure(confidence: float | None) -> None:
@@ -1571,9 +1613,11 @@ def doctor(context: typer.Context, as_json: Json = False) -> None:
     """Show what this machine can run, what is wrong and what to do.
 
     JSON: {"version", "machine": {"system", "processor", "cores", "memory", "memory_available", "disk_free", "python",
-    "sqlite", "libraries", "embedder", "embedder_runtime", "llama_cpp": {"loads", "gpu", "detail"}, "ocr": {"works",
-    "version", "languages", "missing"}, "isolation": {"network", "files", "processes", "memory", "detail"}}, "home":
-    what `cita status` has, or null, "ok", "problems": [{"problem", "remedy"}]}; sizes are bytes; "ocr": text
+    "sqlite", "libraries", "embedder", "embedder_runtime", "llama_cpp": {"loads", "gpu", "detail", "card"},
+    "generation": {"model", "runtime": {"context", "threads", "batch", "gpu_layers", "flash_attention", "cache",
+    "repack"} or null}, "ocr": {"works", "version", "languages", "missing"}, "isolation": {"network", "files",
+    "processes", "memory", "detail"}}, "home": what `cita status` has, or null, "ok", "problems": [{"problem",
+    "remedy"}]}; sizes are bytes; "generation": the model that answers and how a GGUF is run here; "ocr": text
     recognition; "isolation": what the readers of documents are kept from.
     """
     from models.doctor import examine
@@ -1606,7 +1650,7 @@ def doctor(context: typer.Context, as_json: Json = False) -> None:
 
 def _machine_pairs(machine: dict[str, Any]) -> list[tuple[str, str]]:
     llama_cpp = machine["llama_cpp"]
-    gpu = "with a GPU" if llama_cpp["gpu"] else "on the processor"
+    gpu = llama_cpp["card"] or ("with a GPU" if llama_cpp["gpu"] else "on the processor")
     return [
         ("System", machine["system"]),
         ("Processor", f"{machine['processor']}, {machine['cores']} cores"),
@@ -1615,10 +1659,21 @@ def _machine_pairs(machine: dict[str, Any]) -> list[tuple[str, str]]:
         ("Python", f"{machine['python']}, SQLite {machine['sqlite']}"),
         ("Embedding", f"{machine['embedder']} on {machine['embedder_runtime'] or 'nothing'}"),
         ("llama.cpp", f"loads, {gpu}" if llama_cpp["loads"] else f"does not load: {_text(llama_cpp['detail'])}"),
+        ("Model", _generation_words(machine["generation"])),
         ("OCR", _ocr_words(machine["ocr"])),
         ("Isolation", _isolation_words(machine["isolation"])),
         ("Libraries", "\n".join(f"{name} {version or 'missing'}" for name, version in machine["libraries"].items())),
     ]
+
+
+def _generation_words(generation: dict[str, Any]) -> str:
+    """The model that answers, and what was chosen for it, in the settings' own names."""
+    runtime = generation["runtime"]
+    if not runtime:
+        return _text(generation["model"])
+    values = {name: ("on" if value else "off") if isinstance(value, bool) else value for name, value in runtime.items()}
+    chosen = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in values.items())
+    return f"{_text(generation['model'])}\n{chosen}"
 
 
 def _ocr_words(ocr: dict[str, Any]) -> str:

@@ -28,6 +28,7 @@ from errors import (
 from ingest.types import Document, Filters, IndexProgress, IndexReport, Passage, Source, VerifyReport, WatchEvent
 from models.types import ModelInfo
 from rag.types import (
+    Abstain,
     Conversation,
     ConversationSummary,
     Event,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from ingest.catalog import Catalog
     from ingest.embed import Embedder
     from rag.entail import FolderEntailment
+    from rag.extract import ExtractiveGenerator
     from rag.generate import Generator
     from rag.rerank import Reranker
     from rag.rerankers import Rerankers
@@ -142,12 +144,14 @@ class Engine(Protocol):
         model: str | None = None,
         history: Sequence[Turn] = (),
         conversation: str = "",
+        abstain: Abstain | None = None,
     ) -> Iterator[Event]:
         """Yields Retrieved, Tokens as they come, and last Completed. Closing the iterator stops generation.
 
         `history` is the conversation so far, oldest turn first: the question may lean on it. `conversation` is the id
         of the one that it is kept in ('new', 'last'): then a Recorded comes first, unless the settings keep nothing,
-        and without a `history` its own turns are leaned on. Raises UsageError if there is none of that id.
+        and without a `history` its own turns are leaned on. Raises UsageError if there is none of that id. `abstain`
+        None takes the settings' own.
         """
         ...
 
@@ -709,6 +713,7 @@ class LocalEngine:
         model: str | None = None,
         history: Sequence[Turn] = (),
         conversation: str = "",
+        abstain: Abstain | None = None,
     ) -> Iterator[Event]:
         from rag.chain import ask
         from rag.verify import EmbedderSimilarity
@@ -718,7 +723,8 @@ class LocalEngine:
             history = history or self._history.turns(conversation)
         given = filters
         text, filters = self._narrowed(question, filters)
-        generator = self._generator_named(self._model_name(model))
+        judge = self._extractive(abstain)
+        generator = self._generator_named(self._model_name(model), judge)
         settings = self._settings
         events = ask(
             text,
@@ -730,6 +736,7 @@ class LocalEngine:
             history,
             rewriting=settings.rewrite,
             context=settings.context,
+            judge=judge,
             verifying=settings.verify,
             similarity=EmbedderSimilarity(self._embedders.of_index()),
             entailment=self._entailment,
@@ -747,12 +754,17 @@ class LocalEngine:
     def _model_name(self, asked: str | None) -> str:
         return asked or self._settings.generate.model or self._registry.active_name()
 
-    def _generator_named(self, name: str) -> "Generator":
-        from models.types import EXTRACTIVE
+    def _extractive(self, abstain: Abstain | None) -> "ExtractiveGenerator":
         from rag.extract import ExtractiveGenerator
 
+        dial = abstain or self._settings.answer.abstain
+        return ExtractiveGenerator(self._catalog, self._embedders.of_index(), dial)
+
+    def _generator_named(self, name: str, extractive: "ExtractiveGenerator") -> "Generator":
+        from models.types import EXTRACTIVE
+
         if name == EXTRACTIVE.name:
-            return ExtractiveGenerator(self._catalog, self._embedders.of_index())
+            return extractive
         return self._loaded(name)
 
     def _query_writer(self) -> "Generator | None":

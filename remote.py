@@ -48,6 +48,7 @@ from errors import CitaError, EngineError, EngineUnreachableError, UsageError
 from ingest.types import Filters, IndexProgress, IndexReport, Passage, Source, VerifyReport, WatchEvent
 from models.types import ModelInfo
 from rag.types import (
+    Abstain,
     Conversation,
     ConversationSummary,
     Event,
@@ -485,11 +486,12 @@ class RemoteEngine:
         model: str | None = None,
         history: Sequence[Turn] = (),
         conversation: str = "",
+        abstain: Abstain | None = None,
     ) -> Iterator[Event]:
         begun = False
         asked = {
             "question": question, "k": k, "filters": filters, "model": model, "history": history,
-            "conversation": conversation,
+            "conversation": conversation, "abstain": abstain,
         }  # fmt: skip
         engine = self._successor
         if engine is None:
@@ -503,7 +505,7 @@ class RemoteEngine:
                 if begun:
                     raise
                 engine = self._succeeded(error)
-        yield from engine.ask(question, k, filters, model, history, conversation)
+        yield from engine.ask(question, k, filters, model, history, conversation, abstain)
 
     def conversations(self, matching: str = "") -> list[ConversationSummary]:
         return self._call(Engine.conversations, matching)

@@ -4,11 +4,13 @@
 
 Each question is asked of all passages of its set, through the real retriever and generator. The weights were fitted on
 one half of the articles (evaluation/answers_train.py); what is shown is the other half, unless it says so. RGB, TAT-QA
-and FinanceBench were not fitted on. Vectors are kept in --work (default: a folder of its own, removed in the end).
-Writes benchmarks/results/answers.md.
+and FinanceBench were not fitted on. Vectors, and the answers to each set, are kept in --work (default: a folder of its
+own, removed in the end), so that the sets can be measured one by one. Writes benchmarks/results/answers.md.
 """
 
 import argparse
+import hashlib
+import json
 import platform
 import random
 import re
@@ -17,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 
@@ -36,18 +38,19 @@ from evaluation.dataset import Dataset, Question, halves
 from evaluation.library import CachedEmbedder, build_library
 from evaluation.metrics import contains
 from ingest.embed import open_embedder
-from rag.answer_weights import read_weights
+from rag.answer_weights import WEIGHTS_FILE, read_weights
 from rag.types import ABSTAIN, Abstain
 from settings import CODE, Settings
 
 SETS = (
     "squad-v1.1-en", "xquad-es", "squad-es-v1.1-small", "squad-v2.0-en", "squad-es-v2.0-small", "clapnq", "tatqa",
-    "hotpotqa-subset", "rgb", "rgb, negatives",
+    "hotpotqa-subset", "rgb", "rgb, negatives", "financebench",
 )  # fmt: skip
 WHOLE = ("tatqa", "rgb", "rgb, negatives", "hotpotqa-subset")  # nothing of these was fitted on
 WITHOUT = ("squad-v1.1-en", "xquad-es", "squad-es-v1.1-small", "clapnq")  # asked also with the sources kept out
 SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
 SHOWN: Abstain = "balanced"
+RESULTS = CODE / "benchmarks" / "results" / "answers.md"
 
 
 @dataclass(frozen=True)
@@ -176,12 +179,33 @@ def _mean(values: Sequence[float]) -> float:
     return statistics.fmean(values) if values else float("nan")
 
 
+def keep(one: Measured, file: Path) -> None:
+    """Writes a set's answers, so that the sets can be measured one by one."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({"weights": _weights(), **asdict(one)}), encoding="utf-8")
+
+
+def kept(file: Path) -> Measured | None:
+    """What was written there, if it was made with the weights of now."""
+    if not file.is_file():
+        return None
+    value = json.loads(file.read_text(encoding="utf-8"))
+    if value.pop("weights") != _weights():
+        return None
+    found, without = ([Graded(**one) for one in value[name]] for name in ("found", "without"))
+    return Measured(value["name"], found, without, value["seconds"])
+
+
+def _weights() -> str:
+    return hashlib.sha256(WEIGHTS_FILE.read_bytes()).hexdigest()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=CODE.parent / "shared" / "data")
     parser.add_argument("--work", type=Path)
     parser.add_argument("--questions", type=int, default=600, help="sampled from each half; 0: all")
-    parser.add_argument("--set", action="append", dest="sets", help="only these, and write nothing")
+    parser.add_argument("--set", action="append", dest="sets", help="measure only these; the rest as --work has it")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     if not options.data.is_dir():
@@ -191,29 +215,32 @@ def main() -> int:
         work = options.work or Path(folder)
         settings = Settings.load(work / "home")
         embedder = CachedEmbedder(open_embedder(settings), work / "vectors")
-        measured: list[Measured] = []
-        for name in options.sets or SETS:
-            if name == "financebench":
-                print("\n".join(financebench(options.data, work / "financebench")))
-                continue
-            measured.append(
-                measure(name, options.data, Path(folder), embedder, settings, options.questions, options.seed)
-            )
-            print("\n".join(report([measured[-1]])), flush=True)
-        if options.sets:
-            return 0
         disputed = conflicts(options.data, Path(folder), embedder, settings)
-        pages = financebench(options.data, work / "financebench")
-        head = [
-            "# Extractive answers",
-            "",
-            f"{date.today()}, {platform.machine()}, Python {platform.python_version()},",
-            f"embedder {embedder.fingerprint}, seed {options.seed}.",
-            "Made by `python -m benchmarks.answers`; what is measured is said there.",
-            "",
-        ]
-        text = "\n".join([*head, *report(measured, disputed, pages), ""])
-    (CODE / "benchmarks" / "results" / "answers.md").write_text(text, encoding="utf-8")
+        pages = financebench(options.data, work / "financebench") if "financebench" in (options.sets or SETS) else []
+        measured = []
+        for name in SETS:
+            file = work / "answers" / f"{re.sub(r'[^a-z0-9.]+', '-', name)}-{options.seed}.json"
+            if name == "financebench":
+                continue
+            one = kept(file)
+            if one is None or name in (options.sets or SETS):
+                if options.sets and name not in options.sets:
+                    continue
+                one = measure(name, options.data, Path(folder), embedder, settings, options.questions, options.seed)
+                keep(one, file)
+                print(f"{name}: {len(one.found)} questions", file=sys.stderr, flush=True)
+            measured.append(one)
+    head = [
+        "# Extractive answers",
+        "",
+        f"{date.today()}, {platform.machine()}, Python {platform.python_version()},",
+        f"embedder {embedder.fingerprint}, seed {options.seed}.",
+        "Made by `python -m benchmarks.answers`; what is measured is said there.",
+        "",
+    ]
+    text = "\n".join([*head, *report(measured, disputed, pages), ""])
+    RESULTS.write_text(text, encoding="utf-8")
+    print(text)
     return 0
 
 

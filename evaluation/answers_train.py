@@ -41,6 +41,10 @@ AGAINST = (
 )  # fmt: skip
 EITHER = ("length", "begins")
 UNKNOWN = Weights({"": 0.0}, {"": 0.0}, {}, {})
+# Their unanswerable questions were written to look answerable. What helps with these, to distrust shared words, harms
+# with others: so they count less.
+ADVERSARIAL, ADVERSARIAL_WEIGHT = ("squad-v2.0-en", "squad-es-v2.0-small"), 1 / 3
+NATURAL = "clapnq"
 # Of the answerable questions, the share that is refused at most: by an extractive answer, before a model is asked.
 # "balanced" and "strict" are by balanced accuracy instead, see least_by_dial().
 LOST_HELPFUL = 0.01
@@ -48,8 +52,8 @@ LOST_FOR_MODELS: dict[Abstain, float] = {"strict": 0.1, "balanced": 0.02, "helpf
 
 PIECE_SIGNS = (
     "words", "words with the piece before", "words of the passage", "side by side", "names", "names nearby",
-    "heaviest word missing", "numbers", "denial differs", "extremes", "length", "kind", "nearness", "begins", "question",
-    "cosine", "cosine below the best", "passage's score", "passage's rank", "agreement",
+    "heaviest word missing", "numbers", "denial differs", "extremes", "length", "kind", "nearness", "begins",
+    "question", "cosine", "cosine below the best", "passage's score", "passage's rank", "agreement",
 )  # fmt: skip
 
 
@@ -108,14 +112,14 @@ def fit_answered(parts: Sequence[Part], pieces: dict[str, float]) -> dict[str, f
             rows.append([signs[name] for name in names])
             right.append(not one.unanswerable)
             among = refused if one.unanswerable else len(own) - refused
-            weight.append(1 / among)
+            weight.append((ADVERSARIAL_WEIGHT if one.unanswerable and part.name in ADVERSARIAL else 1.0) / among)
     return _fitted(names, np.array(rows), np.array(right, float), np.array(weight))
 
 
 def _signs(asked: Asked, pieces: dict[str, float]) -> dict[str, float]:
     weights = Weights(pieces, {}, {}, {})
     ranked = rank(asked.judged.ranked.candidates, weights)
-    return dict(answer_signs(asked.judged.ask, ranked, asked.judged.hits))
+    return dict(answer_signs(asked.judged.ask, ranked))
 
 
 def _fitted(names: Sequence[str], rows: Array, right: Array, weight: Array) -> dict[str, float]:
@@ -180,15 +184,22 @@ def guesses(parts: Sequence[Part], pieces: dict[str, float], answered: dict[str,
 
 def least_by_dial(found: Sequence[Guess]) -> dict[Abstain, float]:
     """strict: the best balanced accuracy on SQuAD 2.0, where what is asked is nearly said; balanced: the best on
-    questions whose article is there or not; helpful: refuses hardly any that can be answered."""
+    questions whose article is there or not (counted twice) and on questions of people that a passage on the matter does
+    not answer; helpful: refuses hardly any that can be answered."""
     tuned = [one for one in found if one.tune]
     adversarial = [one for one in tuned if one.part == "squad-v2.0-en"]
     plain = [one for one in tuned if one.part.endswith("without") or not one.unanswerable]
-    return {"strict": _best(adversarial), "balanced": _best(plain), "helpful": _losing(plain, LOST_HELPFUL)}
+    natural = [one for one in tuned if one.part == NATURAL]
+    return {
+        "strict": _best(adversarial),
+        "balanced": _best(plain, plain, natural),
+        "helpful": _losing(plain, LOST_HELPFUL),
+    }
 
 
-def _best(found: Sequence[Guess]) -> float:
-    return max((round(n / 200, 3) for n in range(1, 200)), key=lambda least: balanced(found, least))
+def _best(*kinds: Sequence[Guess]) -> float:
+    """How sure it must be for the best balanced accuracy, the mean of the kinds'."""
+    return max((round(n / 200, 3) for n in range(1, 200)), key=lambda least: sum(balanced(one, least) for one in kinds))
 
 
 def balanced(found: Sequence[Guess], least: float) -> float:

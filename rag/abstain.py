@@ -31,18 +31,15 @@ def rank(candidates: Sequence[Candidate], weights: Weights) -> Ranked:
     return Ranked(tuple(candidate for _, candidate in scored), tuple(score for score, _ in scored))
 
 
-def answer_signs(ask: Ask, ranked: Ranked, hits: Sequence[Hit]) -> Signs:
+def answer_signs(ask: Ask, ranked: Ranked) -> Signs:
     """What speaks for the documents' holding the answer, by name. There is a candidate."""
     best, scores = ranked.candidates[0], ranked.scores
-    passages = [hit.score for hit in hits] or [1.0]
-    top = max(passages) or 1.0
     elsewhere = [score for score, one in zip(scores, ranked.candidates, strict=True) if one.n != best.n]
     return {
         **{name: value for name, value in best.signs.items() if name not in OF_PIECES_ONLY},
         "log-odds": scores[0],
         "above the next": min(scores[0] - scores[1], 4.0) if len(scores) > 1 else 4.0,
         "above other passages": min(scores[0] - max(elsewhere), 4.0) if elsewhere else 4.0,
-        "passage above the next": (top - sorted(passages)[-2]) / top if len(passages) > 1 else 1.0,
         "best cosine": max(one.signs["cosine"] for one in ranked.candidates),
         "unknown words": ask.unknown(),
         "denies": float(ask.negates),
@@ -53,11 +50,11 @@ def answer_signs(ask: Ask, ranked: Ranked, hits: Sequence[Hit]) -> Signs:
 OF_PIECES_ONLY = ("length", "begins", "passage's score", "passage's rank")
 
 
-def probability(ask: Ask, ranked: Ranked, hits: Sequence[Hit], weights: Weights) -> float:
+def probability(ask: Ask, ranked: Ranked, weights: Weights) -> float:
     """How likely the documents hold the answer, 0 without a candidate."""
     if not ranked.candidates:
         return 0.0
-    return 1 / (1 + math.exp(-weigh(weights.answered, answer_signs(ask, ranked, hits))))
+    return 1 / (1 + math.exp(-weigh(weights.answered, answer_signs(ask, ranked))))
 
 
 def is_enough(probability: float, dial: Abstain, weights: Weights, *, for_model: bool = False) -> bool:

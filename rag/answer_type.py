@@ -92,7 +92,8 @@ _MAGNITUDES = frozenset(_MAGNITUDE.split())
 _WORDED = "|".join(sorted(VALUES | dict.fromkeys(_MAGNITUDES, 0), key=len, reverse=True))
 _CURRENCY = r"(?:[$€£¥₹]|US\$|USD|EUR|GBP)"
 _FIGURE = re.compile(
-    rf"(?<![\w.,])(?:{_CURRENCY}\s?)?\d+(?:[.,]\d+)*(?:\s?(?:%|°\s?[CF]?|[€£$]|k\b|bn\b|[mM]\b))?"
+    rf"(?<![\w.,])(?:{_CURRENCY}\s?)?(?:\d{{1,3}}(?:[ \u00a0\u202f]\d{{3}})+(?!\d)|\d+(?:[.,]\d+)*)"
+    r"(?:\s?(?:%|°\s?[CF]?|[€£$]|k\b|bn\b|[mM]\b))?"
     r"(?:\s(?:hundred|thousand|million|billion|trillion|mil|millones|millón|billones))*"
     r"(?:\s(?:and|y)\s(?:a half|media))?"
     rf"|\b(?:{_WORDED})(?:[\s-](?:and\s|y\s)?(?:{_WORDED}))*\b",
@@ -102,14 +103,19 @@ _UNIT = re.compile(r"\s(?:de\s)?(?P<unit>[^\W\d_]{1,20}|per cent|por ciento)(?=\
 _MONEY = re.compile(rf"{_CURRENCY}|\b(?:euros?|dollars?|d[oó]lares|pounds?|libras?|cents?|yen|pesos?)\b", re.IGNORECASE)
 
 
+_BARE_YEAR = re.compile(r"1[0-9]{3}|20[0-9]{2}")
+
+
 def _figures(text: str) -> list[tuple[int, int]]:
-    """Figures with the word behind them, which is mostly their unit."""
+    """Figures with the word behind them, which is mostly their unit; no years, and no number that is part of a name."""
     found = []
     for match in _FIGURE.finditer(text):
         end = match.end()
         unit = _UNIT.match(text, end)
         if unit and unit["unit"].islower() and fold(unit["unit"]) not in _NO_UNITS:
             end = unit.end()
+        elif _BARE_YEAR.fullmatch(match[0]) or (match.start() and match[0].istitle()):  # 'the Seven Years' War'
+            continue
         found.append((match.start(), end))
     return found
 

@@ -11,15 +11,18 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ingest.analyse import detect_language
+from ingest.analyse import content_words, detect_language
 from ingest.types import Filters
 from models.types import EXTRACTIVE
+from rag.abstain import MOST_MISSING
 from rag.cite import Cited, Citer
 from rag.context import arrange, assemble
-from rag.generate import Generator, as_runnable
+from rag.extract import Extract, ExtractiveGenerator
+from rag.generate import Generator, LlamaGenerator, as_runnable
 from rag.prompt import Prompt, fill_prompt
 from rag.retrieve import Retriever, as_langchain
 from rag.rewrite import DEEPER, Rewritten, retrieve_all, rewrite
+from rag.thoughts import ThoughtSplitter
 from rag.types import (
     ABSTENTION,
     Answer,
@@ -28,7 +31,9 @@ from rag.types import (
     Event,
     Hit,
     Language,
+    Refusal,
     Retrieved,
+    Thought,
     Timings,
     Token,
     Turn,
@@ -82,13 +87,15 @@ def build_chain(
     settings: Generate,
     rewriting: Rewrite = Rewrite(),
     context: Context = Context(),
+    judge: ExtractiveGenerator | None = None,
     verifying: Verify = Verify(),
     similarity: Similarity | None = None,
     entailment: EntailmentModel | None = None,
 ) -> "Runnable[Question, Event]":
     """A runnable from Question to events: Retrieved, then Tokens, then Completed. Use `.stream`; closing the stream
-    stops the generator. `similarity` and `entailment` have a word in what is verified. Raises what retrieving,
-    generating and these raise."""
+    stops the generator. `judge` says whether a model need be asked at all, and what comes nearest where there is no
+    answer; `similarity` and `entailment` have a word in what is verified. Raises what retrieving, generating and these
+    raise."""
     from langchain_core.runnables import RunnableGenerator, RunnableLambda
 
     def understand(question: Question) -> Understood:
@@ -114,11 +121,17 @@ def build_chain(
         for found in founds:
             understood = found.alone if found.alone != found.question.text else ""
             yield Retrieved(found.hits, found.seconds, understood)
-            if found.hits:
-                prompt = filled.invoke(found)
-                yield from _answered(found, prompt.hits, writer.stream(prompt), generator.info.name, verified)
+            if not found.hits:
+                missing = tuple(content_words(found.alone)[:MOST_MISSING])
+                yield from _refused(found, Refusal("nothing", missing=missing), generator.info.name)
+            elif isinstance(generator, ExtractiveGenerator):
+                yield from _extracted(found, generator.extract(_to_quote(found)), generator.info.name)
+            elif judge and (refusal := judge.refusal(_to_quote(found))):
+                yield from _refused(found, refusal, generator.info.name)
             else:
-                yield from _answered(found, (), _nothing_found(found), generator.info.name, verified)
+                prompt = filled.invoke(found)
+                for event in _answered(found, prompt.hits, writer.stream(prompt), generator.info.name, verified):
+                    yield _with_nearest(event, found, judge)
 
     return RunnableLambda(understand) | RunnableLambda(retrieve) | RunnableGenerator(answer)
 
@@ -133,23 +146,63 @@ def _is_extractive(generator: Generator) -> bool:
 
 
 def _fill(found: Found, retriever: Retriever, generator: Generator, settings: Generate, context: Context) -> Prompt:
-    language = found.question.language
-    if _is_extractive(generator):  # reads the passages themselves
-        return Prompt(found.alone, language, found.hits, "", (), EXTRACTIVE.name)
     return fill_prompt(
         found.alone,
         assemble(found.more, len(found.hits), retriever.neighbours, context),
         generator.info,
-        language,
+        found.question.language,
         generator.count_tokens,
         settings.context,
         settings.max_tokens,
-        arrange,
+        partial(arrange, read=_read(found.question, generator)),
     )
 
 
-def _nothing_found(found: Found) -> Iterator[str]:
-    yield ABSTENTION[found.question.language]
+def _read(question: Question, generator: Generator) -> Sequence[str]:
+    """The passages that the generator has read for the question before this one, if this one follows it up."""
+    return generator.passages_read if question.history and isinstance(generator, LlamaGenerator) else ()
+
+
+def _to_quote(found: Found) -> Prompt:
+    """For the extractive generator, which reads the passages themselves."""
+    return Prompt(found.alone, found.question.language, found.hits, "", (), EXTRACTIVE.name)
+
+
+def _extracted(found: Found, extract: Extract, model: str) -> Iterator[Event]:
+    """Tokens, then the answer, whose quotes are exact; or the refusal."""
+    if extract.refusal:
+        yield from _refused(found, extract.refusal, model)
+        return
+    first_token = time.monotonic() - found.asked
+    pieces = list(extract.pieces())
+    yield from map(Token, pieces)
+    answer = Answer(
+        question=found.question.text,
+        answer="".join(pieces),
+        abstained=False,
+        citations=extract.citations,
+        sentences=extract.sentences,
+        model=model,
+        timings=Timings(found.seconds, first_token, time.monotonic() - found.asked),
+        conflict=extract.conflict,
+    )
+    yield Completed(answer)
+
+
+def _refused(found: Found, refusal: Refusal, model: str) -> Iterator[Event]:
+    said = ABSTENTION[found.question.language]
+    yield Token(said)
+    seconds = time.monotonic() - found.asked
+    timings = Timings(found.seconds, seconds, seconds)
+    sentence = AnswerSentence(said, (), True)
+    yield Completed(Answer(found.question.text, said, True, (), (sentence,), model, timings, refusal=refusal))
+
+
+def _with_nearest(event: Event, found: Found, judge: ExtractiveGenerator | None) -> Event:
+    """The event; with what comes nearest where it is a model's abstention."""
+    if judge and isinstance(event, Completed) and event.answer.abstained:
+        return replace(event, answer=replace(event.answer, refusal=judge.nearest(_to_quote(found))))
+    return event
 
 
 def _answered(
@@ -159,14 +212,19 @@ def _answered(
     model: str,
     verified: Callable[[Cited, Sequence[Hit], Language], Cited],
 ) -> Iterator[Event]:
-    """Tokens as they are written, then the answer with its citations, verified: [n] in a draft is the nth of the hits
-    given."""
-    citer = Citer(given)
+    """Thoughts, then tokens as they are written, then the answer with its citations, verified: [n] in a draft is the
+    nth of the hits given."""
+    citer, splitter = Citer(given), ThoughtSplitter()
     first_token: float | None = None
     for piece in pieces:
-        if piece and first_token is None:
+        if not piece:
+            yield Token("")
+        elif first_token is None:
             first_token = time.monotonic() - found.asked
-        yield Token(citer.feed(piece))
+        for text, is_thought in splitter.feed(piece):
+            yield Thought(text) if is_thought else Token(citer.feed(text))
+    for text, is_thought in splitter.rest():
+        yield Thought(text) if is_thought else Token(citer.feed(text))
     if shown := citer.rest():
         yield Token(shown)
     cited = verified(citer.finish(), given, found.question.language)
@@ -202,11 +260,12 @@ def ask(
     history: Sequence[Turn] = (),
     rewriting: Rewrite = Rewrite(),
     context: Context = Context(),
+    judge: ExtractiveGenerator | None = None,
     verifying: Verify = Verify(),
     similarity: Similarity | None = None,
     entailment: EntailmentModel | None = None,
 ) -> Iterator[Event]:
     """Yields the events of one question; `history` is its conversation so far, oldest turn first. Closing the iterator
     stops generation at once."""
-    chain = build_chain(retriever, generator, settings, rewriting, context, verifying, similarity, entailment)
+    chain = build_chain(retriever, generator, settings, rewriting, context, judge, verifying, similarity, entailment)
     yield from chain.stream(Question(question, k, filters, tuple(history)))

@@ -4,7 +4,7 @@ Needs no model but the embedder. gather candidates -> rank -> is it enough? -> c
 first. What speaks for a candidate stands in rag/answer_signs.py, how far it is trusted in rag/answers.toml.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
@@ -17,6 +17,7 @@ from ingest.types import Source
 from models.types import EXTRACTIVE
 from rag.abstain import Ranked, is_enough, missing_words, probability, rank
 from rag.answer_signs import Ask, asks_for_list
+from rag.answer_type import Kind
 from rag.answer_weights import Weights, read_weights
 from rag.candidates import Candidate, Gatherer
 from rag.conflict import Claim, find_conflict
@@ -26,10 +27,13 @@ from rag.types import ABSTENTION, Abstain, AnswerSentence, Citation, Hit, Refusa
 
 MOST = 3  # sentences in an answer
 WORDS = 60  # in an answer, after which no sentence is added
-BESIDE_BEST = 0.7  # how far below the best, in log-odds, another sentence of the answer may be
+BESIDE_BEST = 1.0  # how far below the best, in log-odds, another sentence of the answer may be
 LIKELY = 1.5  # how far below the best one may be that contradicts it
+MOST_COPIES = 2  # of a hit that are looked at
 NEAREST = 3  # pieces that are shown where there is no answer
 CLEAR = 1.25  # how many times as near as the next the value that is put first stands to the question's words
+# Kinds of which a value is put first, and how near it must stand. Of places and other names half would be wrong.
+PUT_FIRST: Mapping[Kind, float] = {"time": 0.2, "money": 0.2, "number": 0.2, "person": 0.35}
 SHORT = 8  # words of a sentence that needs no value before it
 _TOO_ALIKE = 0.8
 
@@ -105,7 +109,7 @@ class ExtractiveGenerator:
     def generate(self, prompt: Prompt) -> Iterator[str]:
         """Yields one part of the answer with its citation at a time, [n] being the nth of the prompt's hits."""
         extract = self.extract(prompt)
-        places = {hit.passage.id: n for n, hit in enumerate(prompt.hits, start=1)}
+        places = {one.id: n for n, hit in enumerate(prompt.hits, start=1) for one in (hit.passage, *hit.copies)}
         if extract.refusal:
             yield ABSTENTION[prompt.language]
         renumbered = [
@@ -125,9 +129,10 @@ class ExtractiveGenerator:
 
     def judge(self, prompt: Prompt) -> "Judged":
         """The candidates from the prompt's hits, and how likely they hold the answer."""
-        ask, candidates = self._gatherer.gather(prompt.question, prompt.language, prompt.hits)
+        hits = _with_copies(prompt.hits)
+        ask, candidates = self._gatherer.gather(prompt.question, prompt.language, hits)
         ranked = rank(candidates, self._weights)
-        return Judged(ask, ranked, prompt.hits, probability(ask, ranked, prompt.hits, self._weights))
+        return Judged(ask, ranked, hits, probability(ask, ranked, self._weights))
 
     def quote(self, judged: "Judged") -> Extract:
         """The answer, however unsure; there is a candidate."""
@@ -161,6 +166,20 @@ class ExtractiveGenerator:
         """The document's own day, else the file's; '' for a source that is gone."""
         sources = self._catalog.sources_at(hit.passage.path)
         return day_of(sources[0]) if sources else ""
+
+
+def _with_copies(hits: Sequence[Hit]) -> tuple[Hit, ...]:
+    """The hits, each followed by those near-duplicates that have other words than it: a single one may be the point."""
+    found: list[Hit] = []
+    for hit in hits:
+        found.append(hit)
+        said = [set(words(hit.passage.text))]
+        for copy in hit.copies:
+            own = set(words(copy.text))
+            if own not in said and len(said) <= MOST_COPIES:
+                said.append(own)
+                found.append(replace(hit, passage=copy, copies=()))
+    return tuple(found)
 
 
 def day_of(source: Source) -> str:
@@ -222,10 +241,10 @@ def put_first(ask: Ask, candidate: Candidate, hit: Hit) -> str:
     piece = candidate.piece
     if piece.header:
         return _cell(ask, hit.passage.text[slice(*piece.header)], candidate.text, hit.passage.language)
-    if not candidate.values or len(candidate.text.split()) <= SHORT:
+    if not candidate.values or ask.kind not in PUT_FIRST or len(candidate.text.split()) <= SHORT:
         return ""
     first, *others = candidate.values
-    if others and first.nearness < CLEAR * others[0].nearness:
+    if first.nearness < PUT_FIRST[ask.kind] or (others and first.nearness < CLEAR * others[0].nearness):
         return ""
     if fold(candidate.text).startswith(fold(first.value.text)):
         return ""

@@ -4,6 +4,7 @@ python -m tests.test_cli > docs/cli.md      writes the reference anew
 """
 
 import errno
+import itertools
 import json
 import os
 import pty
@@ -29,7 +30,19 @@ from engine import Status
 from errors import EngineUnreachableError, ModelDiedError
 from ingest.confine import Isolation
 from ingest.types import Filters, IndexReport, PathReason, Source, VerifyReport, WatchEvent
-from rag.types import ABSTENTION, Answer, AnswerSentence, Citation, Completed, Event, Hit, SearchResult, Timings, Token
+from rag.types import (
+    ABSTENTION,
+    Answer,
+    AnswerSentence,
+    Citation,
+    Completed,
+    Event,
+    Hit,
+    SearchResult,
+    Thought,
+    Timings,
+    Token,
+)
 from remote import RemoteEngine
 from settings import Settings
 from tests.conftest import ROOT
@@ -295,7 +308,8 @@ def test_a_passage_that_stands_elsewhere_too_names_the_places(
 def test_ask_prints_the_whole_answer() -> None:
     done = run("ask", "What", "is", "the", "notice period?", "--json").json
     assert keys(done) == {
-        "question", "answer", "abstained", "citations", "sentences", "model", "timings", "conversation", "turn",
+        "question", "answer", "abstained", "citations", "sentences", "model", "timings", "conflict", "refusal",
+        "conversation", "turn",
     }  # fmt: skip
     assert done["question"] == "What is the notice period?"
     (citation,) = done["citations"]
@@ -332,7 +346,7 @@ def test_ask_passes_on_how_many_where_and_who(engine: FakeEngine, monkeypatch: p
 
     monkeypatch.setattr(engine, "ask", ask)
     run("ask", "-k", "3", "--in", "a/b.pdf", "notice", "--in", "c", "--model", "tiny", "--json", *FILTERED)
-    assert given == ["notice", 3, replace(FILTERS, within=("a/b.pdf", "c")), "tiny"]
+    assert given == ["notice", 3, replace(FILTERS, within=("a/b.pdf", "c")), "tiny", (), "", None]
 
 
 def test_search_passes_on_how_many_and_where(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -387,11 +401,23 @@ def test_models_prints_all_models_after_each_command(tmp_path: Path, engine: Fak
     assert engine.used == "tiny"
 
 
+def test_what_a_model_thinks_aloud_goes_to_standard_error_alone(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = engine._answer
+    monkeypatch.setattr(engine, "_answer", lambda *asked: itertools.chain([Thought("Hm, 30.")], answer(*asked)))
+    done = run("ask", "What is the notice period?")
+    assert "Hm, 30." in done.stderr
+    assert "Hm" not in done.stdout
+    assert "Hm" not in run("ask", "What is the notice period?", "--json").stdout
+
+
 def test_doctor_prints_the_machine_the_home_and_the_problems() -> None:
     done = run("doctor", "--json").json
     assert keys(done) == {"version", "machine", "home", "ok", "problems"}
     assert keys(done["machine"]) == MACHINE
-    assert keys(done["machine"]["llama_cpp"]) == {"loads", "gpu", "detail"}
+    assert keys(done["machine"]["llama_cpp"]) == {"loads", "gpu", "detail", "card"}
+    assert done["machine"]["generation"] == {"model": "extractive", "runtime": None}
     assert keys(done["machine"]["ocr"]) == {"works", "version", "languages", "missing"}
     assert keys(done["machine"]["isolation"]) == {"network", "files", "processes", "memory", "detail"}
     assert keys(done["home"]) == STATUS

@@ -10,7 +10,7 @@ from engine import Engine
 from errors import CitaError
 from ingest.names import printable
 from ingest.types import LOW_CONFIDENCE, Passage, Source
-from rag.types import Answer, Citation, Completed, Evidence, Hit, Recorded, Retrieved, Token
+from rag.types import ABSTAIN, Answer, Citation, Completed, Evidence, Hit, Recorded, Retrieved, Thought, Token
 from rag.types import Turn as EarlierTurn
 from ui import filters, library, rating, reader, render
 from ui.engine import get_engine, get_settings
@@ -36,7 +36,7 @@ def draw() -> None:
     question = _question(sources, texts, ready, bool(turns))
     if question:
         reader.close()
-        turns.append(Turn(question, filters.chosen(), st.session_state.get("k")))
+        turns.append(Turn(question, filters.chosen(), st.session_state.get("k"), st.session_state.get("abstain")))
 
     opened = reader.opened()
     if opened:
@@ -83,6 +83,11 @@ def _options(sources: Sequence[Source], texts: Texts) -> None:
     with st.popover(label, icon=":material/tune:", type="tertiary"):
         filters.draw(sources, texts)
         st.slider(texts.ask_k, 1, max(30, k), k, key="k", help=texts.ask_k_help)
+        st.session_state.setdefault("abstain", get_settings().answer.abstain)
+        names = {"strict": texts.ask_strict, "balanced": texts.ask_balanced, "helpful": texts.ask_helpful}
+        st.segmented_control(
+            texts.ask_abstain, ABSTAIN, format_func=names.__getitem__, key="abstain", help=texts.ask_abstain_help
+        )
 
 
 def _welcome(sources: Sequence[Source], ready: bool, texts: Texts) -> None:
@@ -117,6 +122,9 @@ def _draw_turn(engine: Engine, number: int, turn: Turn, texts: Texts) -> None:
             understood = texts.ask_understood.format(question=turn.understood)
             st.html(render.block("understood", render.span("t", understood)))
     with st.container(key=f"answer-{number}", gap="small"):
+        if turn.thought and turn.state != "asked":
+            with st.expander(texts.ask_thought, icon=":material/psychology:", type="compact"):
+                st.text(turn.thought)
         if turn.state == "asked":
             _stream(engine, turn, earlier(open_turns()[:number]), texts)
         elif turn.error:
@@ -143,7 +151,9 @@ def _stream(engine: Engine, turn: Turn, history: Sequence[EarlierTurn], texts: T
     drawn = 0.0
     kept_in = (opened() or NEW) if get_settings().history.on else ""
     try:
-        asked = engine.ask(turn.question, turn.k, turn.filters, history=history, conversation=kept_in)
+        asked = engine.ask(
+            turn.question, turn.k, turn.filters, history=history, conversation=kept_in, abstain=turn.abstain
+        )
         with closing(follow(asked)) as events:
             for event in events:
                 if isinstance(event, Completed):
@@ -152,6 +162,8 @@ def _stream(engine: Engine, turn: Turn, history: Sequence[EarlierTurn], texts: T
                     st.session_state.conversation, turn.n = event.conversation, event.turn
                 elif isinstance(event, Retrieved):
                     turn.hits, turn.understood = event.hits, event.understood
+                elif isinstance(event, Thought):
+                    turn.thought += event.text
                 elif isinstance(event, Token):
                     turn.draft += event.text
                 if not isinstance(event, Token) or time.monotonic() - drawn > REDRAW_SECONDS:
@@ -169,6 +181,7 @@ def _draw_abstention(number: int, turn: Turn, answer: Answer, texts: Texts) -> N
             "abstained",
             render.block("abstained-answer", render.span("t", answer.answer)),
             render.span("lead", texts.ask_abstained),
+            *_what_to_add(answer, texts),
         )
     )
     if turn.hits:
@@ -176,6 +189,25 @@ def _draw_abstention(number: int, turn: Turn, answer: Answer, texts: Texts) -> N
             for hit in turn.hits[:NEAREST]:
                 _draw_hit(number, hit, turn, texts)
     _draw_timing(answer, texts)
+
+
+def _what_to_add(answer: Answer, texts: Texts) -> list[str]:
+    """A line that names what nothing found speaks of."""
+    if not answer.refusal or not answer.refusal.missing:
+        return []
+    return [render.span("lead", texts.ask_missing.format(words=", ".join(map(printable, answer.refusal.missing))))]
+
+
+def _draw_conflict(answer: Answer, texts: Texts) -> None:
+    """The values side by side, each with its day and its citations."""
+    if answer.conflict:
+        st.html(render.block("label", render.span("t", texts.ask_conflict)))
+        st.html(
+            render.facts(
+                (side.value, " · ".join(filter(None, (side.date, " ".join(f"[{n}]" for n in side.citations)))))
+                for side in answer.conflict
+            )
+        )
 
 
 def _draw_hit(number: int, hit: Hit, turn: Turn, texts: Texts) -> None:
@@ -209,6 +241,7 @@ def _copies(copies: Sequence[Passage], texts: Texts) -> str:
 def _draw_answer(number: int, turn: Turn, answer: Answer, texts: Texts) -> None:
     hits = {hit.passage.id: hit for hit in turn.hits}
     st.html(render.answer(answer, texts.ask_unsupported_sentence, texts.ask_partly))
+    _draw_conflict(answer, texts)
     if answer.citations:
         st.html(render.block("label", render.span("t", texts.ask_sources)))
     for citation in answer.citations:

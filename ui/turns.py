@@ -10,7 +10,7 @@ import streamlit as st
 from engine import Engine
 from errors import CitaError, UsageError
 from ingest.types import Filters
-from rag.types import REMEMBERED, Answer, Evidence, Hit, KeptTurn, Rating
+from rag.types import REMEMBERED, Abstain, Answer, Evidence, Hit, KeptTurn, Rating
 from rag.types import Turn as EarlierTurn
 from ui import reader
 
@@ -26,10 +26,12 @@ class Turn:
     question: str
     filters: Filters = Filters()
     k: int | None = None
+    abstain: Abstain | None = None
     state: Literal["asked", "answered", "stopped", "failed"] = "asked"
     hits: tuple[Hit, ...] = ()
     understood: str = ""
     draft: str = ""
+    thought: str = ""
     answer: Answer | None = None
     error: CitaError | None = field(default=None)
     n: int = 0

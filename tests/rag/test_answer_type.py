@@ -58,3 +58,8 @@ def test_what_the_question_names_itself_is_no_answer_to_it() -> None:
 def test_the_same_value_written_otherwise_has_the_same_key(kind: Kind, one: str, other: str) -> None:
     (first,), (second,) = (values(kind, f"it is {text}", "") for text in (one, other))
     assert first.key == second.key
+
+
+def test_neither_a_year_nor_a_number_in_a_name_is_a_figure() -> None:
+    text = "In 1466 the Seven Years' War cost 40 000 men and 1500 horses."
+    assert [one.text for one in values("number", text, "")] == ["40 000 men", "1500 horses"]
