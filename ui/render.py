@@ -95,17 +95,25 @@ def _with_citations(text: str) -> str:
 
 
 def _not_supported(value: Answer) -> Iterable[tuple[int, int, AnswerSentence]]:
-    """Where the sentences that no passage wholly carries stand in the answer, in order and without overlap; citations
-    may stand in them."""
+    """Where the sentences that no passage wholly carries stand in the answer, in order and without overlap. Citations
+    may stand in them, also before their stop: letters are compared, without citations and white space."""
+    places = _letters(value.answer)
+    letters = "".join(value.answer[place] for place in places)
     done = 0
     for sentence in value.sentences:
-        words = map(re.escape, CITATION.sub(" ", sentence.text).split())
-        found = re.compile(r"\s*(?:\[\d+\]\s*)*".join(words)).search(value.answer, done)
-        if not found or not found[0]:
+        own = "".join(sentence.text[place] for place in _letters(sentence.text))
+        start = letters.find(own, done) if own else -1
+        if start < 0:
             continue
-        done = found.end()
+        done = start + len(own)
         if not sentence.supported:
-            yield found.start(), done, sentence
+            yield places[start], places[done - 1] + 1, sentence
+
+
+def _letters(text: str) -> list[int]:
+    """The places of a text's characters but for citations and white space."""
+    cited = {place for mark in CITATION.finditer(text) for place in range(*mark.span())}
+    return [place for place, character in enumerate(text) if place not in cited and not character.isspace()]
 
 
 def source_card(

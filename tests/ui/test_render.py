@@ -128,7 +128,7 @@ def test_a_sentence_that_no_passage_carries_is_marked_and_kept() -> None:
 
 def test_a_verdict_is_a_mark_and_its_reason_in_words() -> None:
     value = answer(
-        "The fee [1] is 54 euros. It is due soon. [2]",
+        "The fee [1] is 54 euros [1]. It is due soon. [2]",
         AnswerSentence("The fee is 54 euros.", (1,), False, "unsupported", "the number <54> is not there"),
         AnswerSentence("It is due soon.", (2,), False, "partly", "not in the passage: soon"),
     )
