@@ -18,7 +18,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -44,10 +44,12 @@ from settings import CODE, Settings
 
 SETS = (
     "squad-v1.1-en", "xquad-es", "squad-es-v1.1-small", "squad-v2.0-en", "squad-es-v2.0-small", "clapnq", "tatqa",
-    "hotpotqa-subset", "rgb", "rgb, negatives", "financebench",
+    "hotpotqa-subset", "rgb", "rgb, negatives", "conflicts",
+    "financebench",
 )  # fmt: skip
 WHOLE = ("tatqa", "rgb", "rgb, negatives", "hotpotqa-subset")  # nothing of these was fitted on
 WITHOUT = ("squad-v1.1-en", "xquad-es", "squad-es-v1.1-small", "clapnq")  # asked also with the sources kept out
+CONFLICTS = "conflicts"
 SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
 SHOWN: Abstain = "balanced"
 RESULTS = CODE / "benchmarks" / "results" / "answers.md"
@@ -196,6 +198,17 @@ def kept(file: Path) -> Measured | None:
     return Measured(value["name"], found, without, value["seconds"])
 
 
+def kept_lines(file: Path, measure_now: Callable[[], list[str]] | None) -> list[str]:
+    """Rows of a table, as measured now, else as they were kept with the weights of now; none if they were not."""
+    if measure_now:
+        lines = measure_now()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps({"weights": _weights(), "lines": lines}), encoding="utf-8")
+        return lines
+    found = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return list(found["lines"]) if found.get("weights") == _weights() else []
+
+
 def _weights() -> str:
     return hashlib.sha256(WEIGHTS_FILE.read_bytes()).hexdigest()
 
@@ -215,21 +228,26 @@ def main() -> int:
         work = options.work or Path(folder)
         settings = Settings.load(work / "home")
         embedder = CachedEmbedder(open_embedder(settings), work / "vectors")
-        disputed = conflicts(options.data, Path(folder), embedder, settings)
-        pages = financebench(options.data, work / "financebench") if "financebench" in (options.sets or SETS) else []
+        wanted = options.sets or SETS
+        lines = {
+            name: kept_lines(work / "answers" / f"{name}.json", measured_now if name in wanted else None)
+            for name, measured_now in (
+                (CONFLICTS, lambda: conflicts(options.data, Path(folder), embedder, settings)),
+                ("financebench", lambda: financebench(options.data, work / "financebench")),
+            )
+        }
         measured = []
         for name in SETS:
             file = work / "answers" / f"{re.sub(r'[^a-z0-9.]+', '-', name)}-{options.seed}.json"
-            if name == "financebench":
+            if name in lines:
                 continue
             one = kept(file)
-            if one is None or name in (options.sets or SETS):
-                if options.sets and name not in options.sets:
-                    continue
+            if name in wanted:
                 one = measure(name, options.data, Path(folder), embedder, settings, options.questions, options.seed)
                 keep(one, file)
                 print(f"{name}: {len(one.found)} questions", file=sys.stderr, flush=True)
-            measured.append(one)
+            if one:
+                measured.append(one)
     head = [
         "# Extractive answers",
         "",
@@ -238,7 +256,7 @@ def main() -> int:
         "Made by `python -m benchmarks.answers`; what is measured is said there.",
         "",
     ]
-    text = "\n".join([*head, *report(measured, disputed, pages), ""])
+    text = "\n".join([*head, *report(measured, lines[CONFLICTS], lines["financebench"]), ""])
     RESULTS.write_text(text, encoding="utf-8")
     print(text)
     return 0

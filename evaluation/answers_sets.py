@@ -7,6 +7,7 @@ from typing import Any
 from errors import FolderError
 from evaluation import adapters
 from evaluation.dataset import Dataset, GivenPassage, Question
+from evaluation.metrics import contains
 
 
 def load(name: str, data: Path) -> Dataset:
@@ -38,9 +39,10 @@ def tatqa(name: str, data: Path) -> Dataset:
         for asked in context["questions"]:
             if asked["answer_type"] == "span" and len(asked["answer"]) == 1:
                 (answer,) = asked["answer"]
-                gold = {passage.id: 1 for passage in own if answer in passage.text}
+                gold = {passage.id: 1 for passage in own if contains(passage.text, (answer,))}
                 group = context["table"]["uid"]
-                questions.append(Question(asked["uid"], asked["question"], gold, (), (answer,), False, group))
+                if gold:
+                    questions.append(Question(asked["uid"], asked["question"], gold, (), (answer,), False, group))
     return Dataset(name, tuple(questions), tuple(passages))
 
 
