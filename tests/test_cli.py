@@ -31,6 +31,7 @@ from errors import EngineUnreachableError, ModelDiedError
 from ingest.confine import Isolation
 from ingest.types import Filters, IndexReport, PathReason, Source, VerifyReport, WatchEvent
 from rag.types import (
+    ABSTAIN,
     ABSTENTION,
     Answer,
     AnswerSentence,
@@ -38,7 +39,9 @@ from rag.types import (
     Completed,
     Event,
     Hit,
+    Refusal,
     SearchResult,
+    Side,
     Thought,
     Timings,
     Token,
@@ -323,6 +326,52 @@ def test_ask_prints_the_whole_answer() -> None:
     ]
     assert done["sentences"][0]["citations"] == [1]
     assert keys(done["timings"]) == {"retrieve", "first_token", "total"}
+
+
+def test_ask_shows_sources_that_disagree_side_by_side(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    *before, last = FakeEngine().ask("notice")
+    assert isinstance(last, Completed)
+    answer = replace(last.answer, conflict=(Side("thirty days", (1,), "2021-02-07"), Side("sixty days", (2,))))
+    monkeypatch.setattr(engine, "ask", lambda *_: (event for event in (*before, Completed(answer))))
+    shown = run("ask", "notice").stdout
+    assert "The sources disagree: thirty days (2021-02-07) [1]; sixty days [2]" in shown
+    assert run("ask", "notice", "--json").json["conflict"] == [
+        {"value": "thirty days", "citations": [1], "date": "2021-02-07"},
+        {"value": "sixty days", "citations": [2], "date": ""},
+    ]
+
+
+def test_a_refusal_says_what_comes_nearest_and_what_to_add(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    *before, last = FakeEngine().ask("notice")
+    assert isinstance(last, Completed)
+    nearest = replace(last.answer.citations[0], supported=False)
+    refusal = Refusal("unsure", (nearest,), ("tungsten", "boiling"))
+    answer = replace(last.answer, answer=ABSTENTION["en"], abstained=True, citations=(), sentences=(), refusal=refusal)
+    monkeypatch.setattr(engine, "ask", lambda *_: (event for event in (*before[:1], Completed(answer))))
+    shown = run("ask", "notice").stdout
+    assert ABSTENTION["en"] in shown
+    assert "Nearest: " in shown
+    assert nearest.quote in shown
+    assert "Nothing found speaks of: tungsten, boiling" in shown
+    found = run("ask", "notice", "--json").json["refusal"]
+    assert (found["reason"], found["missing"]) == ("unsure", ["tungsten", "boiling"])
+    assert found["nearest"][0]["source"] == nearest.source
+
+
+@pytest.mark.parametrize("dial", ABSTAIN)
+def test_ask_passes_on_how_sure_an_answer_must_be(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, dial: str
+) -> None:
+    given: list[object] = []
+
+    def ask(*arguments: object) -> Iterator[Event]:
+        given.append(arguments[-1])
+        return FakeEngine().ask("notice")
+
+    monkeypatch.setattr(engine, "ask", ask)
+    run("ask", "notice", "--abstain", dial)
+    assert given == [dial]
+    assert run("ask", "notice", "--abstain", "sloppy").code == 2
 
 
 def test_ask_says_what_is_not_confirmed_and_why(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
