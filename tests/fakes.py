@@ -17,6 +17,7 @@ from models.types import EXTRACTIVE, ModelInfo
 from rag.export import export, fine_tuning_set
 from rag.types import (
     ABSTENTION,
+    Abstain,
     Answer,
     AnswerSentence,
     CandidateScores,
@@ -211,6 +212,7 @@ class FakeEngine:
         model: str | None = None,
         history: Sequence[Turn] = (),
         conversation: str = "",
+        abstain: Abstain | None = None,
     ) -> Iterator[Event]:
         hits = self.search(question, k, filters).hits
         self.history = tuple(history)
