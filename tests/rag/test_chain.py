@@ -16,7 +16,7 @@ from rag.generate import Generator, LlamaGenerator
 from rag.prompt import Prompt
 from rag.rerank import LateFeatures
 from rag.retrieve import Retriever
-from rag.types import ABSTENTION, Answer, Completed, Event, Retrieved, Token, Turn
+from rag.types import ABSTENTION, Answer, Completed, Event, Retrieved, Thought, Token, Turn
 from settings import Context, Generate, Retrieve, Rewrite, Verify
 from tests.fakes import LEASE, WordEmbedder
 from tests.gguf_files import LLAMA2, tiny_gguf
@@ -112,6 +112,31 @@ def test_a_model_that_refuses_gets_the_fixed_sentence_of_the_question(
     assert answer.abstained
     assert answer.answer == ABSTENTION[language]  # type: ignore[index]
     assert answer.citations == ()
+
+
+def test_a_thought_is_told_apart_and_nothing_in_it_is_cited(retriever: Retriever, tmp_path: Path) -> None:
+    says = ["<think>", "The deposit [1]", " is [2]?", "</think>", "The notice period is", " thirty days", " [1] ", "."]
+    special_tokens = ("<think>", "</think>", "<|im_end|>")
+    path = tiny_gguf(tmp_path / "m.gguf", says=says, special_tokens=special_tokens)
+    generator = LlamaGenerator(read_model(path), SETTINGS)
+    found = events(retriever, generator, "What is the notice period?")
+    generator.close()
+    assert "".join(event.text for event in found if isinstance(event, Thought)) == "The deposit [1] is [2]?"
+    assert "deposit" not in "".join(event.text for event in found if isinstance(event, Token))
+    answer = answer_of(found)
+    assert answer.answer.startswith("The notice period is thirty days [1]")
+    assert len(answer.citations) == 1
+    assert answer.invented == 0
+
+
+def test_a_follow_up_is_given_first_what_the_question_before_it_was_given(
+    retriever: Retriever, model: LlamaGenerator
+) -> None:
+    list(ask("What is the notice period?", retriever, model, SETTINGS))
+    read = model.passages_read
+    assert read
+    list(ask("And the deposit?", retriever, model, SETTINGS, history=[Turn("What is the notice period?", "Thirty")]))
+    assert model.passages_read[: len(read)] == read
 
 
 def test_nothing_found_is_refused_without_asking_the_model(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Each page over the fake engine: what it shows, what it calls, and that hostile text stays text."""
 
 import dataclasses
+import itertools
 import threading
 import time
 import tomllib
@@ -32,6 +33,7 @@ from rag.types import (
     RerankerInfo,
     SearchExplanation,
     SearchResult,
+    Thought,
     Timings,
     Token,
     Turn,
@@ -593,6 +595,19 @@ def test_the_model_that_answers_says_how_it_is_run(
     assert not app.exception
     (caption,) = [each.value for each in app.caption if "33" in each.value]
     assert "8 threads" in caption
+
+
+def test_what_a_model_thought_is_folded_beside_its_answer(
+    engine: FakeEngine, draw: Draw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = engine._answer
+    monkeypatch.setattr(engine, "_answer", lambda *asked: itertools.chain([Thought("Hm, 30.")], answer(*asked)))
+    app = draw("ask")
+    app.chat_input[0].set_value("What is the notice period?").run()
+    (fold,) = [each for each in app.expander if each.label == ENGLISH.ask_thought]
+    assert fold.text[0].value == "Hm, 30."
+    assert not fold.proto.expanded
+    assert "Hm" not in html(app)
 
 
 def test_a_model_that_is_not_there_is_a_notice_with_the_next_step(draw: Draw) -> None:
