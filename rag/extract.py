@@ -4,6 +4,7 @@ Needs no model but the embedder. gather candidates -> rank -> is it enough? -> c
 first. What speaks for a candidate stands in rag/answer_signs.py, how far it is trusted in rag/answers.toml.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -31,9 +32,14 @@ BESIDE_BEST = 1.0  # how far below the best, in log-odds, another sentence of th
 LIKELY = 1.5  # how far below the best one may be that contradicts it
 MOST_COPIES = 2  # of a hit that are looked at
 NEAREST = 3  # pieces that are shown where there is no answer
-CLEAR = 1.25  # how many times as near as the next the value that is put first stands to the question's words
-# Kinds of which a value is put first, and how near it must stand. Of places and other names half would be wrong.
-PUT_FIRST: Mapping[Kind, float] = {"time": 0.2, "money": 0.2, "number": 0.2, "person": 0.35}
+# Kinds of which a value is put first; how near to the question's words it must stand, and how many times as near as the
+# next of its kind. Of places and other names half would be wrong.
+PUT_FIRST: Mapping[Kind, tuple[float, float]] = {
+    "time": (0.2, 1.25),
+    "money": (0.2, 1.25),
+    "number": (0.2, math.inf),
+    "person": (0.4, 1.25),
+}
 SHORT = 8  # words of a sentence that needs no value before it
 _TOO_ALIKE = 0.8
 
@@ -244,7 +250,8 @@ def put_first(ask: Ask, candidate: Candidate, hit: Hit) -> str:
     if not candidate.values or ask.kind not in PUT_FIRST or len(candidate.text.split()) <= SHORT:
         return ""
     first, *others = candidate.values
-    if first.nearness < PUT_FIRST[ask.kind] or (others and first.nearness < CLEAR * others[0].nearness):
+    near, clear = PUT_FIRST[ask.kind]
+    if first.nearness < near or (others and first.nearness < clear * others[0].nearness):
         return ""
     if fold(candidate.text).startswith(fold(first.value.text)):
         return ""
