@@ -126,7 +126,7 @@ def _passage_json(evidence: Evidence) -> dict[str, Any]:
 # What all forms say
 
 
-def _place(citation: Citation, words: Words) -> str:
+def place_of(citation: Citation, words: Words) -> str:
     """'lease.pdf, page 2, Lease > Deposit'."""
     page = words.page.format(page=citation.page) if citation.page else ""
     return ", ".join(filter(None, (printable(citation.source), page, citation.section)))
@@ -158,18 +158,18 @@ def _doubtful(answer: Answer, words: Words) -> list[str]:
 
 
 def markdown(conversation: Conversation, words: Words) -> str:
-    parts = [f"# {_inert(conversation.title)}"]
+    parts = [f"# {inert(conversation.title)}"]
     for turn in conversation.turns:
         parts += _turn_markdown(turn, words)
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def _turn_markdown(turn: KeptTurn, words: Words) -> Iterator[str]:
-    yield f"## {turn.n}. {_inert(' '.join(turn.question.split()))}"
+    yield f"## {turn.n}. {inert(' '.join(turn.question.split()))}"
     if turn.answer is None:
         yield _escaped(turn.draft)
-        yield f"*{_inert(turn.error or words.stopped)}*"
-        yield f"*{_inert(_footer(turn, words))}*"
+        yield f"*{inert(turn.error or words.stopped)}*"
+        yield f"*{inert(_footer(turn, words))}*"
         return
     text, known = turn.answer.answer, {citation.n for citation in turn.answer.citations}
     pieces = _CITED.split(text)
@@ -178,11 +178,11 @@ def _turn_markdown(turn: KeptTurn, words: Words) -> Iterator[str]:
         for place, piece in enumerate(pieces)
     )
     for doubt in _doubtful(turn.answer, words):
-        yield f"*{_inert(doubt)}*"
-    yield f"*{_inert(_footer(turn, words))}*"
+        yield f"*{inert(doubt)}*"
+    yield f"*{inert(_footer(turn, words))}*"
     for citation in turn.answer.citations:
-        remarks = "".join(f" *({_inert(remark)})*" for remark in _remarks(turn, citation, words))
-        yield f"[^{turn.n}-{citation.n}]: {_inert(_place(citation, words))}: “{_inert(citation.quote)}”{remarks}"
+        remarks = "".join(f" *({inert(remark)})*" for remark in _remarks(turn, citation, words))
+        yield f"[^{turn.n}-{citation.n}]: {inert(place_of(citation, words))}: “{inert(citation.quote)}”{remarks}"
 
 
 def _escaped(text: str) -> str:
@@ -191,7 +191,8 @@ def _escaped(text: str) -> str:
     return _LIST_MARK.sub(lambda found: rf"{found[1]}{found[2][:-1]}\{found[2][-1]}", marked)
 
 
-def _inert(text: str) -> str:
+def inert(text: str) -> str:
+    """Text that Markdown shows as it is, on one line."""
     return _escaped(" ".join(text.split()))
 
 
@@ -229,7 +230,7 @@ def _add_answer(document: Any, turn: KeptTurn, words: Words) -> None:
         document.add_heading(words.sources, 2)
     for citation in turn.answer.citations:
         source = document.add_paragraph(f"[{citation.n}] ")
-        source.add_run(_printable(_place(citation, words))).bold = True
+        source.add_run(_printable(place_of(citation, words))).bold = True
         source.add_run(_printable(f": “{' '.join(citation.quote.split())}”"))
         for remark in _remarks(turn, citation, words):
             source.add_run(_printable(f" ({remark})")).italic = True
