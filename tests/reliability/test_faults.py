@@ -23,7 +23,7 @@ import pytest
 
 import errors
 from errors import CitaError, EmbedderError
-from ingest import database, discover
+from ingest import database, discover, pipeline
 from ingest.catalog import Catalog
 from ingest.embed import Vectors
 from ingest.parse import parse
@@ -235,8 +235,9 @@ def test_an_index_run_survives_a_statement_that_fails(scene: Scene, monkeypatch:
         assert image(home / "index") == scene.after
 
 
-def test_an_index_run_survives_an_embedder_that_fails(scene: Scene) -> None:
+def test_an_index_run_survives_an_embedder_that_fails(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     home = scene.folder / "home"
+    monkeypatch.setattr(pipeline, "GROUP", 1)  # each file is embedded by itself
     for nth in itertools.count(1):
         scene.copy(scene.behind, home)
         embedder = FailingEmbedder(nth)
