@@ -146,6 +146,29 @@ def test_hostile_documents_are_shown_and_neither_run_nor_load_anything(visit: Vi
     assert visit.outside() == []
 
 
+def test_a_conversation_is_kept_listed_and_opened_again(visit: Visit) -> None:
+    page = visit.page
+    visit.go("library")
+    page.get_by_role("button", name="Index now").click(timeout=SECONDS)
+    expect(page.get_by_text("Index up to date")).to_be_visible(timeout=SECONDS)
+    visit.go("")
+    visit.ask("¿Cuál es la franquicia por daños por agua?")
+    expect(page.locator(".st-key-rating-0")).to_be_visible(timeout=SECONDS)
+    page.locator(".st-key-rating-0 button").first.click()
+    expect(page.get_by_role("button", name="Keep as an example")).to_be_visible(timeout=SECONDS)
+    page.get_by_role("button", name="New chat").click()
+    expect(page.locator(".cita-question")).to_have_count(0, timeout=SECONDS)
+    page.locator(".st-key-talks").get_by_text("¿Cuál es la franquicia").first.click()
+    expect(page.locator("[class*='st-key-cite-0-1']")).to_contain_text("poliza-hogar.pdf", timeout=SECONDS)
+    page.reload()  # the address has its name
+    expect(page.locator("[class*='st-key-cite-0-1']")).to_contain_text("poliza-hogar.pdf", timeout=SECONDS)
+    page.locator("[class*='st-key-talk-'][class*='-open'] [data-testid='stPopover'] button").first.click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Markdown").click()
+    assert "[^1-1]: home/poliza-hogar.pdf, page 2" in download.value.path().read_text(encoding="utf-8")
+    assert visit.outside() == []
+
+
 def test_an_evaluation_is_drawn_with_its_plots(visit: Visit) -> None:
     """The plots' library would like to compile text to code, which the policy forbids."""
     page = visit.page
