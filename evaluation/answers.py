@@ -54,8 +54,8 @@ class Asker:
             hits = tuple(replace(hit, rank=rank) for rank, hit in enumerate(left, start=1))
         else:
             hits = self._retriever.retrieve(question.text)
-        gold = tuple(self._library.given[hit.passage.id] in question.gold for hit in hits)
         judged = self.generator.judge(_prompt(question.text, hits))
+        gold = tuple(self._library.given[hit.passage.id] in question.gold for hit in judged.hits)
         return Asked(question, judged, gold, question.unanswerable or without_source)
 
     def prompt(self, question: str) -> Prompt:
