@@ -27,6 +27,7 @@ from errors import (
 )
 from ingest.types import Document, Filters, IndexProgress, IndexReport, Passage, Source, VerifyReport, WatchEvent
 from models.types import ModelInfo
+from rag.tasks.types import Task, TaskEvent
 from rag.types import (
     Abstain,
     Conversation,
@@ -153,6 +154,11 @@ class Engine(Protocol):
         and without a `history` its own turns are leaned on. Raises UsageError if there is none of that id. `abstain`
         None takes the settings' own.
         """
+        ...
+
+    def work(self, task: Task, model: str | None = None) -> Iterator[TaskEvent]:
+        """Yields TaskProgress as parts are done, and last TaskFinished. Closing the iterator stops the work: what is
+        finished is kept, and the same task goes on from there."""
         ...
 
     def conversations(self, matching: str = "") -> list[ConversationSummary]:
@@ -358,10 +364,12 @@ class LocalEngine:
         from ingest.watch import Watcher
         from models.registry import Registry
         from rag.history import History
+        from rag.tasks.kept import Kept
 
         self._settings = settings
         self._catalog = Catalog(settings.index)
         self._history = History(settings.home)
+        self._tasks = Kept(settings.index)
         self._registry = Registry(settings.models)
         self._isolator = Isolator(settings.parse, temporary=settings.index / "tmp")
         self._passwords = Passwords()
@@ -745,6 +753,31 @@ class LocalEngine:
         if not conversation or not self._settings.history.on:
             return events
         return self._history.record(conversation, question, given, k, events, self._sha256_of)
+
+    def work(self, task: Task, model: str | None = None) -> Iterator[TaskEvent]:
+        from rag.tasks.run import work
+        from rag.tasks.work import Means
+        from rag.verify import EmbedderSimilarity
+
+        name, settings, embedder = self._model_name(model), self._settings, self._embedders.of_index()
+
+        def answers(question: str, filters: Filters) -> Iterator[Event]:
+            return self.ask(question, filters=filters, model=name)
+
+        ways = (settings.retrieve, settings.rerank, settings.rewrite, settings.context, settings.answer)
+        means = Means(
+            self._catalog,
+            embedder,
+            self._retriever,
+            self._generator_named(name, self._extractive(None)),
+            answers,
+            " ".join(group.model_dump_json() for group in ways),
+            settings.generate,
+            settings.verify,
+            EmbedderSimilarity(embedder),
+            self._entailment,
+        )
+        return work(task, means, self._tasks)
 
     def _sha256_of(self, hit: Hit) -> str:
         from rag.evidence import sha256_of

@@ -47,6 +47,7 @@ from engine import VERSION, Engine, Status
 from errors import CitaError, EngineError, EngineUnreachableError, UsageError
 from ingest.types import Filters, IndexProgress, IndexReport, Passage, Source, VerifyReport, WatchEvent
 from models.types import ModelInfo
+from rag.tasks.types import Task, TaskEvent
 from rag.types import (
     Abstain,
     Conversation,
@@ -506,6 +507,17 @@ class RemoteEngine:
                     raise
                 engine = self._succeeded(error)
         yield from engine.ask(question, k, filters, model, history, conversation, abstain)
+
+    def work(self, task: Task, model: str | None = None) -> Iterator[TaskEvent]:
+        engine = self._successor
+        if engine is None:
+            try:
+                with closing(self._exchange("work", task=task, model=model)) as events:
+                    yield from events
+                return
+            except EngineUnreachableError as error:
+                engine = self._succeeded(error)  # which has the parts that are finished
+        yield from engine.work(task, model)
 
     def conversations(self, matching: str = "") -> list[ConversationSummary]:
         return self._call(Engine.conversations, matching)

@@ -116,6 +116,22 @@ def fill_task(task: str, language: Language, info: ModelInfo, **values: str) -> 
     return Prompt(values.get("question", ""), language, (), text, template.stop, template.family)
 
 
+def fill_passages(
+    task: str, language: Language, info: ModelInfo, hits: Sequence[Hit], notes: Sequence[str] = (), **values: str
+) -> Prompt:
+    """The prompt of a task that is done from all of `hits`, in their order, as fill_task() has it: their passages go
+    into the hole $passages of `task`-given, or in their place the `notes`, one for each hit. Nothing is counted."""
+    template = choose_template(info)
+    notes = [BRACKETED_NUMBERS.sub(r"(\1)", strip_marks(note, template, info)) for note in notes]
+    told = notes or [_quoted(hit, template, info) for hit in hits]
+    numbered = (f"<passage>\n[{n}] {text}\n</passage>" for n, text in enumerate(told, start=1))
+    given = {name: strip_marks(value, template, info) for name, value in values.items()}
+    system = _fill_task(task, language, abstention=ABSTENTION[language])
+    user = _fill_task(f"{task}-given", language, passages="\n\n".join(numbered), **given)
+    text = _rendered(template, info, system, user)
+    return Prompt("", language, tuple(hits), text, template.stop, template.family)
+
+
 def task_of(question: str, hits: Sequence[Hit], language: Language) -> tuple[str, str]:
     """What a model is told and asked when it answers `question` from all of `hits`, in their order, without the marks
     of its turns: the instruction, and the passages with the question."""

@@ -2,6 +2,7 @@
 
 import queue
 import re
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from ingest.embed import Vectors
 from ingest.types import Filters, IndexProgress, IndexReport, Passage, PathReason, Source, VerifyReport, WatchEvent
 from models.types import EXTRACTIVE, ModelInfo
 from rag.export import export, fine_tuning_set
+from rag.tasks.types import Report, Row, Section, SectionKind, Task, TaskEvent, TaskFinished, TaskProgress
 from rag.types import (
     ABSTENTION,
     Abstain,
@@ -117,6 +119,9 @@ class FakeEngine:
         self.indexed: list[tuple[bool, bool]] = []
         self.kept: list[tuple[str, Path]] = []
         self.unlocked: list[str] = []
+        self.tasks: list[Task] = []
+        self.working = threading.Event()
+        self.working.set()
         self.watches: list[FakeWatch] = []
         self.keeping = True
         self.told: dict[str, Conversation] = {}
@@ -228,6 +233,29 @@ class FakeEngine:
         except GeneratorExit:
             self.stopped = True
             raise
+
+    def work(self, task: Task, model: str | None = None) -> Iterator[TaskEvent]:
+        """Two parts, for each of which it waits on `working`; then the lease's quote as a summary, draft and
+        comparison, and as the only cell of each column."""
+        self.tasks.append(task)
+        for part in range(2):
+            yield TaskProgress(part, 2, LEASE.path)
+            while not self.working.wait(0.02):
+                yield TaskProgress(part, 2, LEASE.path)
+        yield TaskProgress(2, 2)
+        said = AnswerSentence("The notice period is thirty days.", (1,), True)
+        doubt = AnswerSentence("It is long.", (1,), False, "partly", "not in the passage: long")
+        cited = (Citation(1, LEASE.id, LEASE.path, 2, LEASE.section, said.text, 0, len(said.text), True),)
+        report = Report(task.kind, LEASE.path, "en", model or self.used, (), cited, parts=2)
+        if task.kind == "tabulate":
+            columns = tuple(column.partition("=")[0] for column in task.columns)
+            none = AnswerSentence("", (), True, None, ABSTENTION["en"])
+            rows = (Row(LEASE.path, (said,) * len(columns)), Row("empty.md", (none,) * len(columns)))
+            report = replace(report, columns=columns, rows=rows)
+        else:
+            kind: SectionKind = "changed" if task.kind == "compare" else "document"
+            report = replace(report, sections=(Section(kind, LEASE.path, (said, doubt)),))
+        yield TaskFinished(report)
 
     def _kept_turn(self, conversation: str, question: str, understood: str, hits: tuple[Hit, ...]) -> Recorded:
         """As a turn of the conversation 'c1', 'c2', ..., a second after the one before (the first at midnight)."""

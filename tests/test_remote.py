@@ -24,6 +24,7 @@ import remote
 from engine import Engine, open_engine
 from errors import CitaError, EngineError, EngineUnreachableError, FolderError, StorageFullError, UsageError
 from ingest.types import Filters, IndexProgress, IndexReport, WatchEvent
+from rag.tasks.types import Compare, Draft, Summarise, Tabulate
 from rag.types import Completed, Event, Retrieved, Token, Turn, Verdict
 from remote import EngineServer, RemoteEngine, connect, start_server
 from settings import Settings
@@ -108,6 +109,10 @@ CALLS: dict[str, Callable[[Engine, Path], object]] = {
     "ask": lambda engine, _: list(
         engine.ask("And what is the notice?", k=3, filters=FILTERS, model="x", history=[Turn("The rent?", "1,200.")])
     ),
+    "work": lambda engine, _: [
+        list(engine.work(task, "x"))
+        for task in (Summarise(FILTERS), Compare("a", "b"), Tabulate(("Rent", "b=c?"), FILTERS), Draft("t", ("s",)))
+    ],
     "conversations": lambda engine, _: engine.conversations("notice"),
     "conversation": lambda engine, _: (kept(engine), engine.conversation("c1")),
     "export_conversation": lambda engine, _: (kept(engine), engine.export_conversation("c1", "md", "es")),

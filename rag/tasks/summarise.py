@@ -1,0 +1,179 @@
+"""A summary of documents: of groups of passages, of these each document, of the documents all together.
+
+Without a model its sentences are those of the documents that stand nearest to the middle of what is said, each adding
+something, spread over the headings, quoted. With a model it writes from the passages, then from what it wrote: the
+citations go on to the passages.
+"""
+
+from collections import Counter
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ingest.analyse import words
+from ingest.embed import Vectors
+from ingest.types import Passage
+from rag.tasks.run import Done, Making, Numbering, Part, Parts
+from rag.tasks.types import Report, Said, Section, Summarise, TaskProgress
+from rag.tasks.work import (
+    File,
+    Means,
+    Sentence,
+    carried,
+    embedded,
+    files,
+    groups,
+    hits_of,
+    language_of,
+    sentences_of,
+    written,
+)
+from rag.types import Hit, Language
+
+GROUP = 40  # passages that the sentences of one part are chosen from
+OF_ONE = 8  # sentences on a document, if it is the only one
+OF_EACH = 3  # on each of several
+OF_ALL = 8  # on all of them together
+SHORTEST, LONGEST = 5, 60  # words of a sentence that can stand in a summary
+# What else than its place in the middle speaks for a sentence, in cosines.
+OPENS = 0.08  # it is the first of its section: that says what it is about
+LEANS = -0.08  # it leans on the one before
+SAME_HEADING = -0.06  # each that was chosen from under its heading
+LIKENESS = 0.5  # how much being like one that was chosen counts against it
+_LEANING_ON = """
+    it its this that these those they he she but however also then such thus therefore here
+    esto esta este eso esa ese estos estas ello ellos pero ademas tambien asi
+"""
+_LEANING = frozenset(_LEANING_ON.split())
+
+
+def summarise(task: Summarise, means: Means, parts: Parts) -> Done:
+    """Raises UsageError if no document fits; what a model raises."""
+    found = files(means, task.filters)
+    language = language_of([passage for file in found for passage in file.passages])
+    numbering = Numbering()
+    alone = len(found) == 1
+    each: list[tuple[Said, ...]] = []
+    for file in found:
+        each.append((yield from _of_file(file, means, parts, OF_ONE if alone else OF_EACH, language)))
+    overview: list[Section] = []
+    if not alone:
+        every = [said for one in each for said in one]
+        overview = [numbering.section("overview", "", (yield from _reduced(every, "", means, parts, OF_ALL, language)))]
+    sections = [numbering.section("document", file.path, said) for file, said in zip(found, each, strict=True) if said]
+    title = found[0].path if alone else ", ".join(task.filters.within)
+    return Report("summarise", title, language, means.writer.info.name, (*overview, *sections), numbering.citations)
+
+
+def _of_file(
+    file: File, means: Means, parts: Parts, most: int, language: Language
+) -> Generator[TaskProgress, None, tuple[Said, ...]]:
+    """Its groups of passages, then what they came to, until it is short enough."""
+    hits = file.hits()
+    if means.has_model:
+        grouped = groups(means, "summarise", language, hits)
+    else:
+        grouped = [list(hits[start : start + GROUP]) for start in range(0, len(hits), GROUP)]
+    of_group = most if len(grouped) == 1 else max(2, -(-2 * most // len(grouped)))
+    made = yield from parts.do([_of_group(group, file, means, of_group, language) for group in grouped])
+    said = [one for part in made for one in part]
+    if len(made) == 1:
+        return tuple(said)
+    return (yield from _reduced(said, file.path, means, parts, most, language))
+
+
+def _of_group(group: Sequence[Hit], file: File, means: Means, most: int, language: Language) -> Part:
+    passages = [hit.passage for hit in group]
+
+    def make() -> Making:
+        if means.has_model:
+            return (yield from written(means, "summarise", language, group))
+        return (yield from central(means, sentences_of(passages), most))
+
+    return Part(file.path, ("summarise", language, str(most)), passages, make)
+
+
+def _reduced(
+    said: Sequence[Said], name: str, means: Means, parts: Parts, most: int, language: Language
+) -> Generator[TaskProgress, None, tuple[Said, ...]]:
+    """The main of what was said. With a model in rounds, as many as it takes for all to fit one prompt."""
+    while True:
+        made = yield from parts.do(_of_notes(said, name, means, most, language))
+        fewer = [one for part in made for one in part]
+        if len(made) <= 1 or len(fewer) >= len(said):  # a model that does not shorten is not asked again
+            return tuple(fewer)
+        said = fewer
+
+
+def _of_notes(said: Sequence[Said], name: str, means: Means, most: int, language: Language) -> list[Part]:
+    notes = carried(said)
+    if not means.has_model:
+        return [_part_of_notes(notes, name, means, most, language)] if notes else []
+    as_read = [
+        replace(hit, passage=replace(hit.passage, text=note.text))
+        for hit, note in zip(hits_of(notes, means), notes, strict=True)
+    ]
+    found, start = [], 0
+    for group in groups(means, "summarise", language, as_read):
+        found.append(_part_of_notes(notes[start : start + len(group)], name, means, most, language))
+        start += len(group)
+    return found
+
+
+def _part_of_notes(notes: Sequence[Said], name: str, means: Means, most: int, language: Language) -> Part:
+    hits, texts = hits_of(notes, means), [note.text for note in notes]
+
+    def make() -> Making:
+        if means.has_model:
+            return (yield from written(means, "summarise", language, hits, texts))
+        places = [(hit.passage, note.citations[0]) for hit, note in zip(hits, notes, strict=True)]
+        quoted = [Sentence(passage, cited.start, cited.end) for passage, cited in places]
+        return (yield from central(means, quoted, most))
+
+    return Part(name, ("reduce", language, str(most), *texts), [hit.passage for hit in hits], make)
+
+
+def central(means: Means, sentences: Sequence[Sentence], most: int) -> Making:
+    """The `most` sentences that say the main of it all, as they are read."""
+    fit = [one for one in sentences if one.header is None and SHORTEST <= len(one.text.split()) <= LONGEST]
+    fit = fit or list(sentences)
+    vectors = yield from embedded(means, [one.shown for one in fit])
+    chosen = choose(fit, vectors, most)
+    return [fit[n].said for n in sorted(chosen)]
+
+
+def choose(sentences: Sequence[Sentence], vectors: Vectors, most: int) -> list[int]:
+    """Which sentences say the main of it all, best first: near the middle, unlike each other, of many headings."""
+    if not sentences:
+        return []
+    middle = vectors.mean(axis=0)
+    scores = vectors @ (middle / max(float(np.linalg.norm(middle)), 1e-9)) + np.array(_worth(sentences), np.float32)
+    chosen: list[int] = []
+    from_heading: Counter[tuple[str, str]] = Counter()
+    while len(chosen) < min(most, len(sentences)):
+        taken = np.array([SAME_HEADING * from_heading[_heading(one)] for one in sentences], np.float32)
+        like = (vectors @ vectors[chosen].T).max(axis=1) if chosen else np.zeros(len(sentences), np.float32)
+        worth = scores + taken - LIKENESS * like
+        worth[chosen] = -np.inf
+        best = int(worth.argmax())
+        chosen.append(best)
+        from_heading[_heading(sentences[best])] += 1
+    return chosen
+
+
+def _worth(sentences: Sequence[Sentence]) -> list[float]:
+    """What speaks for each sentence beside what it says."""
+    seen: set[tuple[str, str]] = set()
+    found = []
+    for one in sentences:
+        opens = _heading(one) not in seen
+        seen.add(_heading(one))
+        first = words(one.text)[:1]
+        found.append(OPENS * opens + LEANS * (bool(first) and first[0] in _LEANING))
+    return found
+
+
+def _heading(sentence: Sentence) -> tuple[str, str]:
+    passage: Passage = sentence.passage
+    return passage.path, passage.section
