@@ -1,0 +1,1 @@
+"""Documents that attack: what they are made of, and that nothing comes of it."""
