@@ -66,6 +66,7 @@ COMMANDS = [
     ["restore"],
     ["search"],
     ["ask"],
+    *([name] for name in ("summarise", "compare", "extract", "draft")),
     ["eval"],
     ["app"],
     ["models", "list"],

@@ -59,11 +59,11 @@ def _asked(task: Draft, topic: str, sections: Sequence[str], means: Means) -> li
 
 def _outline(task: Draft, topic: str, means: Means) -> list[Outlined]:
     """The headings that have most of the best passages, best first; the document's title where it has none."""
-    found: dict[tuple[str, str], list[Hit]] = {}
+    found: dict[str, list[Hit]] = {}
     for hit in _on_topic(topic, OUTLINED, task, means):
         headings = hit.passage.headings
-        found.setdefault((hit.passage.path, headings[-1] if headings else hit.title), []).append(hit)
-    return [Outlined(title, tuple(hits[:READ])) for (_, title), hits in found.items()][:MOST_SECTIONS]
+        found.setdefault(headings[-1] if headings else hit.title, []).append(hit)
+    return [Outlined(title, tuple(hits[:READ])) for title, hits in found.items()][:MOST_SECTIONS]
 
 
 def _on_topic(asked: str, most: int, task: Draft, means: Means) -> tuple[Hit, ...]:

@@ -137,7 +137,7 @@ def _part_of_notes(notes: Sequence[Said], name: str, means: Means, most: int, la
 def central(means: Means, sentences: Sequence[Sentence], most: int) -> Making:
     """The `most` sentences that say the main of it all, as they are read."""
     fit = [one for one in sentences if one.header is None and SHORTEST <= len(one.text.split()) <= LONGEST]
-    fit = fit or list(sentences)
+    fit = list({one.shown: one for one in reversed(fit or list(sentences))}.values())[::-1]  # each text once
     vectors = yield from embedded(means, [one.shown for one in fit])
     chosen = choose(fit, vectors, most)
     return [fit[n].said for n in sorted(chosen)]
