@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui import ask, conversations, evaluate, inspect, library, models, settings
+from ui import ask, conversations, evaluate, inspect, library, models, settings, tasks
 from ui.frame import FOLDER, draw_sidebar, get_texts, guarded
 
 
@@ -16,6 +16,7 @@ def main() -> None:
         [
             asking,
             st.Page(guarded(library.draw), title=texts.nav_library, icon=":material/folder_open:", url_path="library"),
+            st.Page(guarded(tasks.draw), title=texts.nav_tasks, icon=":material/task_alt:", url_path="tasks"),
             st.Page(
                 guarded(inspect.draw), title=texts.nav_inspect, icon=":material/search_insights:", url_path="inspect"
             ),

@@ -31,7 +31,7 @@ def summary(texts: Texts) -> str:
 def draw(sources: Sequence[Source], texts: Texts) -> None:
     st.multiselect(
         texts.ask_within,
-        _places(sources),
+        places(sources),
         format_func=printable,
         key="within",
         placeholder=texts.ask_within_all,
@@ -54,7 +54,7 @@ def draw(sources: Sequence[Source], texts: Texts) -> None:
     st.caption(texts.filter_words)
 
 
-def _places(sources: Sequence[Source]) -> list[str]:
+def places(sources: Sequence[Source]) -> list[str]:
     """What a question can be kept to: the folders, then the tags, then the files."""
     files = sorted({source.path for source in sources if source.status == "indexed"}, key=str.casefold)
     folders = {str(folder) for file in files for folder in PurePosixPath(file).parents if folder.name}

@@ -13,6 +13,7 @@ class Texts:
     nav_ask: str
     nav_library: str
     nav_inspect: str
+    nav_tasks: str
     nav_evaluate: str
     nav_models: str
     nav_settings: str
@@ -269,6 +270,38 @@ class Texts:
     evaluate_save_report: str
     evaluate_save_json: str
 
+    # Tasks
+    tasks_title: str
+    tasks_lead: str
+    tasks_kind: str
+    tasks_summarise: str
+    tasks_summarise_lead: str
+    tasks_compare: str
+    tasks_compare_lead: str
+    tasks_tabulate: str
+    tasks_tabulate_lead: str
+    tasks_draft: str
+    tasks_draft_lead: str
+    tasks_within: str
+    tasks_first: str
+    tasks_second: str
+    tasks_file: str
+    tasks_columns: str
+    tasks_columns_help: str
+    tasks_topic: str
+    tasks_sections: str
+    tasks_sections_help: str
+    tasks_model: str
+    tasks_start: str
+    tasks_go_on: str
+    tasks_stopped: str
+    tasks_stopping: str
+    tasks_progress: str
+    tasks_more: str
+    tasks_done: str
+    tasks_save: str
+    tasks_save_csv: str
+
     # Models
     models_title: str
     models_lead: str
@@ -368,6 +401,7 @@ ENGLISH = Texts(
     nav_ask="Ask",
     nav_library="Library",
     nav_inspect="Inspect",
+    nav_tasks="Tasks",
     nav_evaluate="Evaluate",
     nav_models="Models",
     nav_settings="Settings",
@@ -617,6 +651,36 @@ ENGLISH = Texts(
     evaluate_look_choose="Choose a question",
     evaluate_save_report="Save the report",
     evaluate_save_json="Save everything (JSON)",
+    tasks_title="What shall I make of your documents?",
+    tasks_lead="Each sentence and cell says where it comes from. What takes long can be stopped, and goes on later.",
+    tasks_kind="Task",
+    tasks_summarise="Summarise",
+    tasks_summarise_lead="The main points of files or folders: of each, and of all together.",
+    tasks_compare="Compare",
+    tasks_compare_lead="What changed between two documents, what only one of them says, and what is the same.",
+    tasks_tabulate="Table",
+    tasks_tabulate_lead="A row for each document, and in each cell what it says of the column.",
+    tasks_draft="Draft",
+    tasks_draft_lead="What your documents have on a topic, in sections.",
+    tasks_within="Choose folders, #tags or files",
+    tasks_first="First document",
+    tasks_second="Second document",
+    tasks_file="Choose a file",
+    tasks_columns="Columns, one a line",
+    tasks_columns_help="A name, or a name and a question: Notice=How long is the notice period?",
+    tasks_topic="Topic",
+    tasks_sections="Sections, one a line",
+    tasks_sections_help="Empty: the headings under which your documents say most of it.",
+    tasks_model="Written by",
+    tasks_start="Start",
+    tasks_go_on="Go on",
+    tasks_stopped="Stopped. What is done is kept: start the same again and it goes on from there.",
+    tasks_stopping="Stopping",
+    tasks_progress="{done} of {total} parts",
+    tasks_more="And {n} more; the file that you can save has them all.",
+    tasks_done="{model} · {parts} parts, {reused} of them done before · {seconds} s",
+    tasks_save="Save as Markdown",
+    tasks_save_csv="Save as CSV",
     models_title="Models",
     models_lead="What writes the answers. Every model runs on this computer.",
     models_now="Answers now",
@@ -675,6 +739,7 @@ SPANISH = Texts(
     nav_ask="Preguntar",
     nav_library="Biblioteca",
     nav_inspect="Inspección",
+    nav_tasks="Tareas",
     nav_evaluate="Evaluar",
     nav_models="Modelos",
     nav_settings="Ajustes",
@@ -926,6 +991,36 @@ SPANISH = Texts(
     evaluate_look_choose="Elige una pregunta",
     evaluate_save_report="Guardar el informe",
     evaluate_save_json="Guardar todo (JSON)",
+    tasks_title="¿Qué hago con tus documentos?",
+    tasks_lead="Cada frase y cada celda dice de dónde viene. Lo que tarda se puede detener y sigue después.",
+    tasks_kind="Tarea",
+    tasks_summarise="Resumir",
+    tasks_summarise_lead="Lo principal de archivos o carpetas: de cada uno y de todos juntos.",
+    tasks_compare="Comparar",
+    tasks_compare_lead="Qué cambió entre dos documentos, qué dice solo uno de ellos y qué es lo mismo.",
+    tasks_tabulate="Tabla",
+    tasks_tabulate_lead="Una fila por documento y, en cada celda, lo que dice sobre la columna.",
+    tasks_draft="Borrador",
+    tasks_draft_lead="Lo que tienen tus documentos sobre un tema, por apartados.",
+    tasks_within="Elige carpetas, #etiquetas o archivos",
+    tasks_first="Primer documento",
+    tasks_second="Segundo documento",
+    tasks_file="Elige un archivo",
+    tasks_columns="Columnas, una por línea",
+    tasks_columns_help="Un nombre, o un nombre y una pregunta: Preaviso=¿Cuál es el plazo de preaviso?",
+    tasks_topic="Tema",
+    tasks_sections="Apartados, uno por línea",
+    tasks_sections_help="Vacío: los títulos bajo los que tus documentos dicen más.",
+    tasks_model="Lo escribe",
+    tasks_start="Empezar",
+    tasks_go_on="Seguir",
+    tasks_stopped="Detenida. Lo hecho se guarda: empieza la misma de nuevo y sigue desde ahí.",
+    tasks_stopping="Deteniendo",
+    tasks_progress="{done} de {total} partes",
+    tasks_more="Y {n} más; el archivo que puedes guardar las tiene todas.",
+    tasks_done="{model} · {parts} partes, {reused} ya hechas antes · {seconds} s",
+    tasks_save="Guardar como Markdown",
+    tasks_save_csv="Guardar como CSV",
     models_title="Modelos",
     models_lead="Lo que escribe las respuestas. Todos los modelos funcionan en este equipo.",
     models_now="Responde ahora",
