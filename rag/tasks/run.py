@@ -40,9 +40,13 @@ class Parts:
         self._kept, self._writer = kept, writer
         self.done = self.total = self.reused = 0
 
+    def expect(self, more: int) -> None:
+        """That so many parts are still to come."""
+        self.total = self.done + more
+
     def do(self, parts: Sequence[Part]) -> Generator[TaskProgress, None, list[tuple[Said, ...]]]:
         """What each of the parts says, in their order. Raises what making them raises."""
-        self.total += len(parts)
+        self.total = max(self.total, self.done + len(parts))
         said = []
         for part in parts:
             yield self._progress(part)
@@ -86,6 +90,7 @@ def work(task: Task, means: Means, kept: Kept) -> Iterator[TaskEvent]:
     parts = Parts(kept, means.fingerprint)
     report = yield from _doing(task, means, parts)
     seconds = time.monotonic() - started
+    parts.expect(0)
     yield TaskProgress(parts.done, parts.total, "", parts.reused)
     yield TaskFinished(replace(report, parts=parts.total, reused=parts.reused, seconds=seconds))
 

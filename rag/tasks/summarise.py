@@ -35,10 +35,13 @@ GROUP = 40  # passages that the sentences of one part are chosen from
 OF_ONE = 8  # sentences on a document, if it is the only one
 OF_EACH = 3  # on each of several
 OF_ALL = 8  # on all of them together
+NAMED = 3  # places in the title
 SHORTEST, LONGEST = 5, 60  # words of a sentence that can stand in a summary
 # What else than its place in the middle speaks for a sentence, in cosines.
 OPENS = 0.08  # it is the first of its section: that says what it is about
 LEANS = -0.08  # it leans on the one before
+ENDS = 0.1  # it ends in a stop: addresses, labels and dates do not
+SAME_FILE = -0.1  # each that was chosen from its document
 SAME_HEADING = -0.06  # each that was chosen from under its heading
 LIKENESS = 0.5  # how much being like one that was chosen counts against it
 _LEANING_ON = """
@@ -55,14 +58,16 @@ def summarise(task: Summarise, means: Means, parts: Parts) -> Done:
     numbering = Numbering()
     alone = len(found) == 1
     each: list[tuple[Said, ...]] = []
-    for file in found:
+    for number, file in enumerate(found):
+        parts.expect(len(found) - number + (not alone))
         each.append((yield from _of_file(file, means, parts, OF_ONE if alone else OF_EACH, language)))
     overview: list[Section] = []
     if not alone:
         every = [said for one in each for said in one]
         overview = [numbering.section("overview", "", (yield from _reduced(every, "", means, parts, OF_ALL, language)))]
     sections = [numbering.section("document", file.path, said) for file, said in zip(found, each, strict=True) if said]
-    title = found[0].path if alone else ", ".join(task.filters.within)
+    named = task.filters.within[:NAMED] + (("…",) if len(task.filters.within) > NAMED else ())
+    title = found[0].path if alone else ", ".join(named)
     return Report("summarise", title, language, means.writer.info.name, (*overview, *sections), numbering.citations)
 
 
@@ -89,7 +94,9 @@ def _of_group(group: Sequence[Hit], file: File, means: Means, most: int, languag
     def make() -> Making:
         if means.has_model:
             return (yield from written(means, "summarise", language, group))
-        return (yield from central(means, sentences_of(passages), most))
+        every = sentences_of(passages)
+        sentences = [one for one in every if _fits(one)] or every
+        return [sentences[n].said for n in (yield from central(means, sentences, most))]
 
     return Part(file.path, ("summarise", language, str(most)), passages, make)
 
@@ -127,20 +134,26 @@ def _part_of_notes(notes: Sequence[Said], name: str, means: Means, most: int, la
     def make() -> Making:
         if means.has_model:
             return (yield from written(means, "summarise", language, hits, texts))
-        places = [(hit.passage, note.citations[0]) for hit, note in zip(hits, notes, strict=True)]
-        quoted = [Sentence(passage, cited.start, cited.end) for passage, cited in places]
-        return (yield from central(means, quoted, most))
+        quoted = [
+            Sentence(hit.passage, note.citations[0].start, note.citations[0].end)
+            for hit, note in zip(hits, notes, strict=True)
+        ]
+        return [notes[n] for n in (yield from central(means, quoted, most))]
 
     return Part(name, ("reduce", language, str(most), *texts), [hit.passage for hit in hits], make)
 
 
-def central(means: Means, sentences: Sequence[Sentence], most: int) -> Making:
-    """The `most` sentences that say the main of it all, as they are read."""
-    fit = [one for one in sentences if one.header is None and SHORTEST <= len(one.text.split()) <= LONGEST]
-    fit = list({one.shown: one for one in reversed(fit or list(sentences))}.values())[::-1]  # each text once
-    vectors = yield from embedded(means, [one.shown for one in fit])
-    chosen = choose(fit, vectors, most)
-    return [fit[n].said for n in sorted(chosen)]
+def central(means: Means, sentences: Sequence[Sentence], most: int) -> Generator[None, None, list[int]]:
+    """Which `most` sentences say the main of it all, as they are read; of equal ones the first counts."""
+    first = {one.shown: n for n, one in reversed(list(enumerate(sentences)))}
+    places = sorted(first.values())
+    own = [sentences[n] for n in places]
+    vectors = yield from embedded(means, [one.shown for one in own])
+    return sorted(places[n] for n in choose(own, vectors, most))
+
+
+def _fits(sentence: Sentence) -> bool:
+    return sentence.header is None and SHORTEST <= len(sentence.text.split()) <= LONGEST
 
 
 def choose(sentences: Sequence[Sentence], vectors: Vectors, most: int) -> list[int]:
@@ -151,14 +164,19 @@ def choose(sentences: Sequence[Sentence], vectors: Vectors, most: int) -> list[i
     scores = vectors @ (middle / max(float(np.linalg.norm(middle)), 1e-9)) + np.array(_worth(sentences), np.float32)
     chosen: list[int] = []
     from_heading: Counter[tuple[str, str]] = Counter()
+    from_file: Counter[str] = Counter()
     while len(chosen) < min(most, len(sentences)):
-        taken = np.array([SAME_HEADING * from_heading[_heading(one)] for one in sentences], np.float32)
+        taken = np.array(
+            [SAME_HEADING * from_heading[_heading(one)] + SAME_FILE * from_file[one.passage.path] for one in sentences],
+            np.float32,
+        )
         like = (vectors @ vectors[chosen].T).max(axis=1) if chosen else np.zeros(len(sentences), np.float32)
         worth = scores + taken - LIKENESS * like
         worth[chosen] = -np.inf
         best = int(worth.argmax())
         chosen.append(best)
         from_heading[_heading(sentences[best])] += 1
+        from_file[sentences[best].passage.path] += 1
     return chosen
 
 
@@ -170,7 +188,8 @@ def _worth(sentences: Sequence[Sentence]) -> list[float]:
         opens = _heading(one) not in seen
         seen.add(_heading(one))
         first = words(one.text)[:1]
-        found.append(OPENS * opens + LEANS * (bool(first) and first[0] in _LEANING))
+        leans, ends = bool(first) and first[0] in _LEANING, one.text.rstrip().endswith((".", "!", "?", "…"))
+        found.append(OPENS * opens + LEANS * leans + ENDS * ends)
     return found
 
 

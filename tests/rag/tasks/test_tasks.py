@@ -304,3 +304,15 @@ def test_a_task_crosses_to_the_owner_of_the_home(engine: LocalEngine, ready_sett
     assert last.event == "finished"
     assert last.report.rows == done(engine, TABLE).rows
     assert all(one.event == "progress" for one in progress)
+
+
+def test_progress_says_from_the_start_how_much_there_is(engine: LocalEngine) -> None:
+    *progress, last = engine.work(Summarise(Filters(within=("lease", "offers"))), "extractive")
+    assert last.event == "finished"
+    totals = {one.total for one in progress if isinstance(one, TaskProgress)}
+    assert totals == {last.report.parts} == {6}
+
+
+def test_the_summary_of_all_does_not_repeat_what_two_documents_say(engine: LocalEngine) -> None:
+    texts = said(done(engine, Summarise(lease())), "overview")
+    assert len(set(texts)) == len(texts)
