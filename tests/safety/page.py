@@ -98,9 +98,12 @@ class Watched:
     requested: list[str] = field(default_factory=list)
     active: list[str] = field(default_factory=list)
     pwned: bool = False
+    turns: int = 0  # of the conversation on the page
 
     def go(self, path: str) -> None:
+        """Loads a page anew; the conversation begins anew with it."""
         self.gather()
+        self.turns = 0
         self.page.goto(f"{self.address}/{path}")
 
     def obey(self, on: bool) -> None:
@@ -110,13 +113,12 @@ class Watched:
 
     def ask(self, question: str) -> None:
         """Asks, and waits for the whole answer."""
-        answered = self.page.locator(".cita-timing")
-        before = answered.count()
+        self.turns += 1
         box = self.page.get_by_test_id("stChatInputTextArea")
         expect(box).to_be_enabled(timeout=SECONDS)
         box.fill(question)
         box.press("Enter")
-        expect(answered).to_have_count(before + 1, timeout=SECONDS)
+        expect(self.page.locator(".cita-timing")).to_have_count(self.turns, timeout=SECONDS)
 
     def shown(self) -> str:
         return self.page.inner_text("body")
@@ -153,14 +155,17 @@ def served(home: Path, port: int, target: str) -> Iterator[str]:
     assert process.stdout
     with process:
         assert f":{port}" in process.stdout.readline()
-        yield f"http://127.0.0.1:{port}"
-        process.terminate()
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
 
 
 @contextmanager
 def watched(browser: Browser, address: str, home: Path) -> Iterator[Watched]:
     context = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US")
     context.add_init_script(SENTINEL)
+    context.set_default_timeout(SECONDS)
     visit = Watched(context.new_page(), address, home)
     context.on("request", lambda request: visit.requested.append(request.url))
     visit.page.on("websocket", lambda socket: visit.requested.append(socket.url))

@@ -74,11 +74,12 @@ def test_quoted_attacks_are_inert_in_answers_citations_and_passages(
 ) -> None:
     visit.obey(False)
     visit.go("")
-    for one in planted[::6]:
+    for one in [one for one in planted if one.attack.name in LOADING][:4]:
         visit.ask(one.question)
         assert one.canary not in visit.shown()
-    visit.page.locator("[class*='st-key-cite-']").get_by_role("button").last.click()
-    expect(visit.page.locator(".st-key-reader .cita-passage")).to_be_visible(timeout=SECONDS)
+        visit.page.locator("[class*='st-key-cite-']").get_by_role("button").last.click()
+        passage = visit.page.locator(".st-key-reader .cita-passage")
+        expect(passage).to_contain_text(target.address, timeout=SECONDS)
     inert(visit, target)
 
 
