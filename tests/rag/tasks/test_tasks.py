@@ -316,3 +316,10 @@ def test_progress_says_from_the_start_how_much_there_is(engine: LocalEngine) -> 
 def test_the_summary_of_all_does_not_repeat_what_two_documents_say(engine: LocalEngine) -> None:
     texts = said(done(engine, Summarise(lease())), "overview")
     assert len(set(texts)) == len(texts)
+
+
+def test_an_index_made_anew_leaves_the_parts_and_is_sound_with_them(engine: LocalEngine) -> None:
+    whole = done(engine, TABLE)
+    engine.rebuild()
+    assert engine.verify(read_data=True).ok
+    assert done(engine, TABLE).reused == whole.parts
