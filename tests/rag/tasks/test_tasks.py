@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -13,6 +14,7 @@ from rag.prompt import Prompt
 from rag.tasks.types import Compare, Draft, Report, Section, Summarise, Tabulate, TaskProgress
 from remote import connect
 from settings import Settings
+from tests.gguf_files import tiny_gguf
 from tests.rag.tasks.conftest import OFFERS, check_quotes, done
 from tests.rag.test_rewrite import ScriptedModel
 
@@ -323,3 +325,12 @@ def test_an_index_made_anew_leaves_the_parts_and_is_sound_with_them(engine: Loca
     engine.rebuild()
     assert engine.verify(read_data=True).ok
     assert done(engine, TABLE).reused == whole.parts
+
+
+def test_a_gguf_summarises_with_citations_that_hold(engine: LocalEngine, tmp_path: Path) -> None:
+    info = engine.add_model(tiny_gguf(tmp_path / "tiny.gguf", name="Tiny"))
+    report = done(engine, Summarise(lease("old")), info.name)
+    check_quotes(engine, report)
+    assert report.model == info.name
+    assert said(report, "document") == ["The notice period is thirty days."]
+    assert report.citations[0].supported
