@@ -31,7 +31,7 @@ LAYERS: dict[str, set[str]] = {
     "engine": {"rag", "models", "ingest", "remote"},  # remote: open_engine() connects to a home's owner
     "remote": {"engine"},
     "evaluation": {"evaluation", "engine", "rag", "models", "ingest"},
-    "ui": {"ui", "engine", "evaluation"},
+    "ui": {"ui", "engine", "evaluation", "models.doctor", "models.runtime"},  # how this machine would run a model
     "app": {"ui", "engine"},
     "serve": {"serve", "engine"},
     "cli": {"engine", "evaluation", "serve", "ui", "models.doctor"},  # doctor: works where no engine can open

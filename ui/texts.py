@@ -153,6 +153,7 @@ class Texts:
     feature_words_side_by_side: str
     feature_words_near_each_other: str
     feature_exact_forms: str
+    feature_another_language: str
     feature_source_in_question: str
     feature_neighbours: str
     feature_mentioned: str
@@ -534,6 +535,7 @@ ENGLISH = Texts(
     feature_words_side_by_side="words side by side",
     feature_words_near_each_other="words near each other",
     feature_exact_forms="words in the very same form",
+    feature_another_language="in another language",
     feature_source_in_question="question names the source",
     feature_neighbours="good neighbours",
     feature_mentioned="mentioned by a better passage",
@@ -873,6 +875,7 @@ SPANISH = Texts(
     feature_words_side_by_side="palabras juntas",
     feature_words_near_each_other="palabras cercanas",
     feature_exact_forms="palabras en la misma forma",
+    feature_another_language="en otro idioma",
     feature_source_in_question="la pregunta nombra la fuente",
     feature_neighbours="buenos vecinos",
     feature_mentioned="mencionado por un pasaje mejor",

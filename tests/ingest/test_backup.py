@@ -11,6 +11,7 @@ import pytest
 
 from engine import LocalEngine, open_engine
 from errors import CatalogError, UsageError
+from ingest import pipeline
 from ingest.catalog import Catalog
 from ingest.isolate import Isolator
 from settings import Settings
@@ -81,7 +82,10 @@ def searched_all_the_while(engine: LocalEngine, threads: int = 3) -> Iterator[li
 # --- backup
 
 
-def test_a_backup_is_of_one_moment_while_a_run_writes(engine: LocalEngine, settings: Settings, tmp_path: Path) -> None:
+def test_a_backup_is_of_one_moment_while_a_run_writes(
+    engine: LocalEngine, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "GROUP", 1)  # each source is stored by itself
     write(settings.library, "red")
     engine.index()
     write(settings.library, "green", 30)
