@@ -27,6 +27,7 @@ from rag.tasks.work import (
     hits_of,
     language_of,
     sentences_of,
+    title_of,
     written,
 )
 from rag.types import Hit, Language
@@ -35,7 +36,6 @@ GROUP = 40  # passages that the sentences of one part are chosen from
 OF_ONE = 8  # sentences on a document, if it is the only one
 OF_EACH = 3  # on each of several
 OF_ALL = 8  # on all of them together
-NAMED = 3  # places in the title
 SHORTEST, LONGEST = 5, 60  # words of a sentence that can stand in a summary
 # What else than its place in the middle speaks for a sentence, in cosines.
 OPENS = 0.08  # it is the first of its section: that says what it is about
@@ -66,8 +66,7 @@ def summarise(task: Summarise, means: Means, parts: Parts) -> Done:
         every = [said for one in each for said in one]
         overview = [numbering.section("overview", "", (yield from _reduced(every, "", means, parts, OF_ALL, language)))]
     sections = [numbering.section("document", file.path, said) for file, said in zip(found, each, strict=True) if said]
-    named = task.filters.within[:NAMED] + (("…",) if len(task.filters.within) > NAMED else ())
-    title = found[0].path if alone else ", ".join(named)
+    title = found[0].path if alone else title_of(task.filters)
     return Report("summarise", title, language, means.writer.info.name, (*overview, *sections), numbering.citations)
 
 

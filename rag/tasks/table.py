@@ -12,7 +12,7 @@ from ingest.analyse import fold
 from ingest.types import Filters
 from rag.tasks.run import Done, Making, Numbering, Part, Parts
 from rag.tasks.types import Report, Said, Tabulate
-from rag.tasks.work import File, Means, files, language_of
+from rag.tasks.work import File, Means, files, language_of, title_of
 from rag.types import Answer, AnswerSentence, Citation, Language, Support
 
 MOST_COLUMNS = 50
@@ -38,7 +38,7 @@ def tabulate(task: Tabulate, means: Means, parts: Parts) -> Done:
     numbering = Numbering()
     width = len(columns)
     rows = tuple(numbering.row(file.path, said[n * width : (n + 1) * width]) for n, file in enumerate(found))
-    title = ", ".join(task.filters.within)
+    title = title_of(task.filters)
     return Report(
         "tabulate", title, language, means.writer.info.name, (), numbering.citations, columns=tuple(names), rows=rows
     )

@@ -25,6 +25,7 @@ from rag.types import Event, Hit, Language
 from rag.verify import EntailmentModel, Similarity, verify
 from settings import Generate, Verify
 
+NAMED = 3  # places in a title
 BATCH = 64  # texts that are embedded between two chances to stop
 
 Answering = Callable[[str, Filters], Iterator[Event]]
@@ -116,6 +117,12 @@ def files(means: Means, filters: Filters) -> list[File]:
     if not found:
         raise UsageError("No document with text is indexed there.", hint="`cita list` shows what there is.")
     return sorted(found, key=lambda file: file.path)
+
+
+def title_of(filters: Filters) -> str:
+    """The places that were asked for, the first of many."""
+    more = ("…",) if len(filters.within) > NAMED else ()
+    return ", ".join((*filters.within[:NAMED], *more))
 
 
 def language_of(passages: Sequence[Passage]) -> Language:
