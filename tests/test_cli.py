@@ -126,7 +126,7 @@ SOURCE = {
 }
 COUNTS = ["added", "changed", "renamed", "removed", "unchanged"]
 INDEX = {*COUNTS, "skipped", "failed", "passages", "embedded", "seconds", "held", "partly"}
-MODEL = {"name", "title", "path", "size", "architecture", "quantisation", "parameters", "context", "active"}
+MODEL = {"name", "title", "path", "size", "architecture", "quantisation", "parameters", "context", "active", "ranks"}
 STATUS = {field.name for field in fields(Status)}
 MACHINE = {field.name for field in fields(models.doctor.Machine)} - {"problems"}
 
@@ -429,7 +429,7 @@ def test_search_explains_in_json(engine: FakeEngine) -> None:
     assert passage["text"][match["start"] : match["end"]] == "notice"
     why = passage["explain"]
     assert why["fused"] + sum(why["features"].values()) == pytest.approx(passage["score"])
-    assert keys(found["explain"]) == {"terms", "dropped", "candidates", "seconds"}
+    assert keys(found["explain"]) == {"queries", "terms", "dropped", "candidates", "seconds"}
     dropped = found["explain"]["dropped"]
     assert [(one["reason"], one["of"]) for one in dropped] == [
         ("duplicate", "lease-0"), ("beyond", None), ("filtered", None)
