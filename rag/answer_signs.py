@@ -238,8 +238,9 @@ _REASON = re.compile(
 
 _LIST = re.compile(
     r"\b(?:list|name (?:the|all|two|three|four|five|some)|which are|what are the|what (?:\w+ )?(?:items|things|steps"
-    r"|ingredients|requirements|documents|rules|types|kinds|topics|tasks|points)|cuales son|que (?:cosas|pasos|ingredientes"
-    r"|requisitos|documentos|normas|tipos|temas|tareas|puntos)|enumera|lista de|what (?:do|should|must) \w+ (?:bring|pack|buy|take))\b"
+    r"|ingredients|requirements|documents|rules|types|kinds|topics|tasks|points)|cuales son"
+    r"|que (?:cosas|pasos|ingredientes|requisitos|documentos|normas|tipos|temas|tareas|puntos)|enumera|lista de"
+    r"|what (?:do|should|must) \w+ (?:bring|pack|buy|take))\b"
 )
 
 
