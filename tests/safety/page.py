@@ -114,6 +114,8 @@ class Watched:
     def ask(self, question: str) -> None:
         """Asks, and waits for the whole answer."""
         self.turns += 1
+        idle = "[data-testid='stApp'][data-test-script-state='notRunning']"  # else a redraw may empty the box
+        self.page.locator(idle).wait_for()
         box = self.page.get_by_test_id("stChatInputTextArea")
         expect(box).to_be_enabled(timeout=SECONDS)
         box.fill(question)
