@@ -423,6 +423,7 @@ class LocalEngine:
             self._catalog.set_folders(path for path in self._catalog.folders() if path != known)
             self._catalog.remove_folder(to_text(str(known)))
             self._catalog.scrub()
+        self._tasks.forget_gone(self._catalog.present)
         self._forget_stopped_change()
         return self.folders()
 
@@ -465,6 +466,7 @@ class LocalEngine:
     def _take_over(self, draft: "Catalog") -> None:
         self._catalog.take_over(draft.path)
         draft.discard()
+        self._tasks.forget_gone(self._catalog.present)
         self._update_chroma()
 
     def _index(
@@ -492,6 +494,7 @@ class LocalEngine:
         )
         self._forget_removed_folders(catalog)
         if catalog is self._catalog:
+            self._tasks.forget_gone(catalog.present)
             self._update_chroma()
         return report
 

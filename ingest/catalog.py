@@ -325,6 +325,10 @@ class Catalog:
         with self._as_written():
             return _passage(rows[0])
 
+    def present(self, ids: Sequence[str]) -> set[str]:
+        """Which of these ids passages have."""
+        return {id for (id,) in self._db.read_many("SELECT id FROM passages WHERE id IN", ids)}
+
     def passages(self, rows: Sequence[int]) -> dict[int, Passage]:
         with self._as_written():
             return {row[0]: _passage(row) for row in self._db.read_many(f"{_PASSAGES} WHERE p.row IN", rows)}

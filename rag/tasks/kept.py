@@ -1,12 +1,14 @@
 """The finished parts of tasks, kept by what they were made of, so that a task that was stopped goes on where it was.
 
 A part's key is a digest of what was asked, of whom, and of the text that was read (rag/tasks/run.py): what has changed
-has another key and is made anew. Nothing here is needed for anything else: a damaged file is put away and begun anew.
+has another key and is made anew. A part goes with the first of the passages it was made from: what is deleted from the
+library is not quoted here. Nothing here is needed for anything else: a damaged file is put away and begun anew.
 """
 
+import json
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,11 +44,22 @@ class Kept:
         except ValueError:  # of another version
             return None
 
-    def put(self, key: str, said: Sequence[Said]) -> None:
+    def put(self, key: str, said: Sequence[Said], read: Sequence[str]) -> None:
+        """`read`: the ids of the passages that it was made from."""
         with self._open() as db:
-            value = _adapter().dump_json(tuple(said)).decode()
-            db.execute("REPLACE INTO parts (key, said, at) VALUES (?, ?, ?)", (key, value, time.time()))
+            part = (key, _adapter().dump_json(tuple(said)).decode(), json.dumps(read), time.time())
+            db.execute("REPLACE INTO parts (key, said, read, at) VALUES (?, ?, ?, ?)", part)
             db.execute("DELETE FROM parts WHERE at < ?", (time.time() - DAYS * 86400,))
+
+    def forget_gone(self, present: Callable[[Sequence[str]], set[str]]) -> None:
+        """Forgets the parts that were made from a passage that is no more. `present`: which of some ids there are."""
+        if not self._file.exists():
+            return
+        with self._open() as db:
+            made_from = {key: json.loads(read) for key, read in db.execute("SELECT key, read FROM parts")}
+            there = present(list({id for read in made_from.values() for id in read}))
+            gone = [(key,) for key, read in made_from.items() if not there.issuperset(read)]
+            db.executemany("DELETE FROM parts WHERE key = ?", gone)
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -75,7 +88,10 @@ class Kept:
     def _make(self) -> None:
         self._file.touch(mode=0o600)
         with closing(self._connected()) as db, db:
-            db.execute("CREATE TABLE IF NOT EXISTS parts (key TEXT PRIMARY KEY, said TEXT NOT NULL, at REAL NOT NULL)")
+            db.execute(
+                "CREATE TABLE IF NOT EXISTS parts"
+                " (key TEXT PRIMARY KEY, said TEXT NOT NULL, read TEXT NOT NULL, at REAL NOT NULL)"
+            )
             db.execute("CREATE INDEX IF NOT EXISTS parts_at ON parts (at)")
 
     def _connected(self) -> sqlite3.Connection:

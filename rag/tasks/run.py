@@ -54,7 +54,7 @@ class Parts:
             found = self._kept.get(key)
             if found is None:
                 found = yield from self._made(part)
-                self._kept.put(key, found)
+                self._kept.put(key, found, [passage.id for passage in part.read])
             else:
                 self.reused += 1
             said.append(found)

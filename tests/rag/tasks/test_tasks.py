@@ -327,6 +327,16 @@ def test_an_index_made_anew_leaves_the_parts_and_is_sound_with_them(engine: Loca
     assert done(engine, TABLE).reused == whole.parts
 
 
+def test_what_is_deleted_is_no_longer_quoted_in_what_tasks_keep(engine: LocalEngine, settings: Settings) -> None:
+    done(engine, TABLE)
+    kept = settings.index / "tasks.db"
+    assert b"1,150 euros" in kept.read_bytes()
+    for file in settings.library.rglob("brisa.md"):
+        file.unlink()
+    engine.index(confirm=True)
+    assert b"1,150 euros" not in kept.read_bytes()
+
+
 def test_a_gguf_summarises_with_citations_that_hold(engine: LocalEngine, tmp_path: Path) -> None:
     info = engine.add_model(tiny_gguf(tmp_path / "tiny.gguf", name="Tiny"))
     report = done(engine, Summarise(lease("old")), info.name)
