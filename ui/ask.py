@@ -66,13 +66,13 @@ def _keep_address(engine: Engine) -> None:
 
 def _question(sources: Sequence[Source], texts: Texts, ready: bool, talking: bool) -> str | None:
     """The options and the box to type in, at the foot of the page."""
-    with st.bottom:
-        with st.container(horizontal=True, key="options", vertical_alignment="center"):
-            _options(sources, texts)
-            if talking and st.button(texts.ask_new, key="new", type="tertiary", icon=":material/edit_square:"):
-                open_new()
-                st.rerun()
-        typed = st.chat_input(texts.ask_placeholder, key="question", disabled=not ready, max_chars=4000)
+    with st.bottom, st.container(horizontal=True, key="options", vertical_alignment="center"):
+        _options(sources, texts)
+        if talking and st.button(texts.ask_new, key="new", type="tertiary", icon=":material/edit_square:"):
+            open_new()
+            st.rerun()
+    # Streamlit puts it below them by itself, and only then lets the page follow what is written.
+    typed = st.chat_input(texts.ask_placeholder, key="question", disabled=not ready, max_chars=4000)
     suggested: str | None = st.session_state.pop("suggested", None)
     return typed or suggested
 

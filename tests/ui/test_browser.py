@@ -154,6 +154,9 @@ def test_a_conversation_is_kept_listed_and_opened_again(visit: Visit) -> None:
     visit.go("")
     visit.ask("¿Cuál es la franquicia por daños por agua?")
     expect(page.locator(".st-key-rating-0")).to_be_visible(timeout=SECONDS)
+    visit.page.set_viewport_size({"width": 1280, "height": 500})
+    visit.ask("¿Qué cubre el seguro?")
+    expect(page.locator(".st-key-rating-1")).to_be_in_viewport(timeout=SECONDS)  # the page follows what is written
     page.locator(".st-key-rating-0 button").first.click()
     expect(page.get_by_role("button", name="Keep as an example")).to_be_visible(timeout=SECONDS)
     page.get_by_role("button", name="New chat").click()
