@@ -21,10 +21,11 @@ from rag.answer_signs import Ask, asks_for_list
 from rag.answer_type import Kind
 from rag.answer_weights import Weights, read_weights
 from rag.candidates import Candidate, Gatherer
+from rag.cite import citation
 from rag.conflict import Claim, find_conflict
 from rag.pieces import Range, cells, whole_list
 from rag.prompt import Prompt
-from rag.types import ABSTENTION, Abstain, AnswerSentence, Citation, Hit, Refusal, Side
+from rag.types import ABSTENTION, Abstain, AnswerSentence, Citation, Hit, Refusal, Side, Support
 
 MOST = 3  # sentences in an answer
 WORDS = 60  # in an answer, after which no sentence is added
@@ -278,17 +279,5 @@ def _numbered(quoted: Sequence[Quoted]) -> tuple[Quoted, ...]:
 
 
 def _citation(hit: Hit, place: Range, n: int, *, supported: bool = True) -> Citation:
-    passage, (start, end) = hit.passage, place
-    return Citation(
-        n=n,
-        id=passage.id,
-        source=passage.path,
-        page=passage.page,
-        section=passage.section,
-        quote=passage.text[start:end],
-        start=start,
-        end=end,
-        supported=supported,
-        confidence=passage.confidence,
-        verdict="supported" if supported else None,
-    )
+    verdict: Support | None = "supported" if supported else None
+    return replace(citation(hit.passage, *place, n), supported=supported, verdict=verdict)

@@ -8,12 +8,7 @@ import contextlib
 import itertools
 import json
 import logging
-import os
 import queue
-import signal
-import subprocess
-import sys
-import tempfile
 import threading
 from collections import abc
 from collections.abc import Iterator
@@ -25,9 +20,10 @@ from models.gguf import read_header
 from models.runtime import Runtime
 from models.types import ModelInfo
 from rag.grammar import answer_grammar
+from rag.model_process import ModelProcess
 from rag.prompt import Prompt
 from rag.thoughts import MARKS
-from settings import CODE, Generate
+from settings import Generate
 
 if TYPE_CHECKING:
     from langchain_core.runnables import Runnable
@@ -169,15 +165,7 @@ class _Worker:
         self._ids = itertools.count(1)
         self._replies: dict[int, queue.SimpleQueue[Event | None]] = {}
         self._lock = threading.Lock()
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "rag.llama_worker"],
-            cwd=CODE,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            start_new_session=True,  # Ctrl-C in the terminal is for us; we tell it what to do
-        )
+        self._process = ModelProcess("rag.llama_worker")
         self._send(load)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -219,26 +207,16 @@ class _Worker:
 
     def close(self) -> None:
         """Ends the process, whatever it is doing."""
-        with contextlib.suppress(OSError):
-            self._process.stdin.close()  # type: ignore[union-attr]
-        try:
-            self._process.wait(timeout=2)
-        except subprocess.TimeoutExpired:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.end()
         self._reader.join()
-        self._process.stdout.close()  # type: ignore[union-attr]
-        self._stderr.close()
+        self._process.release()
 
     def _send(self, message: dict[str, Any]) -> None:
-        line = json.dumps(message).encode() + b"\n"
-        # A process that is gone is noticed, with its cause, where its replies are read.
-        with self._lock, contextlib.suppress(OSError, ValueError):
-            self._process.stdin.write(line)  # type: ignore[union-attr]
-            self._process.stdin.flush()  # type: ignore[union-attr]
+        with self._lock:
+            self._process.send(message)
 
     def _read(self) -> None:
-        for line in self._process.stdout:  # type: ignore[union-attr]
+        for line in self._process.replies:
             if not line.endswith(b"\n"):  # killed in the middle of a word
                 break
             event = json.loads(line)
@@ -262,25 +240,10 @@ class _Worker:
                 hint="The file may be damaged or newer than this llama.cpp, or memory too short for it:"
                 " try a smaller model, or lower generate.context in cita.toml.",
             )
-        code = self._process.returncode
-        cause = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        if code == -signal.SIGKILL:
-            cause += ", most likely for lack of memory"
-        if said := self._last_words():
-            cause += f"; it said {said!r}"
         return ModelDiedError(
-            f"The process of model {self._name!r} ended before its answer did: {cause}.",
+            f"The process of model {self._name!r} ended before its answer did: {self._process.cause_of_death()}.",
             hint="Ask again to start it anew; if it ends again, try a smaller model or lower generate.context.",
         )
-
-    def _last_words(self) -> str:
-        try:
-            size = self._stderr.seek(0, os.SEEK_END)
-            self._stderr.seek(max(0, size - 2000))
-            lines = self._stderr.read().decode("utf-8", "replace").strip().splitlines()
-        except ValueError:  # closed by close(): nobody will read it
-            return ""
-        return lines[-1] if lines else ""
 
 
 def as_runnable(generator: Generator) -> "Runnable[Prompt, str]":

@@ -5,11 +5,6 @@ It runs in a process of its own (rag/rank_worker.py), so that a crash or a lack 
 
 import contextlib
 import json
-import os
-import signal
-import subprocess
-import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
@@ -18,7 +13,8 @@ from typing import Any
 from errors import ModelDiedError, ModelError, NotAModelError
 from models.gguf import read_model
 from models.registry import NO_RERANKER
-from settings import CODE, Generate
+from rag.model_process import PATIENCE, ModelProcess
+from settings import Generate
 
 CONTEXT = 1024  # tokens at most of question and passage: a passage has some 250
 LEAST_CONTEXT = 512  # of a model that does not say how much it reads
@@ -80,25 +76,14 @@ class _Worker:
     def __init__(self, name: str) -> None:
         self._name = name
         self.dead = False
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "rag.rank_worker"],
-            cwd=CODE,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            start_new_session=True,  # Ctrl-C in the terminal is for us; we tell it what to do
-        )
+        self._process = ModelProcess("rag.rank_worker")
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         """The reply. Raises ModelDiedError if the process ends before it."""
-        assert self._process.stdin
-        assert self._process.stdout
+        self._process.send(request)
         line = b""
         with contextlib.suppress(OSError, ValueError):  # of a process that is gone, or was closed meanwhile
-            self._process.stdin.write(json.dumps(request).encode() + b"\n")
-            self._process.stdin.flush()
-            line = self._process.stdout.readline()
+            line = self._process.replies.readline()
         if not line.endswith(b"\n"):
             self.dead = True
             raise self._cause_of_death()
@@ -107,36 +92,12 @@ class _Worker:
 
     def close(self) -> None:
         """Ends the process, whatever it is doing."""
-        with contextlib.suppress(OSError):
-            self._process.stdin.close()  # type: ignore[union-attr]
-        try:
-            self._process.wait(timeout=2)
-        except subprocess.TimeoutExpired:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-        self._process.stdout.close()  # type: ignore[union-attr]
-        self._stderr.close()
+        self._process.end()
+        self._process.release()
 
     def _cause_of_death(self) -> ModelDiedError:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout=2)
-        code = self._process.returncode or 0
-        cause = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        if code == -signal.SIGKILL:
-            cause += ", most likely for lack of memory"
-        if said := self._last_words():
-            cause += f"; it said {said!r}"
+        self._process.wait(PATIENCE)
         return ModelDiedError(
-            f"The process of reranker {self._name!r} ended before it had ranked: {cause}.",
+            f"The process of reranker {self._name!r} ended before it had ranked: {self._process.cause_of_death()}.",
             hint=f"Search again to start it anew. {_WITHOUT}.",
         )
-
-    def _last_words(self) -> str:
-        try:
-            size = self._stderr.seek(0, os.SEEK_END)
-            self._stderr.seek(max(0, size - 2000))
-            lines = self._stderr.read().decode("utf-8", "replace").strip().splitlines()
-        except ValueError:  # closed by close(): nobody will read it
-            return ""
-        return lines[-1] if lines else ""
