@@ -16,16 +16,15 @@ import platform
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 
+from benchmarks.scale import timed
 from ingest.catalog import Catalog, NewPassage
 from ingest.embed import Vectors
 from ingest.types import Filters, Passage, Source
@@ -126,22 +125,6 @@ def make(folder: Path, passages: int, seed: int) -> None:
             live.update()
 
 
-@dataclass(frozen=True)
-class Run:
-    """A search: milliseconds of the clock by step and in all, and of the processor."""
-
-    steps: dict[str, float]
-    wall: float
-    processor: float
-
-
-def timed(retriever: Retriever, question: str, filters: Filters) -> Run:
-    wall, processor = time.perf_counter(), time.process_time()
-    steps = retriever._search(question, None, filters).seconds
-    wall, processor = time.perf_counter() - wall, time.process_time() - processor
-    return Run({name: 1000 * seconds for name, seconds in steps.items()}, 1000 * wall, 1000 * processor)
-
-
 def measure(folder: Path, searches: int, seed: int) -> Iterator[str]:
     with closing(Catalog(folder)) as catalog, closing(LiveIndex(folder, catalog)) as live:
         library = Library(seed + 1)
@@ -156,13 +139,13 @@ def measure(folder: Path, searches: int, seed: int) -> Iterator[str]:
             rows = catalog.rows_within(filters)
             passages = catalog.count_passages() if rows is None else len(rows)
             of_steps = [median(run.steps[step] for run in runs) for step in ("filter", "dense", "lexical")]
-            wall = np.percentile([run.wall for run in runs], [50, 95])
+            wall = np.percentile([run.clock for run in runs], [50, 95])
             cells = [
                 name,
                 f"{passages:,}",
                 f"{first.steps['filter']:.1f}",
                 f"{first.steps['dense']:.1f}",
-                *(f"{step:.1f}" for step in (*of_steps, median(run.wall for run in runs) - sum(of_steps))),
+                *(f"{step:.1f}" for step in (*of_steps, median(run.clock for run in runs) - sum(of_steps))),
                 f"{wall[0]:.1f} / {wall[1]:.1f}",
                 f"{median(run.processor for run in runs):.1f}",
             ]
