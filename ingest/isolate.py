@@ -206,14 +206,20 @@ class Isolator:
                 raise _stopped() from None
         finally:
             if worker is not None:
-                self._put_back(worker, answer)
+                self._put_back(worker, answer, closed)
         return _outcome(request, answer, "exit 0") if answer[:1] in (_ANSWER, _ERROR) else None
 
-    def _put_back(self, worker: SharedWorker, answer: bytes) -> None:
+    def _put_back(self, worker: SharedWorker, answer: bytes, closed: int) -> None:
+        """`closed`: how often this had been closed when the worker was taken."""
         with self._lock:
-            if answer[:1] in (_ANSWER, _ERROR, ALONE) and len(answer) <= MAX_ANSWER and not worker.is_last:
+            is_sound = answer[:1] in (_ANSWER, _ERROR, ALONE) and len(answer) <= MAX_ANSWER
+            if is_sound and not worker.is_last and self._closed == closed:
                 self._waiting.append(worker)
                 return
+        self._end(worker)
+
+    @staticmethod
+    def _end(worker: SharedWorker) -> None:
         worker.close()
         _wipe(worker.folder)
 
@@ -224,7 +230,7 @@ class Isolator:
                 worker = self._waiting.pop() if self._waiting else None
             if worker is None or worker.is_alive():
                 return worker or self._new_shared_worker(request)
-            self._put_back(worker, b"")
+            self._end(worker)
 
     def _new_shared_worker(self, request: "_Request") -> SharedWorker | None:
         folder = _made_folder(self._temporary)
@@ -232,23 +238,26 @@ class Isolator:
         request = replace(request, task=_SHARE, seconds=seconds, temporary=str(folder))
         answers, theirs = socket.socketpair()
         life, held = socket.socketpair()
-        with theirs, held, self._lock:
-            self._zygote(heavy=False).send(request, [theirs.fileno(), held.fileno()])
         try:
+            with theirs, held, self._lock:
+                self._zygote(heavy=False).send(request, [theirs.fileno(), held.fileno()])
             return SharedWorker(answers, life, folder, time.monotonic() + GRACE)
-        except (EOFError, LateError):
+        except (EOFError, LateError, EngineClosedError) as error:
             answers.close()
             life.close()
             _wipe(folder)
+            if isinstance(error, EngineClosedError):
+                raise
             return None
 
     def close(self) -> None:
         """Ends the helpers and what they still run."""
-        waiting, self._waiting = self._waiting, []
-        for worker in waiting:
-            self._put_back(worker, b"")
         with self._lock:
             self._closed += 1
+            waiting, self._waiting = self._waiting, []
+        for worker in waiting:
+            self._end(worker)
+        with self._lock:
             for zygote in self._zygotes.values():
                 zygote.stopped = True
                 zygote.close()

@@ -18,6 +18,7 @@ import stat
 import struct
 import sys
 import time
+import weakref
 from collections.abc import Callable
 from importlib.abc import MetaPathFinder
 from pathlib import Path
@@ -70,7 +71,8 @@ class SharedWorker:
     """
 
     def __init__(self, answers: socket.socket, life: socket.socket, folder: Path, deadline: float) -> None:
-        self._answers, self._life, self.folder = answers, life, folder
+        self._answers, self.folder = answers, folder
+        self._end = weakref.finalize(self, _close, answers, life)
         self.is_last = False  # it ends after the answer that it gave
         self._receive(_HEAD.size, deadline)
 
@@ -108,8 +110,12 @@ class SharedWorker:
 
     def close(self) -> None:
         """Its helper kills it if it still runs."""
-        self._answers.close()
-        self._life.close()
+        self._end()
+
+
+def _close(*ends: socket.socket) -> None:
+    for end in ends:
+        end.close()
 
 
 # From here on: the worker's side.

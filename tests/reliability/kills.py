@@ -343,7 +343,8 @@ class Kills:
             row.unsound += len(paths)
             row.fail(f"differs from a fresh index in {paths[:5]}")
         names = {path.name for path in self.settings.index.iterdir()}
-        if strange := {name for name in names - LASTING if not re.fullmatch(r"chroma.*|postings-[0-9a-f]{16}", name)}:
+        made_again = re.compile(r"chroma.*|(postings|vectors)-[0-9a-f]{16}")
+        if strange := {name for name in names - LASTING if not made_again.fullmatch(name)}:
             row.left += len(strange)
             row.fail(f"index/ holds {sorted(strange)}")
         if words := holding(self.settings.index, self.folder.dropped()):
