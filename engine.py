@@ -466,8 +466,7 @@ class LocalEngine:
     def _take_over(self, draft: "Catalog") -> None:
         self._catalog.take_over(draft.path)
         draft.discard()
-        self._tasks.forget_gone(self._catalog.present)
-        self._update_chroma()
+        self._follow_catalog()
 
     def _index(
         self,
@@ -494,8 +493,7 @@ class LocalEngine:
         )
         self._forget_removed_folders(catalog)
         if catalog is self._catalog:
-            self._tasks.forget_gone(catalog.present)
-            self._update_chroma()
+            self._follow_catalog()
         return report
 
     def _recognised(self, path: Path, page: int, pages: int) -> None:
@@ -555,10 +553,15 @@ class LocalEngine:
         """Puts a backup in the place of the index, while others read. Raises as Catalog.restore() does."""
         with self._indexing:
             self._catalog.restore(file.expanduser().absolute())
-            self._update_chroma()
+            self._follow_catalog()
 
     def watch(self) -> Iterator[WatchEvent]:
         return self._watcher.events()
+
+    def _follow_catalog(self) -> None:
+        """What is derived from its passages, or quotes them, is as they are now."""
+        self._update_chroma()
+        self._tasks.forget_gone(self._catalog.present)
 
     def _update_chroma(self) -> None:
         try:

@@ -24,7 +24,7 @@ from statistics import median
 
 import numpy as np
 
-from benchmarks.scale import timed
+from benchmarks.scale import SHARES, timed
 from ingest.catalog import Catalog, NewPassage
 from ingest.embed import Vectors
 from ingest.types import Filters, Passage, Source
@@ -38,7 +38,6 @@ WORDS = 60
 VOCABULARY = 30_000
 DIMENSIONS = 384
 CENTRES = 1_000
-SHARES = {"a": 0.001, "b": 0.01, "c": 0.1, "d": 0.5}  # by folder
 FILTERS = {
     "none": Filters(),
     "a folder, 0.1 %": Filters(within=("a",)),

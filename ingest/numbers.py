@@ -45,8 +45,3 @@ def numbers(text: str) -> set[str]:
         if not (tens and word == "y"):
             tens = value if 20 <= value < 100 and value % 10 == 0 else 0
     return set(found)
-
-
-def without_numbers(text: str) -> str:
-    """The text's folded words less its numbers."""
-    return " ".join(word for word in words(text) if word not in VALUES and not any(c.isdigit() for c in word))

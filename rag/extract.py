@@ -145,8 +145,7 @@ class ExtractiveGenerator:
         """The answer, however unsure; there is a candidate."""
         if claims := find_conflict(_likely(judged.ranked), judged.hits):
             return self._conflicting(claims, judged.hits, judged.probability)
-        quoted = _quoted(judged.ask, choose(judged.ranked), judged.hits)
-        return Extract(_numbered(quoted), judged.probability)
+        return Extract(tuple(_quoted(judged.ask, choose(judged.ranked), judged.hits)), judged.probability)
 
     def refusal(self, prompt: Prompt) -> Refusal | None:
         """Why a model need not be asked: what was found hardly holds the answer. None if it is to be asked."""
@@ -272,10 +271,6 @@ def _cell(ask: Ask, header: str, row: str, language: str) -> str:
 def _shown(candidate: Candidate, hit: Hit, quote: str) -> str:
     header = candidate.piece.header
     return f"{hit.passage.text[slice(*header)]}\n{quote}" if header else quote
-
-
-def _numbered(quoted: Sequence[Quoted]) -> tuple[Quoted, ...]:
-    return tuple(replace(part, citation=replace(part.citation, n=n)) for n, part in enumerate(quoted, start=1))
 
 
 def _citation(hit: Hit, place: Range, n: int, *, supported: bool = True) -> Citation:

@@ -172,8 +172,3 @@ class _Reading:
 
 def _found(asked: Asked, text: str, language: str) -> set[int]:
     return {number for _, number in asked.find(text, language) if number >= 0} if text else set()
-
-
-def covered(question: Sequence[Term], stems: set[str]) -> float:
-    """The weight of the question's terms that are among `stems`."""
-    return sum(term.idf for term in question if any(s in stems for s in term.stems))

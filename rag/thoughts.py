@@ -53,13 +53,6 @@ class ThoughtSplitter:
             yield told, thought
 
 
-def without_thoughts(draft: str) -> str:
-    """A whole draft's answer."""
-    splitter = ThoughtSplitter()
-    told = [*splitter.feed(draft), *splitter.rest()]
-    return "".join(text for text, thought in told if not thought)
-
-
 def _begun(text: str, mark: str) -> int:
     """How many characters at the end of `text` are the beginning of `mark`."""
     return next((size for size in range(min(len(text), len(mark) - 1), 0, -1) if text.endswith(mark[:size])), 0)

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.thoughts import MARKS, ThoughtSplitter, without_thoughts
+from rag.thoughts import MARKS, ThoughtSplitter
+
+
+def without_thoughts(draft: str) -> str:
+    """A whole draft's answer."""
+    splitter = ThoughtSplitter()
+    told = [*splitter.feed(draft), *splitter.rest()]
+    return "".join(text for text, thought in told if not thought)
 
 
 def told(pieces: list[str]) -> tuple[str, str]:
