@@ -211,19 +211,16 @@ def make(folder: Path, growth: Growth, passages: int, until: float) -> bool:
     if watch.spent("chroma")[0]:
         return True
     with closing(Catalog(folder)) as catalog:
-        there, beside = catalog.count_passages(), None
+        there = catalog.count_passages()
         while there < passages and time.monotonic() < until:
             goal, started = min(passages, there - there % NOTED + NOTED), now()
             while there < goal and time.monotonic() < until:
                 catalog.store(*growth.source(there // PER_SOURCE, passages // PER_SOURCE))
                 there += PER_SOURCE
             watch.note("storing", there, started)
-            beside = beside or start_words(folder)  # the other core
-        if beside:
-            watch.note_child("words", there, beside)
         if there < passages or time.monotonic() > until:
             return False
-        watch.note_child("words", there, start_words(folder))  # what was stored after it looked
+        watch.note_child("words", there, start_words(folder))  # not beside: while it reads, SQLite's log only grows
         started = now()
         catalog.matrix.save()
         watch.note("matrix", there, started)
