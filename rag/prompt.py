@@ -1,10 +1,13 @@
 """Which template a model needs, and filling it with a question and as many passages as fit.
 
 The templates are data: prompts/README.md says how they are written. What documents say goes in as quoted data: every
-text that could end a turn, open one or close a quotation is taken out of it.
+text that could end a turn, open one or close a quotation is taken out of it, and the tags around it carry a mark that
+no document can know.
 """
 
+import hashlib
 import re
+import secrets
 import tomllib
 import unicodedata
 from bisect import bisect_right
@@ -20,9 +23,10 @@ from models.types import EXTRACTIVE, ModelInfo
 from rag.types import ABSTENTION, Hit, Language
 
 PLAIN = "plain"
+MARK_BYTES = 3
 
-# A passage's own delimiters, and numbers in brackets that would read as citations of ours.
-DELIMITER = re.compile(r"<\s*/?\s*passage\b\s*>?", re.IGNORECASE)
+# A passage's own tags, whatever mark they carry, and numbers in brackets that would read as citations of ours.
+DELIMITER = re.compile(r"<\s*(?:/\s*)?passage(?:[^<>\n]{0,40}>)?", re.IGNORECASE)
 BRACKETED_NUMBERS = re.compile(r"\[(\d[\d\s,;–-]*)\]")
 
 _HOLES = {"first": {"system", "user"}, "user": {"user"}, "assistant": {"assistant"}, "generation": set[str]()}
@@ -84,17 +88,17 @@ def fill_prompt(
     template = choose_template(info)
     budget = min(context, info.context or context) - max_tokens
     system = _fill_task(
-        "answer-plain" if template.family == PLAIN else "answer", language, abstention=ABSTENTION[language]
+        "answer-plain" if template.family == PLAIN else "answer",
+        language,
+        abstention=ABSTENTION[language],
+        mark=passage_mark(),
     )
     asked = strip_marks(question, template, info)
     quoted = {hit.passage.id: _quoted(hit, template, info) for hit in hits}
 
     def render(chosen: Sequence[Hit]) -> str:
-        passages = [
-            f"<passage>\n[{number}] {quoted[hit.passage.id]}\n</passage>"
-            for number, hit in enumerate(arrange(chosen), start=1)
-        ]
-        user = _fill_task("question", language, passages="\n\n".join(passages), question=asked)
+        passages = _numbered([quoted[hit.passage.id] for hit in arrange(chosen)], passage_mark())
+        user = _fill_task("question", language, passages=passages, question=asked)
         return _rendered(template, info, system, user)
 
     chosen = _fitting(hits, lambda some: count_tokens(render(some)) <= budget)
@@ -124,24 +128,40 @@ def fill_passages(
     template = choose_template(info)
     notes = [BRACKETED_NUMBERS.sub(r"(\1)", strip_marks(note, template, info)) for note in notes]
     told = notes or [_quoted(hit, template, info) for hit in hits]
-    numbered = (f"<passage>\n[{n}] {text}\n</passage>" for n, text in enumerate(told, start=1))
     given = {name: strip_marks(value, template, info) for name, value in values.items()}
-    system = _fill_task(task, language, abstention=ABSTENTION[language])
-    user = _fill_task(f"{task}-given", language, passages="\n\n".join(numbered), **given)
+    system = _fill_task(task, language, abstention=ABSTENTION[language], mark=passage_mark())
+    user = _fill_task(f"{task}-given", language, passages=_numbered(told, passage_mark()), **given)
     text = _rendered(template, info, system, user)
     return Prompt("", language, tuple(hits), text, template.stop, template.family)
 
 
 def task_of(question: str, hits: Sequence[Hit], language: Language) -> tuple[str, str]:
     """What a model is told and asked when it answers `question` from all of `hits`, in their order, without the marks
-    of its turns: the instruction, and the passages with the question."""
+    of its turns: the instruction, and the passages with the question. It is the same each time: the mark of its
+    passages comes from the question, another for each, so that who learns from many learns none by heart."""
     template = load_family(PLAIN)
-    system = _fill_task("answer", language, abstention=ABSTENTION[language])
-    passages = [
-        f"<passage>\n[{n}] {_quoted(hit, template, EXTRACTIVE)}\n</passage>" for n, hit in enumerate(hits, start=1)
-    ]
+    mark = hashlib.sha256(question.encode("utf-8", "replace")).hexdigest()[: 2 * MARK_BYTES]
+    system = _fill_task("answer", language, abstention=ABSTENTION[language], mark=mark)
+    passages = _numbered([_quoted(hit, template, EXTRACTIVE) for hit in hits], mark)
     asked = strip_marks(question, template, EXTRACTIVE)
-    return system, _fill_task("question", language, passages="\n\n".join(passages), question=asked)
+    return system, _fill_task("question", language, passages=passages, question=asked)
+
+
+@cache
+def passage_mark() -> str:
+    """The mark in the tags around each passage. Documents were written before it was drawn, so none can write the tag
+    that ends its quotation.
+
+    It is drawn once for a process, never from the settings' seed, which a document may guess; not for each prompt,
+    since a question that follows up has to begin like the one before it for the model not to read it all again.
+    """
+    return secrets.token_hex(MARK_BYTES)
+
+
+def _numbered(texts: Sequence[str], mark: str) -> str:
+    """The passages' texts as they stand in a prompt."""
+    passages = (f"<passage {mark}>\n[{n}] {text}\n</passage {mark}>" for n, text in enumerate(texts, start=1))
+    return "\n\n".join(passages)
 
 
 def _rendered(template: ChatTemplate, info: ModelInfo, system: str, user: str) -> str:
