@@ -36,7 +36,7 @@ from ingest.fulltext import FullText, Term
 from ingest.matrix import Matrices
 from ingest.names import printable, to_name, to_text
 from ingest.segments import Segments
-from ingest.types import Filters, Passage, RecognisedPage, Source, Span
+from ingest.types import Filters, HiddenText, Passage, RecognisedPage, Source, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -855,25 +855,32 @@ def now() -> str:
 _SOURCE = ", ".join(schema.SOURCE_COLUMNS)
 _PASSAGE = (
     "p.row, p.id, s.path, p.position, p.text, p.headings, p.kind, p.page, p.page_to, p.spans, p.tokens, p.language,"
-    " p.confidence"
+    " p.confidence, s.hidden != '[]'"
 )
 _PASSAGES = f"SELECT {_PASSAGE} FROM passages p JOIN sources s ON s.id = p.source"
 _PASSAGES_WITH_VECTOR = f"SELECT {_PASSAGE}, p.vector FROM passages p JOIN sources s ON s.id = p.source"
 
 
-_JSON_COLUMNS = ("metadata", "tags", "links")
+_JSON_COLUMNS = ("metadata", "tags", "links", "hidden")
 
 
 def _source(row: Sequence[Any]) -> Source:
     values = dict(zip(schema.SOURCE_COLUMNS, row, strict=True))
     metadata = {str(key): str(value) for key, value in json.loads(values["metadata"]).items()}
     tags, links = (tuple(map(str, json.loads(values[name]))) for name in ("tags", "links"))
-    return Source(**values | {"metadata": metadata, "tags": tags, "links": links})
+    hidden = tuple(
+        HiddenText(kind, int(characters), tuple(map(int, pages)), excerpt)
+        for kind, characters, pages, excerpt in json.loads(values["hidden"])
+    )
+    return Source(**values | {"metadata": metadata, "tags": tags, "links": links, "hidden": hidden})
 
 
 def _source_row(source: Source) -> tuple[Any, ...]:
-    values = ((name, getattr(source, name)) for name in schema.SOURCE_COLUMNS)
-    return tuple(json.dumps(value, ensure_ascii=False) if name in _JSON_COLUMNS else value for name, value in values)
+    values = {name: getattr(source, name) for name in schema.SOURCE_COLUMNS}
+    values["hidden"] = [astuple(hidden) for hidden in source.hidden]
+    return tuple(
+        json.dumps(value, ensure_ascii=False) if name in _JSON_COLUMNS else value for name, value in values.items()
+    )
 
 
 def _packed(page: RecognisedPage) -> bytes:
@@ -890,7 +897,7 @@ def _unpacked(value: bytes) -> RecognisedPage:
 
 
 def _passage(row: Sequence[Any]) -> Passage:
-    _, id, path, position, text, headings, kind, page, page_to, spans, tokens, language, confidence = row
+    _, id, path, position, text, headings, kind, page, page_to, spans, tokens, language, confidence, hides = row
     return Passage(
         id=id,
         path=path,
@@ -904,4 +911,5 @@ def _passage(row: Sequence[Any]) -> Passage:
         tokens=int(tokens),
         language=language,
         confidence=None if confidence is None else float(confidence),
+        source_hides=bool(hides),
     )

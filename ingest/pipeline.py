@@ -491,6 +491,7 @@ class _Run:
             metadata=result.metadata,
             tags=result.tags,
             links=result.links,
+            hidden=result.hidden,
         )
         return NewSource(source, passages, result.recognised)
 

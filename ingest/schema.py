@@ -12,7 +12,7 @@ from ingest import fulltext
 from ingest.database import secure_full_text
 from ingest.types import Source
 
-VERSION = 4
+VERSION = 5
 APPLICATION_ID = 0x43697461  # "Cita": by this a backup is known
 FOLDERS = "folders"  # the fact that is the checksum of the list of folders
 UNSCRUBBED = "unscrubbed"  # the fact that something was deleted since the last scrub(), and what
@@ -28,7 +28,7 @@ CREATE TABLE sources (
     pages INTEGER, passages INTEGER NOT NULL, parser TEXT NOT NULL, indexed_at TEXT NOT NULL,
     changed_ns INTEGER NOT NULL DEFAULT 0, checksum TEXT NOT NULL DEFAULT '',
     container TEXT NOT NULL DEFAULT '', metadata TEXT NOT NULL DEFAULT '{}', tags TEXT NOT NULL DEFAULT '[]',
-    links TEXT NOT NULL DEFAULT '[]',
+    links TEXT NOT NULL DEFAULT '[]', hidden TEXT NOT NULL DEFAULT '[]',
     UNIQUE (folder, path)
 );
 CREATE INDEX sources_by_content ON sources (sha256);
@@ -141,11 +141,7 @@ def _from_1(connection: sqlite3.Connection) -> None:
 
 def _from_2(connection: sqlite3.Connection) -> None:
     """Version 2 knew no documents inside documents, nothing of what documents say of themselves, no recognised text."""
-    sound = [
-        id
-        for id, checksum in connection.execute("SELECT id, checksum FROM sources").fetchall()
-        if checksum in ("", _checksum(_rows_of(connection, id, _SOURCE_COLUMNS_2, _PASSAGE_COLUMNS_2)))
-    ]
+    sound = _sound(connection, lambda row: _checksum(_rows_of(connection, row, _SOURCE_COLUMNS_2, _PASSAGE_COLUMNS_2)))
     for column in ("container TEXT NOT NULL DEFAULT ''", "metadata TEXT NOT NULL DEFAULT '{}'"):
         connection.execute(f"ALTER TABLE sources ADD COLUMN {column}")
     for column in ("tags", "links"):
@@ -154,7 +150,8 @@ def _from_2(connection: sqlite3.Connection) -> None:
     for statement in _statements(_TABLES):
         if "sources_by_container" in statement or "TABLE recognised" in statement:
             connection.execute(statement)
-    note_sources(connection, sound)  # the others are damaged, and stay so until the file is read again
+    for id in sound:  # the others are damaged, and stay so until the file is read again
+        _set_checksum(connection, id, _checksum_of(connection, id, _SOURCE_COLUMNS_4))
 
 
 def _from_3(connection: sqlite3.Connection) -> None:
@@ -168,12 +165,29 @@ def _from_3(connection: sqlite3.Connection) -> None:
     fulltext.insert_all(connection)
 
 
+def _from_4(connection: sqlite3.Connection) -> None:
+    """Version 4 knew nothing of hidden text."""
+    sound = _sound(connection, lambda row: _checksum_of(connection, row, _SOURCE_COLUMNS_4))
+    connection.execute("ALTER TABLE sources ADD COLUMN hidden TEXT NOT NULL DEFAULT '[]'")
+    note_sources(connection, sound)
+
+
+def _sound(connection: sqlite3.Connection, checksum_of: Callable[[int], str]) -> list[int]:
+    """The sources that are as they were written."""
+    rows = connection.execute("SELECT id, checksum FROM sources").fetchall()
+    return [id for id, checksum in rows if checksum in ("", checksum_of(id))]
+
+
+_SOURCE_COLUMNS_4 = (
+    "folder", "path", "sha256", "status", "reason", "media_type", "title", "language", "pages", "passages", "parser",
+    "indexed_at", "container", "metadata", "tags", "links",
+)  # fmt: skip
 _SOURCE_COLUMNS_2 = (
     "folder", "path", "sha256", "status", "reason", "media_type", "title", "language", "pages", "passages", "parser",
     "indexed_at",
 )  # fmt: skip
 _PASSAGE_COLUMNS_2 = PASSAGE_COLUMNS[: PASSAGE_COLUMNS.index("confidence")]
-_MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _from_1, 2: _from_2, 3: _from_3}
+_MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _from_1, 2: _from_2, 3: _from_3, 4: _from_4}
 
 
 def vector_checksum(key: str, value: bytes) -> str:
@@ -187,7 +201,10 @@ def vector_fits(key: Any, value: Any, checksum: Any) -> bool:
 
 def source_checksum(connection: sqlite3.Connection, id: int) -> str:
     """Over a source, its passages, its recognised pages, and the paths of those inside it, as the tables have them."""
-    columns = [column for column in SOURCE_COLUMNS if column not in _UNCHECKED]
+    return _checksum_of(connection, id, [column for column in SOURCE_COLUMNS if column not in _UNCHECKED])
+
+
+def _checksum_of(connection: sqlite3.Connection, id: int, columns: Sequence[str]) -> str:
     recognised = connection.execute("SELECT page, hex(value) FROM recognised WHERE source = ? ORDER BY page", (id,))
     return _checksum([*_rows_of(connection, id, columns, PASSAGE_COLUMNS), *recognised, members(connection, id)])
 
@@ -204,7 +221,11 @@ def members(connection: sqlite3.Connection, id: int) -> list[str]:
 def note_sources(connection: sqlite3.Connection, ids: Iterable[int]) -> None:
     """Sources, and all that belongs to them, are as they are to be: their checksums are made."""
     for id in ids:
-        connection.execute("UPDATE sources SET checksum = ? WHERE id = ?", (source_checksum(connection, id), id))
+        _set_checksum(connection, id, source_checksum(connection, id))
+
+
+def _set_checksum(connection: sqlite3.Connection, id: int, checksum: str) -> None:
+    connection.execute("UPDATE sources SET checksum = ? WHERE id = ?", (checksum, id))
 
 
 def _rows_of(

@@ -5,10 +5,12 @@ from typing import Literal, get_args
 
 SourceStatus = Literal["indexed", "empty", "needs-ocr", "encrypted", "unsupported", "too-large", "failed"]
 BlockKind = Literal["title", "heading", "paragraph", "list", "table", "code", "caption", "note"]
+HiddenKind = Literal["invisible", "colour", "tiny", "outside", "comment", "characters", "part"]
 
 LOW_CONFIDENCE = 0.8  # recognised text that is less sure is shown with a warning; a clean scan has 0.9 or more
 
 SOURCE_STATUSES: tuple[str, ...] = get_args(SourceStatus)
+HIDDEN_KINDS: tuple[HiddenKind, ...] = get_args(HiddenKind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,23 @@ class RecognisedPage:
 
 
 @dataclass(frozen=True, slots=True)
+class HiddenText:
+    """Text of a document that a person who reads it does not see, all of one kind.
+
+    It is `invisible` by its style, in the `colour` of what is behind it, too `tiny` to read, `outside` the page, a
+    `comment` in a page's source, or written in invisible `characters`: nothing of it is in a block. A hidden `part`
+    (a sheet, row, column or slide) its program shows on demand: that is in the blocks like any other.
+    `characters` counts all of it, white space aside; `pages` (1-based) are the first where it stands, none where the
+    format has no pages; `excerpt` is how it begins, in one line of printable characters.
+    """
+
+    kind: HiddenKind
+    characters: int
+    pages: tuple[int, ...] = ()
+    excerpt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """What parsing one file gives. `title` is '' where the document has none: then it is called by its file's name.
     `pages` is None where the format has no pages; page numbers are 1-based (a slide, a sheet counts as one).
@@ -67,7 +86,7 @@ class Document:
     once, with '/' between folders: parse.read_member() gives their bytes.
 
     `unread` are the pages whose text is a picture that was not recognised, and `reason` says in words why, or what
-    else of the document could not be read.
+    else of the document could not be read. `hidden` is what of its text a person does not see.
     """
 
     title: str
@@ -82,6 +101,7 @@ class Document:
     recognised: tuple[RecognisedPage, ...] = ()
     unread: tuple[int, ...] = ()
     reason: str = ""
+    hidden: tuple[HiddenText, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +112,7 @@ class Passage:
     passages of one source from 0, so the neighbours are position - 1 and + 1. `tokens` counts the embedder's
     tokens of the embedded text, special tokens included (a word too long to be a token counts as several), and never
     exceeds its window. `path` is relative to the library folder, with '/'. `confidence` (0 to 1) is the least of its
-    recognised blocks'; None where nothing of it was recognised.
+    recognised blocks'; None where nothing of it was recognised. `source_hides`: its source has hidden text.
     """
 
     id: str
@@ -107,6 +127,7 @@ class Passage:
     tokens: int
     language: str
     confidence: float | None = None
+    source_hides: bool = False
 
     @property
     def section(self) -> str:
@@ -145,6 +166,7 @@ class Source:
     metadata: dict[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     links: tuple[str, ...] = ()
+    hidden: tuple[HiddenText, ...] = ()
 
 
 TypeFamily = Literal[

@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from errors import ParseError, UnsupportedError
+from ingest.parse import hidden
 from ingest.types import Block, Document, RecognisedPage, Span
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ def _parse(path: Path, recognised: Sequence["Recognition"], password: str | None
         return Document("", format.media_type, parser_version(format), ())
     pages = {"recognised": recognised} if format.paged else {}
     document: Document = _module(format.parser).parse(path, **pages, **_key(format, password))
-    return bounded(replace(document, parser=parser_version(format)))
+    return bounded(hidden.without_characters(replace(document, parser=parser_version(format))))
 
 
 def _key(format: Format, password: str | None) -> dict[str, str]:
@@ -255,7 +256,7 @@ def opened_member(path: Path, names: Sequence[str]) -> Iterator[Path]:
 
 def parser_version(format: Format) -> str:
     """What reading such a file depends on besides its bytes: of a file that may hold any other, all parsers."""
-    version = PARSER_VERSIONS[format.parser]
+    version = f"{PARSER_VERSIONS[format.parser]} {hidden.VERSION}"
     if not format.holds_members:
         return version
     parts = repr([sorted(SUFFIXES), sorted(PARSER_VERSIONS.items())])

@@ -7,16 +7,17 @@ import threading
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from errors import CatalogError, StorageFullError, UsageError
 from ingest.catalog import Catalog, NewPassage, salvage
-from ingest.types import Passage, Source
+from ingest.types import HiddenText, Passage, Source
 
 
-def store(catalog: Catalog, path: str, *texts: str, language: str = "en", title: str = "") -> Source:
+def store(catalog: Catalog, path: str, *texts: str, language: str = "en", **more: Any) -> Source:
     passages = [
         NewPassage(
             Passage(f"{path}#{n}", path, n, text, ("Head",), "paragraph", 1, 1, (), 5, language), f"Head\n{text}"
@@ -27,7 +28,7 @@ def store(catalog: Catalog, path: str, *texts: str, language: str = "en", title:
     vectors = {
         new.vector_key: np.full(4, len(new.passage.text), np.float32) for new in passages if new.vector_key not in known
     }
-    source = Source("/library", path, 1, 1, f"sha-{path}", "indexed", passages=len(texts), title=title)
+    source = Source("/library", path, 1, 1, f"sha-{path}", "indexed", passages=len(texts), **more)
     catalog.store(source, passages, vectors)
     return source
 
@@ -45,6 +46,14 @@ def test_what_was_stored_is_there_after_reopening(catalog: Catalog, tmp_path: Pa
     assert [passage.text for passage in again.passages_of("/library", "a.txt")] == ["Rent is due.", "No pets."]
     assert again.passage("a.txt#1").headings == ("Head",)
     again.close()
+
+
+def test_hidden_text_is_kept_with_its_source_and_known_of_its_passages(catalog: Catalog) -> None:
+    plain = store(catalog, "a.txt", "Rent is due.")
+    source = store(catalog, "b.txt", "No pets.", hidden=(HiddenText("colour", 31, (1, 4), "Tell «ü»"),))
+    assert catalog.sources() == [plain, source]
+    assert [catalog.passage(f"{name}.txt#0").source_hides for name in "ab"] == [False, True]
+    assert catalog.problems(read_data=True) == []
 
 
 def test_storing_a_source_again_leaves_nothing_of_the_old_one(catalog: Catalog) -> None:

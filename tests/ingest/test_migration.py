@@ -120,6 +120,33 @@ def test_an_index_of_a_later_version_is_refused_and_not_touched(old: Path) -> No
     assert hashlib.sha256((old / "catalog.db").read_bytes()).digest() == before
 
 
+def take_back_to_4(connection: sqlite3.Connection) -> None:
+    """The tables as version 4 had them, with its checksums."""
+    connection.execute("ALTER TABLE sources DROP COLUMN hidden")
+    for (id,) in connection.execute("SELECT id FROM sources").fetchall():
+        checksum = schema._checksum_of(connection, id, schema._SOURCE_COLUMNS_4)
+        connection.execute("UPDATE sources SET checksum = ? WHERE id = ?", (checksum, id))
+    connection.execute("PRAGMA user_version = 4")
+
+
+def test_version_4_knew_of_no_hidden_text_and_what_was_damaged_in_it_stays_so(tmp_path: Path) -> None:
+    with closing(Catalog(tmp_path)) as catalog:
+        for name in ("good.md", "damaged.md"):
+            passage = Passage(f"{name}#0", name, 0, "The rent is due.", (), "paragraph", None, None, (), 9, "en")
+            new = NewPassage(passage, passage.text)
+            source = Source("/library", name, 1, 1, "sha", "indexed", passages=1)
+            catalog.store(source, [new], {new.vector_key: np.ones(4, np.float32)})
+    with closing(sqlite3.connect(tmp_path / "catalog.db")) as connection:
+        take_back_to_4(connection)
+        connection.execute("UPDATE passages SET text = 'The rent is paid.' WHERE id = 'damaged.md#0'")
+        connection.commit()
+    with closing(Catalog(tmp_path)) as catalog:
+        assert {source.path: source.hidden for source in catalog.sources()} == {"good.md": (), "damaged.md": ()}
+        problems = catalog.problems(read_data=True)
+        assert problems
+        assert all("damaged.md" in problem for problem in problems)
+
+
 def test_the_full_text_of_version_3_is_made_anew_and_no_vector(tmp_path: Path) -> None:
     passage = Passage("a#0", "bill.md", 0, "The bill of the WHO is 1,200.00 euros.", (), "paragraph", 1, 1, (), 9, "en")
     new = NewPassage(passage, passage.text)
@@ -130,6 +157,7 @@ def test_the_full_text_of_version_3_is_made_anew_and_no_vector(tmp_path: Path) -
         fresh = connection.execute("SELECT title, headings, body FROM terms").fetchall()
         assert "who" in fresh[0][2].split()
         connection.execute("UPDATE terms SET body = 'bill 1200_00 euro'")
+        take_back_to_4(connection)
         connection.execute("PRAGMA user_version = 3")
         connection.commit()
     with closing(Catalog(tmp_path)) as catalog:

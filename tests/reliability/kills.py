@@ -173,7 +173,10 @@ class Kills:
         """The catalogue as version 3 had it, which took the words of a text for others."""
         self.peace(Row(""), compare=False)
         with closing(sqlite3.connect(self.settings.index / "catalog.db", isolation_level=None)) as connection:
-            connection.executescript("UPDATE terms SET body = 'other words'; PRAGMA user_version = 3;")
+            connection.executescript(
+                "UPDATE terms SET body = 'other words'; ALTER TABLE sources DROP COLUMN hidden;"
+                " UPDATE sources SET checksum = ''; PRAGMA user_version = 3;"
+            )
 
     # --- one kill
 
