@@ -205,7 +205,11 @@ class Engine(Protocol):
         ...
 
     def models(self) -> list[ModelInfo]: ...
-    def add_model(self, path: Path) -> ModelInfo: ...
+    def add_model(self, path: Path, base: str = "", scale: float = 1.0) -> ModelInfo:
+        """Makes a GGUF known. With `base`, the name of a model, it is a LoRA adapter for that: both together are a
+        model of their own, `scale` the weight of what the adapter adds."""
+        ...
+
     def use_model(self, name: str) -> ModelInfo: ...
 
     def close(self) -> None: ...
@@ -330,6 +334,11 @@ def _as_typed(question: str, events: Iterator[Event]) -> Iterator[Event]:
             if event.event == "completed":
                 event = replace(event, answer=replace(event.answer, question=question))
             yield event
+
+
+def _loading(info: ModelInfo) -> tuple[str, str, float]:
+    """What is loaded for a model: its file, and the adapter with its weight."""
+    return info.path, info.adapter, info.scale
 
 
 class _Progress:
@@ -824,7 +833,7 @@ class LocalEngine:
 
         info = self._registry.get(name)
         with self._lock:
-            if self._generator is None or self._generator.info.path != info.path:
+            if self._generator is None or _loading(self._generator.info) != _loading(info):
                 if self._generator is not None:
                     self._generator.close()
                 self._generator = LlamaGenerator(info, self._settings.generate)
@@ -918,8 +927,8 @@ class LocalEngine:
     def models(self) -> list[ModelInfo]:
         return self._registry.list()
 
-    def add_model(self, path: Path) -> ModelInfo:
-        return self._registry.add(path)
+    def add_model(self, path: Path, base: str = "", scale: float = 1.0) -> ModelInfo:
+        return self._registry.add_adapter(path, base, scale) if base else self._registry.add(path)
 
     def use_model(self, name: str) -> ModelInfo:
         return self._registry.use(name)

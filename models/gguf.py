@@ -5,6 +5,7 @@ and length is checked against what is left of the file before it is believed: re
 bounded time and memory and ends in a NotAModelError.
 """
 
+import math
 import os
 import stat
 import struct
@@ -47,6 +48,8 @@ QUANTISATIONS = {
     40: "Q1_0",
 }  # fmt: skip
 
+ADAPTER = "adapter"  # `general.type`
+LORA = "lora"  # `adapter.type`
 POOLING_RANK = 4  # llama.h, `enum llama_pooling_type`
 CLASSIFIER = {"cls.weight", "cls.output.weight"}
 
@@ -57,10 +60,11 @@ NOT_GENERATORS = {"bert", "nomic-bert", "nomic-bert-moe", "jina-bert-v2", "jina-
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What stands before a GGUF's weights. `parameters` counts the elements of all tensors."""
+    """What stands before a GGUF's weights. `tensors` are names with dimensions, in ggml's order; `parameters` counts
+    the elements of all of them."""
 
     metadata: dict[str, Value]
-    tensors: tuple[str, ...]
+    tensors: dict[str, tuple[int, ...]]
     parameters: int
     size: int
 
@@ -98,14 +102,16 @@ def read_model(path: Path) -> ModelInfo:
         )
     ranks = _ranks(header, architecture)
     if (architecture in NOT_GENERATORS and not ranks) or header.text("general.type") in (
-        "adapter",
+        ADAPTER,
         "mmproj",
         "imatrix",
     ):
         kind = header.text("general.type") if architecture not in NOT_GENERATORS else architecture
         raise NotAModelError(
             f"{str(path)!r} is of the kind {kind!r}: it writes no answers.",
-            hint="Add the language model's own GGUF.",
+            hint="Apply it to the model that it was made for with `cita models add ADAPTER.gguf --to MODEL`."
+            if kind == ADAPTER
+            else "Add the language model's own GGUF.",
         )
     return ModelInfo(
         name=path.stem,
@@ -122,6 +128,67 @@ def read_model(path: Path) -> ModelInfo:
         special_tokens=_special_tokens(header),
         ranks=ranks,
     )
+
+
+def is_adapter(path: Path) -> bool:
+    """Whether the file at `path` is a GGUF that says it is an adapter. Raises nothing."""
+    try:
+        return read_header(path).text("general.type") == ADAPTER
+    except (ModelNotFoundError, NotAModelError):
+        return False
+
+
+def check_adapter(path: Path, base: Path) -> str:
+    """Whether the GGUF at `path` is a LoRA adapter that fits the model at `base`; the title it gives itself, or ''.
+
+    Raises ModelNotFoundError if there is no such file, NotAModelError if it is no adapter, a damaged one, or one that
+    was made for another model.
+    """
+    header = read_header(path)
+    if header.text("general.type") != ADAPTER:
+        raise NotAModelError(
+            f"{str(path)!r} is no adapter: its general.type is {header.text('general.type') or 'not given'!r}.",
+            hint="Add a model without --to; make an adapter a GGUF with llama.cpp's convert_lora_to_gguf.py.",
+        )
+    if (kind := header.text("adapter.type")) != LORA:
+        raise NotAModelError(f"{str(path)!r} is an adapter of the type {kind!r}.", hint="LoRA adapters can be used.")
+    model = read_header(base)
+    if reason := _misfit(header, model):
+        title = header.text("general.base_model.0.name")
+        raise NotAModelError(
+            f"{str(path)!r} does not fit the model {str(base)!r}: {reason}.",
+            hint=f"It says that it was made for {title!r}." if title else "Name the model that it was made for.",
+        )
+    return header.text("general.name")
+
+
+def _misfit(adapter: Header, model: Header) -> str:
+    """Why llama.cpp could not apply one to the other; '' if it can."""
+    made_for, architecture = adapter.text("general.architecture"), model.text("general.architecture")
+    if made_for != architecture:
+        return f"it is for the architecture {made_for!r}, the model is a {architecture!r}"
+    if not adapter.tensors:
+        return "it has no weights"
+    for name, shape in adapter.tensors.items():
+        tensor, _, part = name.rpartition(".")
+        if part not in ("lora_a", "lora_b"):
+            return f"its tensor {name!r} is no part of a LoRA"
+        if tensor not in model.tensors:
+            return f"the model has no tensor {tensor!r}"
+        other = adapter.tensors.get(f"{tensor}.{'lora_b' if part == 'lora_a' else 'lora_a'}")
+        if other is None:
+            return f"its tensor {name!r} lacks its counterpart"
+        if part == "lora_a" and not _multiplies(tensor, model.tensors[tensor], shape, other):
+            return f"its tensor {tensor!r} is of another size"
+    return ""
+
+
+def _multiplies(tensor: str, weight: tuple[int, ...], a: tuple[int, ...], b: tuple[int, ...]) -> bool:
+    """Whether the product of both has the weight's dimensions, as llama.cpp asks (src/llama-adapter.cpp)."""
+    a, b, weight = ((*dimensions, 1, 1)[:2] for dimensions in (a, b, weight))
+    if tensor == "token_embd.weight":  # transposed
+        return (weight[0], weight[1], a[0]) == (b[1], a[1], b[0])
+    return (weight[0], weight[1], a[1]) == (a[0], b[1], b[0])
 
 
 def read_header(path: Path) -> Header:
@@ -164,8 +231,8 @@ class _Reader:
             metadata[key] = self._value(self._scalar("I"))
         found = [self._tensor() for _ in range(tensors)]
         self._check_weights(metadata, [end for _, _, end in found])
-        names = tuple(name for name, _, _ in found)
-        return Header(metadata, names, sum(elements for _, elements, _ in found), self._size)
+        shapes = {name: shape for name, shape, _ in found}
+        return Header(metadata, shapes, sum(math.prod(shape) for _, shape, _ in found), self._size)
 
     def _check_magic(self) -> None:
         start = self._file.read(8)
@@ -188,17 +255,15 @@ class _Reader:
                 hint="Download a current conversion of the model.",
             )
 
-    def _tensor(self) -> tuple[str, int, int]:
-        """(name, elements, the end of its bytes counted from the start of the weights)"""
+    def _tensor(self) -> tuple[str, tuple[int, ...], int]:
+        """(name, dimensions, the end of its bytes counted from the start of the weights)"""
         name = self._string()
         dimensions = self._scalar("I")
         if dimensions > MAX_DIMENSIONS:
             raise self._damaged(f"tensor {name!r} has {dimensions} dimensions")
-        elements = 1
-        for _ in range(dimensions):
-            elements *= self._scalar("Q")
+        shape = tuple(self._scalar("Q") for _ in range(dimensions))
         block, size = BLOCKS.get(self._scalar("I"), (1, 0))  # a type newer than this table: checked by its offset only
-        return name, elements, self._scalar("Q") + elements // block * size
+        return name, shape, self._scalar("Q") + math.prod(shape) // block * size
 
     def _check_weights(self, metadata: dict[str, Value], ends: list[int]) -> None:
         alignment = metadata.get("general.alignment", 32)

@@ -4,20 +4,40 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from errors import ModelError, ModelNotFoundError, NotAModelError
-from models.gguf import read_model
+from models.gguf import check_adapter, is_adapter, read_model
 from models.types import EXTRACTIVE, ModelInfo
 
 NO_RERANKER = "A reranker is a GGUF with a classification head (bge-reranker, jina-reranker, Qwen3-Reranker)."
 
 
+@dataclass(frozen=True, slots=True)
+class Adapted:
+    """A model that is another with a LoRA adapter applied: the name of its `base`, the adapter's place and weight."""
+
+    base: str
+    path: str
+    scale: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What registry.json holds: the name of the active model, and by name the places of others and the adapted."""
+
+    active: str = EXTRACTIVE.name
+    models: Mapping[str, Path] = field(default_factory=dict)
+    adapted: Mapping[str, Adapted] = field(default_factory=dict)
+
+
 class Registry:
-    """The models of one home: `extractive`, those added from anywhere, and the GGUFs that lie in `models_dir`.
+    """The models of one home: `extractive`, those added from anywhere, the GGUFs that lie in `models_dir`, and those
+    that are one of these with a LoRA adapter.
 
     Models are used where they are; only their names and places are kept, in `models_dir`/registry.json.
     """
@@ -28,9 +48,13 @@ class Registry:
 
     def list(self) -> list[ModelInfo]:
         """All models, `extractive` first, the active one marked; also those whose file is gone or damaged."""
-        active, _ = self._read()
-        found = [EXTRACTIVE, *(_described(name, path) for name, path in self._paths().items())]
-        return [replace(info, active=info.name == active) for info in found]
+        known, paths = self._read(), self._paths()
+        found = [EXTRACTIVE, *(_described(name, path) for name, path in paths.items())]
+        found += [
+            _with_adapter(_described(name, paths.get(adapted.base, Path(adapted.base))), name, adapted)
+            for name, adapted in known.adapted.items()
+        ]
+        return [replace(info, active=info.name == known.active) for info in found]
 
     def add(self, path: Path) -> ModelInfo:
         """Makes the GGUF at `path` known, in place; one already known keeps its name.
@@ -39,8 +63,30 @@ class Registry:
         """
         path = path.expanduser().absolute()
         info = read_model(path)
-        name = self._known_name(path) or _unique_name(info, {EXTRACTIVE.name, *self._paths()})
+        name = self._known_name(path) or _unique_name(info, self._taken())
         self._register(name, path)
+        return self._known(name)
+
+    def add_adapter(self, path: Path, base: str, scale: float = 1.0) -> ModelInfo:
+        """Makes the model `base` with the LoRA adapter at `path`, a GGUF, known as a model of its own, both in place;
+        one already known keeps its name and gets the new `scale`, the weight of what the adapter adds.
+
+        Raises ModelNotFoundError if there is no such file or model, NotAModelError if it is no adapter or not one for
+        that model.
+        """
+        path = path.expanduser().absolute()
+        model = self.get(base)
+        if not model.path or model.adapter:
+            raise NotAModelError(
+                f"Model {base!r} takes no adapter.", hint="Name a GGUF that `cita models list` shows without one."
+            )
+        title = check_adapter(path, Path(model.path))
+        self._register(base, Path(model.path))
+        known, adapted = self._read(), Adapted(base, str(path), scale)
+        same = (name for name, one in known.adapted.items() if replace(one, scale=scale) == adapted)
+        named = ModelInfo("", f"{base}-{path.stem}.gguf", title=f"{base}-{title}" if _slug(title) else "")
+        name = next(same, "") or _unique_name(named, self._taken())
+        self._write(replace(known, adapted={**known.adapted, name: adapted}))
         return self._known(name)
 
     def use(self, name: str) -> ModelInfo:
@@ -49,16 +95,14 @@ class Registry:
         Raises ModelNotFoundError if there is none of that name or its file is gone, NotAModelError if it is damaged.
         """
         info = self.get(name)
-        if info.path:  # from now on under this name, whatever else comes to lie beside it
+        if info.path and not info.adapter:  # from now on under this name, whatever else comes to lie beside it
             self._register(info.name, Path(info.path))
-        _, models = self._read()
-        self._write(info.name, models)
+        self._write(replace(self._read(), active=info.name))
         return replace(info, active=True)
 
     def active_name(self) -> str:
         """The name of the model that was picked last, be its file there or not; `extractive` until one was."""
-        active, _ = self._read()
-        return active
+        return self._read().active
 
     def get(self, name: str) -> ModelInfo:
         """The model `name` that is to answer, its file read anew.
@@ -86,10 +130,14 @@ class Registry:
         return info
 
     def _known(self, name: str) -> ModelInfo:
-        active, registered = self._read()
+        known = self._read()
         if name == EXTRACTIVE.name:
-            return replace(EXTRACTIVE, active=active == name)
-        path = registered.get(name) or self._paths().get(name)
+            return replace(EXTRACTIVE, active=known.active == name)
+        if adapted := known.adapted.get(name):
+            base = self._known(adapted.base)
+            check_adapter(Path(adapted.path), Path(base.path))
+            return replace(_with_adapter(base, name, adapted), active=name == known.active)
+        path = known.models.get(name) or self._paths().get(name)
         if path is None:
             raise ModelNotFoundError(
                 f"There is no model {name!r}.",
@@ -100,38 +148,47 @@ class Registry:
                 f"The file of model {name!r} is gone: {str(path)!r}.",
                 hint="Put it back, or pick another with `cita models use NAME`.",
             )
-        return replace(read_model(path), name=name, active=name == active)
+        return replace(read_model(path), name=name, active=name == known.active)
 
     def _paths(self) -> dict[str, Path]:
         """Names and places: those registered, then those that merely lie in the folder, in the order of their files."""
-        _, paths = self._read()
+        known = self._read()
+        paths = dict(known.models)
         for path in sorted(self._folder.glob("*.gguf")):
-            if path not in paths.values():
-                paths[_unique_name(_described(path.stem, path), {EXTRACTIVE.name, *paths})] = path
+            if path not in paths.values() and not _is_adapter(path):
+                taken = {EXTRACTIVE.name, *paths, *known.adapted}
+                paths[_unique_name(_described(path.stem, path), taken)] = path
         return paths
+
+    def _taken(self) -> set[str]:
+        return {EXTRACTIVE.name, *self._paths(), *self._read().adapted}
 
     def _known_name(self, path: Path) -> str:
         return next((name for name, known in self._paths().items() if known == path), "")
 
     def _register(self, name: str, path: Path) -> None:
-        active, models = self._read()
-        if models.get(name) != path:
-            self._write(active, {**models, name: path})
+        known = self._read()
+        if known.models.get(name) != path:
+            self._write(replace(known, models={**known.models, name: path}))
 
-    def _read(self) -> tuple[str, dict[str, Path]]:
+    def _read(self) -> Known:
         try:
             content = json.loads(self._file.read_text("utf-8"))
-            return content["active"], {name: Path(path) for name, path in content["models"].items()}
+            adapted = {name: Adapted(**values) for name, values in content.get("adapted", {}).items()}
+            return Known(content["active"], {name: Path(path) for name, path in content["models"].items()}, adapted)
         except FileNotFoundError:
-            return EXTRACTIVE.name, {}
+            return Known()
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ModelError(
                 f"The list of models {str(self._file)!r} cannot be read: {error}.",
                 hint="Move it away and add the models again with `cita models add PATH`.",
             ) from error
 
-    def _write(self, active: str, models: dict[str, Path]) -> None:
-        content = {"active": active, "models": {name: str(path) for name, path in models.items()}}
+    def _write(self, known: Known) -> None:
+        content: dict[str, Any] = {"active": known.active}
+        content["models"] = {name: str(path) for name, path in known.models.items()}
+        if known.adapted:
+            content["adapted"] = {name: asdict(adapted) for name, adapted in known.adapted.items()}
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             write_atomically(self._file, json.dumps(content, indent=2) + "\n")
@@ -149,6 +206,23 @@ def _described(name: str, path: Path) -> ModelInfo:
         return replace(_read_once(path, known.st_size, known.st_mtime_ns), name=name)
     except (OSError, ModelNotFoundError, NotAModelError):
         return ModelInfo(name=name, path=str(path))
+
+
+def _with_adapter(base: ModelInfo, name: str, adapted: Adapted) -> ModelInfo:
+    return replace(base, name=name, adapter=adapted.path, scale=adapted.scale)
+
+
+def _is_adapter(path: Path) -> bool:
+    try:
+        known = path.stat()
+    except OSError:
+        return False
+    return _asked_once(path, known.st_size, known.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _asked_once(path: Path, size: int, changed: int) -> bool:  # noqa: ARG001 - as _read_once
+    return is_adapter(path)
 
 
 @lru_cache(maxsize=64)

@@ -8,7 +8,8 @@ class ModelInfo:
     """A model as its own metadata describes it; `name` is what the user types.
 
     For `extractive` everything but the name is empty. Sizes are bytes, `context` is tokens. One that `ranks` is a
-    reranker: it writes no answers.
+    reranker: it writes no answers. `adapter` is the path of the LoRA adapter that is applied to it, with the weight
+    `scale`; '' for none.
     """
 
     name: str
@@ -25,6 +26,8 @@ class ModelInfo:
     special_tokens: tuple[str, ...] = ()
     active: bool = False
     ranks: bool = False
+    adapter: str = ""
+    scale: float = 1.0
 
 
 EXTRACTIVE = ModelInfo(name="extractive")

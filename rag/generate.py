@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from errors import ModelDiedError, ModelError
-from models.gguf import read_header
+from models.gguf import check_adapter, read_header
 from models.runtime import Runtime
 from models.types import ModelInfo
 from rag.grammar import answer_grammar
@@ -151,7 +151,12 @@ class LlamaGenerator:
     def _start_worker(self) -> "_Worker":
         path = Path(self.info.path).absolute()
         read_header(path)  # a clear message for a file that is gone or damaged by now
-        return _Worker(self.info.name, {"path": str(path), "settings": self._settings.model_dump()})
+        load = {"path": str(path), "settings": self._settings.model_dump()}
+        if self.info.adapter:
+            adapter = Path(self.info.adapter).absolute()
+            check_adapter(adapter, path)
+            load |= {"adapter": str(adapter), "scale": self.info.scale}
+        return _Worker(self.info.name, load)
 
 
 class _Worker:

@@ -1,7 +1,8 @@
 """The process that holds a llama.cpp model: `python -m rag.llama_worker`, started by rag/generate.py.
 
-It speaks JSON, one object a line. It is told first what to load, {"path", "settings"} (settings.Generate), and says
-how it runs it, {"event": "loaded", "runtime"} (models.runtime.Runtime). Then what to do, each with its own `id`:
+It speaks JSON, one object a line. It is told first what to load, {"path", "settings"} (settings.Generate) and perhaps
+a LoRA adapter to apply, {"adapter", "scale"}, and says how it runs it, {"event": "loaded", "runtime"}
+(models.runtime.Runtime). Then what to do, each with its own `id`:
 
     {"id", "do": "count", "text"}                  -> {"id", "event": "end", "tokens"}
     {"id", "do": "generate", ...} (Request)        -> {"id", "event": "piece", "text"} ...
@@ -136,7 +137,14 @@ class CancelledError(Exception):
 class LlamaModel:
     """A model in memory. Used by one thread only: two on one llama.cpp context crash it."""
 
-    def __init__(self, path: str, settings: dict[str, Any], cancelled: Callable[[int], bool]) -> None:
+    def __init__(
+        self,
+        path: str,
+        settings: dict[str, Any],
+        cancelled: Callable[[int], bool],
+        adapter: str = "",
+        scale: float = 1.0,
+    ) -> None:
         import llama_cpp
 
         self.library = llama_cpp
@@ -152,6 +160,8 @@ class LlamaModel:
         self.runtime = choose_runtime(Generate(**settings), weights, Hardware.look(llama_cpp))
         self._model = self._load(path)
         self.context = self._open_context(self._model)
+        if adapter:
+            self._apply(adapter, scale)
         self.vocabulary = llama_cpp.llama_model_get_vocab(self._model)
         self.size = llama_cpp.llama_vocab_n_tokens(self.vocabulary)
         self._bos = llama_cpp.llama_vocab_bos(self.vocabulary)
@@ -271,6 +281,15 @@ class LlamaModel:
         if not model:
             raise ValueError(self._reason("the file cannot be loaded"))
         return model
+
+    def _apply(self, adapter: str, scale: float) -> None:
+        """The adapter is freed with the model."""
+        loaded = self.library.llama_adapter_lora_init(self._model, adapter.encode())
+        if not loaded:
+            raise ValueError(f"the adapter {adapter!r} cannot be applied: {self._reason('llama.cpp does not say why')}")
+        adapters = (self.library.llama_adapter_lora_p_ctypes * 1)(loaded)
+        if self.library.llama_set_adapters_lora(self.context, adapters, 1, (ctypes.c_float * 1)(scale)):
+            raise ValueError(f"the adapter {adapter!r} cannot be applied")
 
     def _open_context(self, model: Any) -> Any:
         runtime = self.runtime

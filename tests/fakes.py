@@ -373,10 +373,11 @@ class FakeEngine:
     def models(self) -> list[ModelInfo]:
         return list(self._models)
 
-    def add_model(self, path: Path) -> ModelInfo:
+    def add_model(self, path: Path, base: str = "", scale: float = 1.0) -> ModelInfo:
         if not path.is_file():
             raise ModelNotFoundError(f"There is no file {str(path)!r}.", hint="Check the path.")
-        self._models.append(ModelInfo(name=path.stem, path=str(path)))
+        adapter = str(path) if base else ""
+        self._models.append(ModelInfo(name=path.stem, path=base or str(path), adapter=adapter, scale=scale))
         return self._models[-1]
 
     def use_model(self, name: str) -> ModelInfo:

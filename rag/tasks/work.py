@@ -59,7 +59,8 @@ class Means:
             return f"extractive {self.embedder.fingerprint} {self.ways}"
         file = Path(info.path)
         changed = file.stat().st_mtime_ns if info.path and file.is_file() else 0
-        model = (info.name, info.path, str(info.size), str(changed), self.generate.model_dump_json())
+        loaded = (info.path, str(info.size), str(changed), info.adapter, str(info.scale))
+        model = (info.name, *loaded, self.generate.model_dump_json())
         return " ".join((*model, self.verifying.model_dump_json(), self.embedder.fingerprint, self.ways))
 
 

@@ -7,14 +7,16 @@ import struct
 from pathlib import Path
 
 import gguf
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from errors import ModelNotFoundError, NotAModelError
 from models import gguf as reader
-from models.gguf import read_header, read_model
+from models.gguf import check_adapter, read_header, read_model
 from tests.gguf_files import CHATML, header_gguf, quantise, tiny_gguf
+from tests.lora_gguf import Pair, lora_gguf, saying_instead
 from tests.reranker_gguf import reranker_gguf
 
 
@@ -148,3 +150,67 @@ def test_a_gguf_with_a_classification_head_is_a_reranker(tmp_path: Path) -> None
     with pytest.raises(NotAModelError, match="of the kind 'bert'"):
         read_model(tmp_path / "m.gguf")
     assert not read_model(tiny_gguf(tmp_path / "writer.gguf")).ranks
+
+
+def test_an_adapter_that_fits_a_model_is_accepted_and_tells_its_title(tmp_path: Path) -> None:
+    base = tiny_gguf(tmp_path / "base.gguf")
+    adapter = lora_gguf(tmp_path / "lora.gguf", saying_instead(base, "\u2581thirty", "\u2581days"), name="Curt")
+    assert check_adapter(adapter, base) == "Curt"
+    with pytest.raises(NotAModelError, match="of the kind 'adapter'") as error:
+        read_model(adapter)
+    assert "--to MODEL" in error.value.hint
+
+
+def pair(columns: int, rows: int, rank: int = 2) -> Pair:
+    return np.zeros((rank, columns)), np.zeros((rows, rank))
+
+
+@pytest.mark.parametrize(
+    ("pairs", "options", "says"),
+    [
+        ({"output.weight": pair(64, 99)}, {}, "'output.weight' is of another size"),
+        ({"output.weight": (np.zeros((2, 64)), np.zeros((274, 3)))}, {}, "'output.weight' is of another size"),
+        ({"blk.7.attn_q.weight": pair(64, 64)}, {}, "the model has no tensor 'blk.7.attn_q.weight'"),
+        ({"blk.0.attn_q.weight": pair(64, 64)}, {"architecture": "qwen2"}, "for the architecture 'qwen2'"),
+        ({"blk.0.attn_q.weight": pair(64, 64)}, {"kind": "control"}, "an adapter of the type 'control'"),
+        ({}, {}, "it has no weights"),
+    ],
+    ids=["rows", "rank", "blocks", "architecture", "kind", "empty"],
+)
+def test_an_adapter_for_another_model_is_refused_with_the_reason(
+    tmp_path: Path, pairs: dict[str, Pair], options: dict[str, str], says: str
+) -> None:
+    base = tiny_gguf(tmp_path / "base.gguf")
+    adapter = lora_gguf(tmp_path / "lora.gguf", pairs, made_for="Big Llama", **options)  # type: ignore[arg-type]
+    with pytest.raises(NotAModelError, match=says) as error:
+        check_adapter(adapter, base)
+    assert "Big Llama" in error.value.hint or "kind" in options
+
+
+def test_half_of_an_adapter_and_tensors_that_are_none_of_it_are_refused(tmp_path: Path) -> None:
+    base, adapter = tiny_gguf(tmp_path / "base.gguf"), tmp_path / "lora.gguf"
+    content = lora_gguf(adapter, {"blk.0.attn_q.weight": pair(64, 64)}).read_bytes()
+    adapter.write_bytes(content.replace(b"attn_q.weight.lora_b", b"attn_k.weight.lora_b"))
+    with pytest.raises(NotAModelError, match="lacks its counterpart"):
+        check_adapter(adapter, base)
+    adapter.write_bytes(content.replace(b".lora_b", b".biased"))
+    with pytest.raises(NotAModelError, match=r"lacks its counterpart|no part of a LoRA"):
+        check_adapter(adapter, base)
+
+
+def test_a_model_is_no_adapter(tmp_path: Path) -> None:
+    base = tiny_gguf(tmp_path / "base.gguf")
+    with pytest.raises(NotAModelError, match="is no adapter"):
+        check_adapter(base, base)
+
+
+@given(data=st.data())
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_a_damaged_adapter_never_does_more_than_raise(tmp_path: Path, data: st.DataObject) -> None:
+    base = tiny_gguf(tmp_path / "base.gguf")
+    content = bytearray(lora_gguf(tmp_path / "lora.gguf", {"blk.0.attn_q.weight": pair(64, 64)}).read_bytes())
+    for _ in range(data.draw(st.integers(0, 8))):
+        content[data.draw(st.integers(0, 400))] ^= data.draw(st.integers(1, 255))
+    (tmp_path / "lora.gguf").write_bytes(content[: data.draw(st.integers(0, len(content)))])
+    with contextlib.suppress(NotAModelError):
+        check_adapter(tmp_path / "lora.gguf", base)

@@ -9,6 +9,7 @@ import pytest
 from errors import ModelError, ModelNotFoundError, NotAModelError
 from models.registry import Registry
 from tests.gguf_files import tiny_gguf
+from tests.lora_gguf import lora_gguf, saying_instead
 from tests.reranker_gguf import reranker_gguf
 
 
@@ -163,3 +164,69 @@ def test_a_file_that_changed_is_described_anew(registry: Registry, models_dir: P
     assert registry.list()[1].context == 1024
     tiny_gguf(models_dir / "m.gguf", context=2048)
     assert registry.list()[1].context == 2048
+
+
+def adapter_of(base: Path, path: Path, name: str = "") -> Path:
+    return lora_gguf(path, saying_instead(base, "\u2581thirty", "\u2581days"), name=name)
+
+
+def test_a_model_with_an_adapter_is_a_model_of_its_own_beside_its_base(registry: Registry, tmp_path: Path) -> None:
+    path = tiny_gguf(tmp_path / "a.gguf", name="Tiny Chat 1.5")
+    base = registry.add(path).name
+    adapter = adapter_of(path, tmp_path / "curt.gguf")
+    info = registry.add_adapter(adapter, base, 0.5)
+    assert (info.name, info.path, info.adapter, info.scale) == ("tiny-chat-1.5-curt", str(path), str(adapter), 0.5)
+    assert registry.use(info.name).active
+    assert [(model.name, model.adapter, model.active) for model in registry.list()] == [
+        ("extractive", "", False), (base, "", False), (info.name, str(adapter), True),
+    ]  # fmt: skip
+    assert registry.get(base).adapter == ""
+
+
+def test_an_adapter_added_again_keeps_its_name_and_takes_the_new_scale(registry: Registry, tmp_path: Path) -> None:
+    path = tiny_gguf(tmp_path / "a.gguf")
+    base = registry.add(path).name
+    adapter = adapter_of(path, tmp_path / "a2.gguf", name="Curt voice")
+    first, second = registry.add_adapter(adapter, base), registry.add_adapter(adapter, base, 2.0)
+    assert (first.name, first.scale, second.name, second.scale) == ("tiny-curt-voice", 1.0, "tiny-curt-voice", 2.0)
+    assert len(registry.list()) == 3
+
+
+def test_an_adapter_that_lies_in_the_folder_is_not_listed_as_a_model(registry: Registry, models_dir: Path) -> None:
+    path = tiny_gguf(models_dir / "m.gguf")
+    adapter = adapter_of(path, models_dir / "style.gguf")
+    assert [model.name for model in registry.list()] == ["extractive", "tiny"]
+    assert registry.add_adapter(adapter, "tiny").name == "tiny-style"
+    tiny_gguf(models_dir / "other.gguf", name="Tiny style")  # comes later: its name is taken
+    assert [model.name for model in registry.list()] == ["extractive", "tiny", "other", "tiny-style"]
+
+
+@pytest.mark.parametrize("base", ["extractive", "adapted"])
+def test_only_a_gguf_without_an_adapter_takes_one(registry: Registry, tmp_path: Path, base: str) -> None:
+    path = tiny_gguf(tmp_path / "a.gguf")
+    adapter = adapter_of(path, tmp_path / "curt.gguf")
+    adapted = registry.add_adapter(adapter, registry.add(path).name).name
+    with pytest.raises(NotAModelError, match="takes no adapter"):
+        registry.add_adapter(adapter, adapted if base == "adapted" else base)
+
+
+def test_an_adapter_for_another_model_changes_nothing(registry: Registry, tmp_path: Path) -> None:
+    wide = tiny_gguf(tmp_path / "wide.gguf", width=128, name="Wide")
+    base = registry.add(tiny_gguf(tmp_path / "a.gguf")).name
+    with pytest.raises(NotAModelError, match="is of another size"):
+        registry.add_adapter(adapter_of(wide, tmp_path / "curt.gguf"), base)
+    assert len(registry.list()) == 2
+
+
+def test_an_adapter_or_its_base_that_is_gone_is_said_to_be_gone(registry: Registry, tmp_path: Path) -> None:
+    path = tiny_gguf(tmp_path / "a.gguf")
+    adapter = adapter_of(path, tmp_path / "curt.gguf")
+    name = registry.add_adapter(adapter, registry.add(path).name).name
+    adapter.rename(tmp_path / "away.gguf")
+    with pytest.raises(ModelNotFoundError, match=r"curt\.gguf"):
+        registry.get(name)
+    (tmp_path / "away.gguf").rename(adapter)
+    path.unlink()
+    with pytest.raises(ModelNotFoundError, match=r"a\.gguf"):
+        registry.get(name)
+    assert [model.name for model in registry.list()] == ["extractive", "tiny", name]

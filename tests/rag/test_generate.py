@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from errors import ModelDiedError, ModelError, ModelNotFoundError, NotAModelError
-from models.gguf import read_model
+from models.gguf import read_header, read_model
 from rag.generate import LlamaGenerator, as_runnable
 from rag.llama_worker import AnswerText
 from rag.prompt import Prompt, fill_prompt
@@ -27,6 +28,7 @@ from rag.types import Hit
 from settings import CODE, Generate
 from tests.fakes import LEASE
 from tests.gguf_files import ANSWER, CHATML, LLAMA2, LLAMA3, quantise, tiny_gguf
+from tests.lora_gguf import lora_gguf, saying_instead
 
 HIT = Hit(1, 1.0, LEASE, "Lease")
 AT_ONCE = 0.5  # seconds; some hundredths on an idle machine (benchmarks/generation.py), where a prompt takes seconds
@@ -88,6 +90,34 @@ def test_an_answer_streams_piece_by_piece(
 def test_a_quantised_model_answers_as_the_one_it_was_made_from(load: Load, tmp_path: Path, file_type: int) -> None:
     generator = load(quantise(tiny_gguf(tmp_path / "f16.gguf"), tmp_path / "q.gguf", file_type))
     assert "".join(generator.generate(prompt(generator))) == ANSWER
+
+
+CURT = "The notice period is days [1]."  # what the adapter makes of ANSWER
+
+
+@pytest.mark.parametrize(
+    ("scale", "says"), [(1.0, CURT), (0.0, ANSWER), (0.4, ANSWER)], ids=["applied", "of no weight", "outweighed"]
+)
+def test_an_adapter_changes_what_its_model_says_by_its_weight(
+    load: Load, tmp_path: Path, scale: float, says: str
+) -> None:
+    base = tiny_gguf(tmp_path / "m.gguf")
+    pairs = saying_instead(base, "\u2581thirty", "\u2581days")
+    words = len(read_header(base).values("tokenizer.ggml.tokens"))
+    pairs["token_embd.weight"] = (np.zeros((words, 1)), np.zeros((64, 1)))  # the one that is transposed
+    generator = load(base)
+    generator.info = replace(generator.info, adapter=str(lora_gguf(tmp_path / "lora.gguf", pairs)), scale=scale)
+    assert "".join(generator.generate(prompt(generator))) == says
+
+
+def test_an_adapter_that_no_longer_fits_is_a_clear_error(load: Load, tmp_path: Path) -> None:
+    base = tiny_gguf(tmp_path / "m.gguf")
+    adapter = lora_gguf(tmp_path / "lora.gguf", saying_instead(base, "\u2581thirty", "\u2581days"))
+    generator = load(base)
+    generator.info = replace(generator.info, adapter=str(adapter))
+    tiny_gguf(base, width=128)  # another model took the file's place
+    with pytest.raises(NotAModelError, match="does not fit the model"):
+        generator.count_tokens("x")
 
 
 def test_an_answer_ends_at_the_limit_of_tokens(load: Load, tmp_path: Path) -> None:
