@@ -26,6 +26,8 @@ from typer.testing import CliRunner
 import cli
 import engine as engine_module
 import models.doctor
+from cli.opening import NOTHING_INDEXED
+from cli.writing import PlainProgress
 from engine import Status
 from errors import EngineUnreachableError, ModelDiedError
 from ingest.confine import Isolation
@@ -698,7 +700,7 @@ def test_asking_an_empty_library_says_what_to_do(
     monkeypatch.setattr(engine, "sources", list)
     monkeypatch.setattr(engine, "search", lambda question, k, filters, explain=False: SearchResult(question, (), 0.1))
     done = run(command, "weather", "--json")
-    assert (done.code, done.stderr) == (0, f"{cli.NOTHING_INDEXED}\n")
+    assert (done.code, done.stderr) == (0, f"{NOTHING_INDEXED}\n")
 
 
 def test_an_answer_that_breaks_off_is_an_error(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -1040,7 +1042,7 @@ FakeEngine.index = index
 
 
 def test_the_progress_in_a_log_is_a_line_now_and_then(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli._PlainProgress, "SECONDS", 0.0)
+    monkeypatch.setattr(PlainProgress, "SECONDS", 0.0)
     done = run("index", "--json")
     assert done.stderr == "1 of 2 files, 10 passages/s, 0.1 s left\n2 of 2 files, 10 passages/s, 0.0 s left\n"
     assert keys(done.json) == INDEX

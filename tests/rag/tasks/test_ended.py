@@ -38,7 +38,7 @@ def test_an_ended_task_goes_on_where_it_was(ready_settings: Settings, how: signa
     with closing(LocalEngine(ready_settings)) as engine:
         engine.index()
     arguments = ["--home", str(ready_settings.home), "extract", "--column", "price=What is the price of the work?"]
-    working = subprocess.Popen([sys.executable, str(CODE / "cli.py"), *arguments], stderr=subprocess.PIPE, text=True)
+    working = subprocess.Popen([sys.executable, "-m", "cli", *arguments], cwd=CODE, stderr=subprocess.PIPE, text=True)
     until = time.monotonic() + 60
     while finished(ready_settings) < FINISHED and time.monotonic() < until:
         time.sleep(0.01)

@@ -1,0 +1,6 @@
+"""`python -m cli` is `cita`."""
+
+from cli import main
+
+if __name__ == "__main__":
+    main()
