@@ -32,6 +32,7 @@ from engine import Status
 from errors import EngineUnreachableError, ModelDiedError
 from ingest.confine import Isolation
 from ingest.types import Filters, IndexReport, PathReason, Source, VerifyReport, WatchEvent
+from models.types import ModelInfo
 from rag.types import (
     ABSTAIN,
     ABSTENTION,
@@ -128,7 +129,7 @@ SOURCE = {
 }
 COUNTS = ["added", "changed", "renamed", "removed", "unchanged"]
 INDEX = {*COUNTS, "skipped", "failed", "passages", "embedded", "seconds", "held", "partly"}
-MODEL = {"name", "title", "path", "size", "architecture", "quantisation", "parameters", "context", "active", "ranks"}
+MODEL = {field.name for field in fields(ModelInfo)} - {"chat_template", "bos_token", "eos_token", "special_tokens"}
 STATUS = {field.name for field in fields(Status)}
 MACHINE = {field.name for field in fields(models.doctor.Machine)} - {"problems"}
 
@@ -451,6 +452,13 @@ def test_models_prints_all_models_after_each_command(tmp_path: Path, engine: Fak
         assert keys(done["models"][0]) == MODEL
     assert [model["name"] for model in done["models"]] == ["extractive", "tiny"]
     assert engine.used == "tiny"
+
+
+def test_an_adapter_is_added_to_the_model_that_is_named(tmp_path: Path) -> None:
+    (tmp_path / "curt.gguf").write_bytes(b"GGUF")
+    *_, added = run("models", "add", tmp_path / "curt.gguf", "--to", "tiny", "--scale", "0.5", "--json").json["models"]
+    assert (added["path"], added["adapter"], added["scale"]) == ("tiny", str(tmp_path / "curt.gguf"), 0.5)
+    assert "+ curt.gguf x 0.5" in run("models", "list").stdout
 
 
 def test_what_a_model_thinks_aloud_goes_to_standard_error_alone(
