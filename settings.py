@@ -5,14 +5,14 @@ Order of precedence: flags > environment (CITA_RETRIEVE__K=5) > cita.toml in the
 
 import os
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 from pydantic_settings import SettingsError as UnreadableVariableError
 
 from errors import SettingsError
-from rag.types import Abstain
+from rag.types import Abstain, AnswerLanguage, Length, Tone
 
 CODE = Path(__file__).resolve().parent
 
@@ -129,6 +129,19 @@ class Answer(Group):
     abstain: Abstain = "balanced"
 
 
+class Voice(Group):
+    """How answers are said. `persona` is who says them ("the librarian of a law firm"); `language` "question" is that
+    of each question. A model is shown at most so many `examples` (`cita examples`) whose questions are like the one
+    asked. A table of its own, `[instructions]`, has what a model is told when passages of a folder are before it:
+    "contracts/" = "Name the clause." ("/" is every folder)."""
+
+    persona: str = Field(default="", max_length=500)
+    tone: Tone = "neutral"
+    length: Length = "middle"
+    language: AnswerLanguage = "question"
+    examples: int = Field(default=2, ge=0, le=10)
+
+
 class Verify(Group):
     """What is done with sentences of a model's answer that no passage carries: they are marked, or dropped (of an
     answer of nothing else remains that the documents don't say). `model` is the folder of an NLI or MiniCheck-type
@@ -181,6 +194,8 @@ class Settings(BaseSettings):
     generate: Generate = Generate()
     verify: Verify = Verify()
     answer: Answer = Answer()
+    voice: Voice = Voice()
+    instructions: dict[str, Annotated[str, Field(max_length=2000)]] = Field(default={})
     history: History = History()
     app: App = App()
     watch: Watch = Watch()

@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import resources
 from string import Template
-from typing import Any
+from typing import Any, TypeVar
 
 from errors import ModelError
 from models.types import EXTRACTIVE, ModelInfo
-from rag.types import ABSTENTION, Hit, Language
+from rag.types import ABSTENTION, Example, Hit, Language, Voice
+from rag.voice import Manner, example_turn, examples_for, length_words, wishes
 
 PLAIN = "plain"
 MARK_BYTES = 3
@@ -75,11 +76,13 @@ def fill_prompt(
     context: int,
     max_tokens: int,
     arrange: Callable[[Sequence[Hit]], Sequence[Hit]] = tuple,
+    manner: Manner = Manner(),
 ) -> Prompt:
     """The prompt for `question` with the best of `hits` (best first), as many as leave `max_tokens` for the answer,
-    in the order that `arrange` gives them.
+    in the order that `arrange` gives them. `language` is that of the answer, `manner` how it is to be written.
 
     The first hits that fit together are taken, then each other one that still fits: none that is left out would.
+    Examples of answers get what room is left, as turns before the passages, the one most like the question last.
     `count_tokens` counts the model's own tokens of a whole prompt; `context` is how many it takes, answer included.
     Raises ModelError if not one passage fits, ValueError if there is none.
     """
@@ -87,19 +90,16 @@ def fill_prompt(
         raise ValueError("a prompt needs a passage")
     template = choose_template(info)
     budget = min(context, info.context or context) - max_tokens
-    system = _fill_task(
-        "answer-plain" if template.family == PLAIN else "answer",
-        language,
-        abstention=ABSTENTION[language],
-        mark=passage_mark(),
-    )
     asked = strip_marks(question, template, info)
     quoted = {hit.passage.id: _quoted(hit, template, info) for hit in hits}
 
-    def render(chosen: Sequence[Hit]) -> str:
+    def render(chosen: Sequence[Hit], shown: Sequence[Example] = ()) -> str:
+        said = wishes(manner, chosen, language, with_examples=bool(shown), with_length=template.family == PLAIN)
+        instruction = [_rules(template.family, manner.voice, language), strip_marks(said, template, info)]
+        turns = [strip_marks(text, template, info) for one in reversed(shown) for text in example_turn(one, language)]
         passages = _numbered([quoted[hit.passage.id] for hit in arrange(chosen)], passage_mark())
         user = _fill_task("question", language, passages=passages, question=asked)
-        return _rendered(template, info, system, user)
+        return _rendered(template, info, "\n\n".join(filter(None, instruction)), *turns, user)
 
     chosen = _fitting(hits, lambda some: count_tokens(render(some)) <= budget)
     if not chosen:
@@ -108,7 +108,9 @@ def fill_prompt(
             f" (a context of {budget + max_tokens} less {max_tokens} for the answer).",
             hint="Raise generate.context or lower generate.max_tokens in cita.toml, or choose another model.",
         )
-    return Prompt(question, language, tuple(arrange(chosen)), render(chosen), template.stop, template.family)
+    examples = examples_for(manner.examples(question), language)
+    shown = _fitting(examples, lambda some: count_tokens(render(chosen, some)) <= budget)
+    return Prompt(question, language, tuple(arrange(chosen)), render(chosen, shown), template.stop, template.family)
 
 
 def fill_task(task: str, language: Language, info: ModelInfo, **values: str) -> Prompt:
@@ -141,7 +143,7 @@ def task_of(question: str, hits: Sequence[Hit], language: Language) -> tuple[str
     passages comes from the question, another for each, so that who learns from many learns none by heart."""
     template = load_family(PLAIN)
     mark = hashlib.sha256(question.encode("utf-8", "replace")).hexdigest()[: 2 * MARK_BYTES]
-    system = _fill_task("answer", language, abstention=ABSTENTION[language], mark=mark)
+    system = _rules("answer", Voice(), language, mark)
     passages = _numbered([_quoted(hit, template, EXTRACTIVE) for hit in hits], mark)
     asked = strip_marks(question, template, EXTRACTIVE)
     return system, _fill_task("question", language, passages=passages, question=asked)
@@ -164,18 +166,29 @@ def _numbered(texts: Sequence[str], mark: str) -> str:
     return "\n\n".join(passages)
 
 
-def _rendered(template: ChatTemplate, info: ModelInfo, system: str, user: str) -> str:
+def _rules(family: str, voice: Voice, language: Language, mark: str = "") -> str:
+    """The instruction for an answer, as models of that family understand it."""
+    holes = {"abstention": ABSTENTION[language], "mark": mark or passage_mark()}
+    if family == PLAIN:
+        return _fill_task("answer-plain", language, **holes)
+    return _fill_task("answer", language, **holes, length=length_words(voice, language))
+
+
+def _rendered(template: ChatTemplate, info: ModelInfo, system: str, *turns: str) -> str:
     bos = info.bos_token if template.bos or "bos_token" in info.chat_template else ""
-    return bos + template.render(system, [user], info.eos_token or "</s>")
+    return bos + template.render(system, turns, info.eos_token or "</s>")
 
 
-def _fitting(hits: Sequence[Hit], fit: Callable[[Sequence[Hit]], bool]) -> list[Hit]:
+T = TypeVar("T")
+
+
+def _fitting(candidates: Sequence[T], fit: Callable[[Sequence[T]], bool]) -> list[T]:
     """As many of the first as fit together, then each other one that still fits."""
-    first = bisect_right(range(1, len(hits) + 1), False, key=lambda count: not fit(hits[:count]))
-    chosen = list(hits[:first])
-    for hit in hits[first + 1 :]:
-        if fit([*chosen, hit]):
-            chosen.append(hit)
+    first = bisect_right(range(1, len(candidates) + 1), False, key=lambda count: not fit(candidates[:count]))
+    chosen = list(candidates[:first])
+    for one in candidates[first + 1 :]:
+        if fit([*chosen, one]):
+            chosen.append(one)
     return chosen
 
 

@@ -9,6 +9,12 @@ Language = Literal["en", "es"]
 Abstain = Literal["strict", "balanced", "helpful"]  # how sure an answer must be
 ABSTAIN: tuple[Abstain, ...] = ("strict", "balanced", "helpful")
 Support = Literal["supported", "partly", "unsupported"]
+Tone = Literal["neutral", "formal", "plain", "technical", "friendly"]
+TONES: tuple[Tone, ...] = ("neutral", "formal", "plain", "technical", "friendly")
+Length = Literal["short", "middle", "long"]
+LENGTHS: tuple[Length, ...] = ("short", "middle", "long")
+AnswerLanguage = Literal["question", "en", "es"]  # that of each question, or always the same
+ANSWER_LANGUAGES: tuple[AnswerLanguage, ...] = ("question", "en", "es")
 
 REMEMBERED = 4  # answered questions of a conversation that the next may lean on
 
@@ -17,6 +23,16 @@ ABSTENTION: dict[Language, str] = {
     "en": "Your documents don't say.",
     "es": "Tus documentos no lo dicen.",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """How answers are to be said; `persona` is who says them, in the user's words. As it is here it changes nothing."""
+
+    persona: str = ""
+    tone: Tone = "neutral"
+    length: Length = "middle"
+    language: AnswerLanguage = "question"
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +253,8 @@ class Refusal:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """`conflict` has the values, two or more, where sources contradict each other; `refusal` is that of an abstention.
-    `answer` carries its citations as [n]. `invented` counts citation numbers the draft made up (dropped)."""
+    `answer` carries its citations as [n]. `invented` counts citation numbers the draft made up (dropped). `voice` is
+    the one that was asked for."""
 
     question: str
     answer: str
@@ -250,6 +267,7 @@ class Answer:
     stopped: bool = False
     conflict: tuple[Side, ...] = ()
     refusal: Refusal | None = None
+    voice: Voice = Voice()
 
 
 @dataclass(frozen=True, slots=True)
