@@ -26,14 +26,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from errors import CitaError, VectorIndexError
 from ingest import confine
 from ingest.database import sync
-from ingest.embed import Vectors
+
+if TYPE_CHECKING:
+    from ingest.embed import Vectors
 
 _COLLECTION = "passages"
 _SEAL = "chroma.seal"
@@ -76,7 +78,7 @@ class ChromaIndex:
             self._client = _client(folder)
             self._collection = self._client.get_collection(_COLLECTION, embedding_function=None)
 
-    def search(self, query: Vectors, k: int) -> list[tuple[str, float]]:
+    def search(self, query: "Vectors", k: int) -> list[tuple[str, float]]:
         """Keys and cosines of about the k nearest vectors, best first."""
         with _translated():
             found = self._collection.query(query_embeddings=[query], n_results=k, include=["distances"])
@@ -85,7 +87,7 @@ class ChromaIndex:
     def keys(self) -> set[str]:
         return {key for keys, _ in self._pages([]) for key in keys}
 
-    def vectors(self) -> Iterator[tuple[list[str], Vectors]]:
+    def vectors(self) -> "Iterator[tuple[list[str], Vectors]]":
         """All keys and their vectors (n, dimensions), a page at a time. Chroma gives them unit length."""
         for keys, found in self._pages(["embeddings"]):
             yield keys, np.asarray(found["embeddings"], np.float32)
@@ -140,7 +142,7 @@ def remove_unsealed(index: Path) -> None:
 
 
 def write(
-    index: Path, lineage: str, vectors: Iterable[tuple[list[str], Vectors, int]], base: Seal | None = None
+    index: Path, lineage: str, vectors: "Iterable[tuple[list[str], Vectors, int]]", base: Seal | None = None
 ) -> Seal:
     """Writes the vectors, given with their keys and the number of the last, into a new folder, and seals it.
 
@@ -300,7 +302,7 @@ def _keep_as_it_is(folder: Path) -> None:
         connection.commit()
 
 
-def _try_out(folder: Path, count: int, samples: list[Vectors]) -> None:
+def _try_out(folder: Path, count: int, samples: "list[Vectors]") -> None:
     """A folder that crashes who opens it, or has not all, fails here and is not sealed."""
     client = _client(folder)
     collection = client.get_collection(_COLLECTION, embedding_function=None)

@@ -33,8 +33,7 @@ from functools import cache
 from math import ceil
 from pathlib import Path
 
-from settings import CODE
-
+CODE = Path(__file__).resolve().parents[1]  # without the settings: helpers need nothing else of them
 LAYERS = ("namespace", "landlock", "seccomp", "limits")
 MAX_OPEN_FILES = 256
 MAX_TEMPORARY_FILE = 500_000_000  # bytes

@@ -43,10 +43,10 @@ from ingest.parse import is_heavy, is_pure
 from ingest.parse.tasks import document_adapter, recognised_page_adapter
 from ingest.shared import ALONE, ForbiddenLibraryError, LateError, SharedWorker, serve, small_file
 from ingest.types import Document, RecognisedPage, Span
-from settings import Parse
 
 if TYPE_CHECKING:
     from ingest.parse.ocr import Recogniser
+    from settings import Parse
 
 MAX_ANSWER = 256_000_000  # bytes
 MAX_SECONDS = 600.0  # for one document of whatever size
@@ -73,7 +73,7 @@ class Isolator:
 
     def __init__(
         self,
-        limits: Parse,
+        limits: "Parse",
         tasks: str = "ingest.parse.tasks",
         *,
         temporary: Path | None = None,

@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from errors import NeedsOcrError
 from ingest.parse.layout import Cell, Line, Page, clean, split_cells
 from ingest.types import Block, RecognisedPage
-from settings import Ocr
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from settings import Ocr
 
 VERSION = 1  # of what is done here: when it changes, what was recognised is recognised anew
 MAX_PIXELS = 12_000_000  # of a picture that is read, as of a telephone; a larger one is made smaller
@@ -88,7 +89,7 @@ class Recognition:
     confidences: tuple[float, ...]
 
 
-def find_recogniser(settings: Ocr) -> Recogniser:
+def find_recogniser(settings: "Ocr") -> Recogniser:
     """Tesseract with those of the languages in the settings that are installed.
 
     Raises NeedsOcrError, which says how to install it, where it is off or missing.

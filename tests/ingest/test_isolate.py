@@ -268,6 +268,13 @@ def test_each_document_has_a_process_of_its_own_from_one_warm_helper(forked: Iso
     assert [int(warmed) for _, _, warmed, _ in answers] == [1, 2, 3]
 
 
+@pytest.mark.parametrize("module", ["ingest.isolate", "ingest.parse.tasks", "ingest.chroma"])
+def test_a_helper_starts_without_the_settings(module: str) -> None:
+    """Their library takes longer to import than most of what a helper needs."""
+    code = f"import sys, {module}; sys.exit('pydantic_settings' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
 def test_a_library_that_cannot_be_imported_does_not_end_the_helper(forked: Isolator, tmp_path: Path) -> None:
     path = tmp_path / "unwarmable.txt"
     path.touch()
