@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from errors import CatalogDamagedError, UsageError, VectorIndexError
 from ingest import facts, fulltext, matrix, schema
 from ingest.database import Database, damaged, open_read_only, remove_files, rename_over, sync, translated
+from ingest.enclosed import enclose, enclosed, not_sound, take_out
 from ingest.filters import Rows, Selector
 from ingest.fulltext import FullText, Term
 from ingest.matrix import Matrices
@@ -69,7 +70,6 @@ LARGE, VERY_LARGE = 32_000_000, 512_000_000  # bytes; written anew in some 0.3 a
 DRAFT = "rebuild.db"
 _PORTION = 10_000  # vectors read at once
 _MIRROR = "folders.json"
-_UNCHANGED = "Take another; nothing was changed."
 
 
 class Catalog:
@@ -517,8 +517,9 @@ class Catalog:
 
     # --- kept, restored, made anew
 
-    def backup(self, file: Path) -> None:
+    def backup(self, file: Path, beside: Iterable[str] = ()) -> None:
         """Writes a copy of this moment to `file` (mode 0600), while others read and write; it is there whole or not.
+        `beside` are lines that travel with it: enclosed() gives them back.
 
         Raises UsageError if there is something else of that name, CatalogError or StorageFullError if it cannot be
         written.
@@ -531,6 +532,7 @@ class Catalog:
         try:
             self._db.copy_to(draft)
             self._check_copy(draft)
+            enclose(draft, beside)
             with translated(file):
                 sync(draft)
                 draft.replace(file)
@@ -546,24 +548,29 @@ class Catalog:
         if problems:
             raise damaged(self.path, problems[0])
 
+    def beside(self, file: Path) -> Iterator[str]:
+        """The lines that travel with a backup. Raises UsageError if the file is no backup or a damaged one."""
+        _check_is_backup(file)
+        yield from enclosed(file)
+
     def restore(self, file: Path) -> None:
         """Puts a backup's content in place of this catalogue's, at once and whole, while others read.
 
         Raises UsageError if the file is no backup or a damaged one; then nothing has changed.
         """
-        if not is_catalog(file):
-            raise UsageError(f"{str(file)!r} is no backup of Cita's.", hint="`cita backup FILE` makes one.")
+        _check_is_backup(file)
         draft = self.folder / DRAFT
         try:
             with translated(draft):
                 remove_files(draft)
                 draft.touch(mode=0o600)
                 shutil.copyfile(file, draft)
+            take_out(draft)
             with closing(Catalog(self.folder, DRAFT)) as backup:
                 if problems := backup.problems(read_data=True):
-                    raise UsageError(f"The backup {str(file)!r} is damaged: {problems[0]}.", hint=_UNCHANGED)
+                    raise not_sound(file, problems[0])
         except CatalogDamagedError as error:
-            raise UsageError(f"The backup {str(file)!r} is damaged: {error.message}", hint=_UNCHANGED) from error
+            raise not_sound(file, error.message) from error
         else:
             self.take_over(draft)
         finally:
@@ -740,6 +747,11 @@ def is_catalog(file: Path) -> bool:
     return head.startswith(b"SQLite format 3\0") and int.from_bytes(head[68:72], "big") == schema.APPLICATION_ID
 
 
+def _check_is_backup(file: Path) -> None:
+    if not is_catalog(file):
+        raise UsageError(f"{str(file)!r} is no backup of Cita's.", hint="`cita backup FILE` makes one.")
+
+
 def salvage(folder: Path) -> None:
     """Puts a new catalogue in place of one that is damaged: its folders, and every source and vector that is sound."""
     draft = _salvaged(folder)
@@ -855,7 +867,7 @@ def now() -> str:
 _SOURCE = ", ".join(schema.SOURCE_COLUMNS)
 _PASSAGE = (
     "p.row, p.id, s.path, p.position, p.text, p.headings, p.kind, p.page, p.page_to, p.spans, p.tokens, p.language,"
-    " p.confidence, s.hidden != '[]'"
+    " p.confidence, s.hidden != '[]' AND s.hidden NOT LIKE '[[\"comment\"%'"  # comments are the last of the kinds
 )
 _PASSAGES = f"SELECT {_PASSAGE} FROM passages p JOIN sources s ON s.id = p.source"
 _PASSAGES_WITH_VECTOR = f"SELECT {_PASSAGE}, p.vector FROM passages p JOIN sources s ON s.id = p.source"

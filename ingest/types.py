@@ -5,7 +5,7 @@ from typing import Literal, get_args
 
 SourceStatus = Literal["indexed", "empty", "needs-ocr", "encrypted", "unsupported", "too-large", "failed"]
 BlockKind = Literal["title", "heading", "paragraph", "list", "table", "code", "caption", "note"]
-HiddenKind = Literal["invisible", "colour", "tiny", "outside", "comment", "characters", "part"]
+HiddenKind = Literal["invisible", "colour", "tiny", "outside", "characters", "part", "comment"]
 
 LOW_CONFIDENCE = 0.8  # recognised text that is less sure is shown with a warning; a clean scan has 0.9 or more
 
@@ -112,7 +112,8 @@ class Passage:
     passages of one source from 0, so the neighbours are position - 1 and + 1. `tokens` counts the embedder's
     tokens of the embedded text, special tokens included (a word too long to be a token counts as several), and never
     exceeds its window. `path` is relative to the library folder, with '/'. `confidence` (0 to 1) is the least of its
-    recognised blocks'; None where nothing of it was recognised. `source_hides`: its source has hidden text.
+    recognised blocks'; None where nothing of it was recognised. `source_hides`: its source has hidden
+    text other than comments, in which programs write, too.
     """
 
     id: str

@@ -9,6 +9,7 @@ from xml.etree.ElementTree import Element
 
 from errors import EncryptedError, ParseError
 from ingest.parse import package
+from ingest.parse.hidden import Hidden
 from ingest.parse.outline import Outline
 from ingest.parse.package import RESAVE, Package, local_name
 from ingest.parse.text import decode, scrub
@@ -49,10 +50,10 @@ def parse(path: Path) -> Document:
         chapters = _spine(root, items)
         _check_readable(book, chapters)
         titles = _titles(book, items)
-        outline = Outline()
+        outline, hidden = Outline(), Hidden()
         for name in chapters:
             if name in book.names:
-                _add_chapter(outline, book.read(name), titles.get(name, ""))
+                _add_chapter(outline, book.read(name), titles.get(name, ""), hidden)
         metadata = _metadata(root)
     return Document(
         title=metadata.get("title", ""),
@@ -60,13 +61,14 @@ def parse(path: Path) -> Document:
         parser=parser_version(),
         blocks=outline.finish(),
         metadata=metadata,
+        hidden=hidden.found(),
     )
 
 
-def _add_chapter(outline: Outline, data: bytes, title: str) -> None:
+def _add_chapter(outline: Outline, data: bytes, title: str, hidden: Hidden) -> None:
     from ingest.parse.html import blocks_of_html
 
-    blocks = blocks_of_html(decode(data)[0])
+    blocks = blocks_of_html(decode(data)[0], hidden)
     outline.start_section()
     if blocks and title and not any(block.kind == "heading" for block in blocks):
         outline.heading(1, title)

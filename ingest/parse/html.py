@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from errors import ParseError
 from ingest.parse.flow import CELLS, HEADINGS, LAYOUT, SKIPPED, blocks_of_tree, tag_name, walk
+from ingest.parse.hidden import Hidden
 from ingest.parse.markup import read_html
+from ingest.parse.styles import hidden_elements, prose_of
 from ingest.parse.text import decode
 from ingest.parse.text import warm as warm_text
-from ingest.types import Block, Document
+from ingest.types import Block, Document, HiddenKind
 
 MEDIA_TYPE = "text/html"
 
@@ -25,6 +28,7 @@ LONG_CELL = 1000  # characters; a table with such a cell and no header only plac
 LONG_CELL_OF_BLOCKS = 200  # the same, where the table has headings or other tables in it
 MIN_MAIN = 0.25  # of the page's characters; a main part with less is none
 MIN_REST = 250  # characters that must stay when a part is left out because it looks like the page's frame
+FEW_WORDS = 6  # of a hidden part; a shorter one is a label
 LINKED = 0.5  # of a part's characters stand in links: it leads elsewhere
 
 _DECLARED = re.compile(rb"<(?:meta|\?xml)[^>]{0,300}?(?:charset|encoding)\s*=\s*[\"']?([\w.:-]{1,40})", re.I)
@@ -33,7 +37,6 @@ _INVISIBLE = (
     " annotation annotation-xml"
 )
 _NEVER_SHOWN = frozenset(_INVISIBLE.split())
-_HIDDEN = re.compile(r"(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.I)
 _FRAME_TAGS = frozenset(("header", "footer", "aside"))
 _FRAME_ROLES = frozenset(("banner", "contentinfo", "complementary", "search"))
 _CONTENT_TAGS = frozenset(("article", "main", "section"))
@@ -68,7 +71,7 @@ _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:|//|/|#|\?")
 
 @cache
 def parser_version() -> str:
-    return f"html/3 lxml {version('lxml')}"
+    return f"html/4 lxml {version('lxml')}"
 
 
 def warm() -> None:
@@ -96,7 +99,9 @@ def document_of_html(data: bytes, media_type: str, charset: str = "") -> Documen
     if root is None:
         return Document("", media_type, parser_version(), (), metadata={"encoding": encoding})
     said = _Said.of(root)
-    blocks = _blocks(root)
+    hidden = Hidden()
+    hidden.add_comments(text)
+    blocks = _blocks(root, hidden)
     first_heading = next((block.text for block in blocks if block.kind == "heading"), "")
     return Document(
         title=_line(root.findtext(".//title")) or said.first("og:title", "dc.title", "citation_title") or first_heading,
@@ -106,22 +111,55 @@ def document_of_html(data: bytes, media_type: str, charset: str = "") -> Documen
         metadata={"encoding": encoding} | _metadata(root, said),
         tags=said.tags(),
         links=_links(root),
+        hidden=hidden.found(),
     )
 
 
-def blocks_of_html(text: str) -> list[Block]:
-    """The blocks of a page, or of a part of one, as it stands in a letter or a book.
+def blocks_of_html(text: str, hidden: Hidden | None = None) -> list[Block]:
+    """The blocks of a page, or of a part of one, as it stands in a letter or a book. `hidden` is told what of it is
+    not seen.
 
     Raises ParseError if it cannot be read.
     """
     root = read_html(text)
-    return [] if root is None else _blocks(root)
+    if root is None:
+        return []
+    hidden = hidden or Hidden()
+    hidden.add_comments(text)
+    return _blocks(root, hidden)
 
 
-def _blocks(root: Any) -> list[Block]:
-    """The page's main part; if nothing is there, all that it has, hidden or not."""
-    page = _Page.survey(root)
-    return blocks_of_tree(page.main, page.tag_of) or blocks_of_tree(root, page.tag_of_anything)
+def is_hidden(element: str, hidden: Hidden) -> bool:
+    """Whether an element of HTML, as written, is one that is not seen; `hidden` is told of it."""
+    try:
+        root = read_html(f"<div>{element}</div>")
+    except ParseError:
+        return False
+    inner = next(iter(root.find("body/div")), None) if root is not None else None
+    kind = hidden_elements(root).get(inner) if inner is not None else None
+    if kind is None:
+        return False
+    hidden.add(kind, "".join(inner.itertext()))
+    return True
+
+
+def _blocks(root: Any, hidden: Hidden) -> list[Block]:
+    """The page's main part; if nothing is there, all that it has. Where all is hidden, its script may show it."""
+    elements = hidden_elements(root)
+    page = _Page.survey(root, elements)
+    blocks = blocks_of_tree(page.main, page.tag_of)
+    if not blocks and root.find(".//script") is not None:
+        page.hidden = elements = dict.fromkeys(elements, "part")
+    for element, kind in elements.items():
+        _tell(hidden, element, kind)
+    return blocks or blocks_of_tree(root, page.tag_of_anything)
+
+
+def _tell(hidden: Hidden, element: Any, kind: HiddenKind) -> None:
+    """Of what a page shows on demand, and of what is for the ear, only what says more than a label."""
+    text = prose_of(element)
+    if kind in ("colour", "tiny") or len(text.split()) >= FEW_WORDS:
+        hidden.add(kind, text)
 
 
 # which parts of a page are its content
@@ -168,13 +206,14 @@ class _Page:
     """A page with what was found of its parts. Elements are kept, as a set of them needs them alive."""
 
     main: Any
+    hidden: dict[Any, HiddenKind] = field(default_factory=dict)
     left_out: set[Any] = field(default_factory=set)
     layout: set[Any] = field(default_factory=set)
 
     @classmethod
-    def survey(cls, root: Any) -> "_Page":
+    def survey(cls, root: Any, hidden: dict[Any, HiddenKind]) -> "_Page":
         """Looks at every element once."""
-        page = cls(root)
+        page = cls(root, hidden)
         mains: list[_Part] = []
         frames: list[_Part] = []
         size = _survey(root, page, mains, frames)
@@ -187,35 +226,34 @@ class _Page:
         return page
 
     def tag_of(self, element: Any) -> str:
-        tag = _shown_tag(element)
+        tag = self.shown_tag(element)
         if tag == SKIPPED or element in self.left_out:
             return SKIPPED
         return LAYOUT if element in self.layout else tag
 
+    def shown_tag(self, element: Any) -> str:
+        """The element's tag, or that of the role it says to have; SKIPPED if it is not shown."""
+        tag = tag_name(element)
+        if tag in _NEVER_SHOWN or tag == SKIPPED:
+            return SKIPPED
+        role = (element.get("role") or "").lower()
+        if tag == "nav" or role == "navigation":
+            return SKIPPED
+        if self.hidden.get(element, "part") != "part":
+            # Formulas stand hidden beside their picture; they are what can be read of it.
+            return tag if any(True for _ in element.iter("math")) else SKIPPED
+        if role == "heading":
+            level = element.get("aria-level") or "2"
+            return f"h{level}" if f"h{level}" in HEADINGS else "h6"
+        return tag
+
     def tag_of_anything(self, element: Any) -> str:
         tag = tag_name(element)
-        return SKIPPED if tag in _NEVER_SHOWN else LAYOUT if tag in _TABLE_TAGS else tag
+        unseen = tag in _NEVER_SHOWN or self.hidden.get(element, "part") != "part"
+        return SKIPPED if unseen else LAYOUT if tag in _TABLE_TAGS else tag
 
 
 _TABLE_TAGS = frozenset(("table", "thead", "tbody", "tfoot", "tr", *CELLS))
-
-
-def _shown_tag(element: Any) -> str:
-    """The element's tag, or that of the role it says to have; SKIPPED if it is not shown."""
-    tag = tag_name(element)
-    if tag in _NEVER_SHOWN or tag == SKIPPED:
-        return SKIPPED
-    role = (element.get("role") or "").lower()
-    if tag == "nav" or role == "navigation":
-        return SKIPPED
-    hidden = element.get("hidden") is not None or (tag == "dialog" and element.get("open") is None)
-    if hidden or _HIDDEN.search(element.get("style") or ""):
-        # Formulas stand hidden beside their picture; they are what can be read of it.
-        return tag if any(True for _ in element.iter("math")) else SKIPPED
-    if role == "heading":
-        level = element.get("aria-level") or "2"
-        return f"h{level}" if f"h{level}" in HEADINGS else "h6"
-    return tag
 
 
 def _survey(root: Any, page: _Page, mains: list[_Part], frames: list[_Part]) -> int:
@@ -226,7 +264,7 @@ def _survey(root: Any, page: _Page, mains: list[_Part], frames: list[_Part]) -> 
     open_parts: list[tuple[_Part, Callable[[_Part], None]]] = []
     tables: list[_Tables] = []
 
-    for step, element, tag in walk(root, _shown_tag):
+    for step, element, tag in walk(root, page.shown_tag):
         if step == "open":
             links += tag == "a"
             if decide := _role_in_page(element, tag, content, mains, frames):

@@ -19,6 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from errors import EncryptedError, ParseError
+from ingest.parse.hidden import Hidden
 from ingest.parse.members import unique_names
 from ingest.parse.outline import Outline
 from ingest.parse.text import decode, scrub
@@ -91,12 +92,14 @@ class Attachment:
 
 @dataclass
 class Letter:
-    """A message taken apart: headers by their names in lower case, the body in blocks, what is attached."""
+    """A message taken apart: headers by their names in lower case, the body in blocks, what is attached, what of it is
+    hidden."""
 
     headers: dict[str, str] = field(default_factory=dict)
     body: list[Block] = field(default_factory=list)
     attachments: list[Attachment] = field(default_factory=list)
     is_blank: bool = False
+    hidden: Hidden = field(default_factory=Hidden)
 
     def named(self) -> list[tuple[str, Attachment]]:
         """The attachments with the names by which they are known."""
@@ -127,6 +130,7 @@ def document_of(letter: Letter, media_type: str, version: str) -> Document:
         blocks=outline.finish(),
         metadata=letter.metadata(),
         members=tuple(name for name, _ in letter.named()),
+        hidden=letter.hidden.found(),
     )
 
 
@@ -143,11 +147,11 @@ def _single(letter: Letter) -> Document:
 
 
 def _mailbox(data: bytes) -> Document:
-    outline = Outline()
+    outline, hidden = Outline(), Hidden()
     members = []
     for number, message in enumerate(_split(data), 1):
         try:
-            letter = _read(message)
+            letter = _read(message, hidden)
         except EncryptedError as error:
             outline.heading(1, f"Message {number}")
             outline.add("note", error.message)
@@ -155,7 +159,7 @@ def _mailbox(data: bytes) -> Document:
         outline.heading(1, letter.headers.get("subject") or f"Message {number}")
         letter.add_to(outline)
         members += [f"{_folder(number, letter)}/{name}" for name, _ in letter.named()]
-    return Document("", MBOX_TYPE, parser_version(), outline.finish(), members=tuple(members))
+    return Document("", MBOX_TYPE, parser_version(), outline.finish(), members=tuple(members), hidden=hidden.found())
 
 
 def _folder(number: int, letter: Letter) -> str:
@@ -180,13 +184,13 @@ def _wide_to_utf8(data: bytes) -> bytes:
     return decode(data)[0].encode() if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else data
 
 
-def _read(data: bytes) -> Letter:
+def _read(data: bytes, hidden: Hidden | None = None) -> Letter:
     if counted := _COUNTED.match(data):
         data = data[counted.end() : counted.end() + int(counted[1])]
     try:
         message = email.message_from_bytes(data.removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n"))
         headers = {name: text for name in HEADERS if (text := _header(message, name))}
-        letter = Letter(headers, is_blank=not data.strip())
+        letter = Letter(headers, is_blank=not data.strip(), hidden=hidden or Hidden())
         _take(message, letter)
     except RecursionError as error:
         raise ParseError("The mail is nested too deeply.", hint="Open it and save it anew.") from error
@@ -213,7 +217,7 @@ def _take(part: Message, letter: Letter) -> None:
         text = "\n\n".join("\n".join(f"{key}: {value}" for key, value in inner.items()) for inner in _parts(part))
         letter.body += paragraphs(scrub(text))
     elif kind.startswith("text/") and not _is_attached(part):
-        letter.body += _blocks(part)
+        letter.body += _blocks(part, letter.hidden)
     elif not _is_picture_of_page(part):
         letter.attachments.append(Attachment(_file_name(part), lambda: _payload(part)))
 
@@ -222,7 +226,7 @@ def _take_alternative(part: Message, letter: Letter) -> None:
     """Of several forms of one text the plain one, unless a page says much more; what is no text is attached."""
     forms: list[Letter] = []
     for inner in _parts(part):
-        forms.append(Letter())
+        forms.append(Letter(hidden=letter.hidden))
         _take(inner, forms[-1])
     texts = [form.body for form in forms if form.body]
     plain = next(iter(texts), [])
@@ -271,14 +275,14 @@ def _file_name(part: Message) -> str:
     return f"unnamed{mimetypes.guess_extension(part.get_content_type()) or ''}"
 
 
-def _blocks(part: Message) -> list[Block]:
+def _blocks(part: Message, hidden: Hidden) -> list[Block]:
     text = _guessed(_payload(part), part.get_content_charset("") or "")
     if part.get_content_type() != "text/html":
         return list(paragraphs(text))
     from ingest.parse.html import blocks_of_html
 
     try:
-        return blocks_of_html(text)
+        return blocks_of_html(text, hidden)
     except ParseError:
         return list(paragraphs(re.sub(r"<[^<>]{0,2000}>", " ", text)))
 

@@ -5,7 +5,7 @@ What is not shown when a note is read is not read here either: comments (<!-- --
 """
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -17,7 +17,8 @@ from urllib.parse import unquote
 
 from errors import ParseError
 from ingest.parse.flow import BLOCKS, CELLS, HEADINGS, ITEMS, LISTS
-from ingest.parse.html import blocks_of_html
+from ingest.parse.hidden import Hidden
+from ingest.parse.html import blocks_of_html, is_hidden
 from ingest.parse.html import warm as warm_html
 from ingest.parse.lines import Lines
 from ingest.parse.text import decode
@@ -43,6 +44,8 @@ _KINDS: dict[str, BlockKind] = {
 
 _HTML_TAGS = "|".join(sorted(BLOCKS | CELLS | ITEMS | LISTS | set(HEADINGS) | {"pre", "figcaption"}))
 _HTML = re.compile(rf"\s*</?(?:{_HTML_TAGS})[\s/>]", re.I)
+# An element in a line that may be hidden. What stands in it is short, so that a text of tags takes no quadratic time.
+_STYLED = re.compile(r"<([a-zA-Z]{1,20})\s[^<>]{0,500}?(?:style|hidden|color)\b[^<>]{0,500}>.{0,2000}?</\1\s*>", re.S)
 _FOOTNOTE = re.compile(r"\[\^[^\]\n]+\]:")
 # What a link's name stands for: a place, by its looks, and a title. "[10:32]: hello" is none.
 _DEFINITION = re.compile(
@@ -68,7 +71,7 @@ _DATES = {
 
 @cache
 def parser_version() -> str:
-    return f"markdown/3 markdown-it-py {version('markdown-it-py')}"
+    return f"markdown/4 markdown-it-py {version('markdown-it-py')}"
 
 
 def warm() -> None:
@@ -104,14 +107,19 @@ def document_of_markdown(text: str, media_type: str, metadata: dict[str, str]) -
         for token in tokens
         if token.type == "inline" and not (token.map and comments.cover(lines.span(*token.map)))
     ]
+    hidden = Hidden()
+    for start, end in zip(comments.starts, comments.ends, strict=True):
+        if comments.is_hidden(text, start):
+            hidden.add_comment(text[start:end].strip("<!->%"))
     return Document(
         title=metadata.get("title") or _first_heading(tokens),
         media_type=media_type,
         parser=parser_version(),
-        blocks=(*_note(lines, body), *_blocks(lines, tokens, comments)),
+        blocks=(*_note(lines, body), *_blocks(lines, tokens, comments, hidden)),
         metadata=metadata,
         tags=_tags(values, texts),
         links=_links(lines.text[: lines.starts[body]], texts),
+        hidden=hidden.found(),
     )
 
 
@@ -181,7 +189,7 @@ def _first_heading(tokens: Sequence["Token"]) -> str:
     return next((" ".join(text.content.split()) for text in headings), "")
 
 
-def _blocks(lines: Lines, tokens: Sequence["Token"], comments: "_Comments") -> Iterator[Block]:
+def _blocks(lines: Lines, tokens: Sequence["Token"], comments: "_Comments", hidden: Hidden) -> Iterator[Block]:
     path: list[tuple[int, str]] = []
     for index, token in enumerate(tokens):
         if token.level or not token.map:
@@ -198,11 +206,12 @@ def _blocks(lines: Lines, tokens: Sequence["Token"], comments: "_Comments") -> I
                 yield Block("heading", title, headings=tuple(text for _, text in path), span=span)
                 path.append((level, title))
         elif token.type == "html_block":
-            yield from _html(lines, span, headings)
+            yield from _html(lines, span, headings, hidden)
         elif token.type == "paragraph_open":
-            yield from _paragraph(lines, span, headings)
+            yield from (_seen(block, lines, comments, hidden) for block in _paragraph(lines, span, headings))
         elif (kind := _KINDS.get(token.type)) and span.start < span.end:
-            yield Block(kind, lines.slice(span), headings=headings, span=span)
+            block = Block(kind, lines.slice(span), headings=headings, span=span)
+            yield block if kind == "code" else _seen(block, lines, comments, hidden)
 
 
 def _paragraph(lines: Lines, span: Span, headings: tuple[str, ...]) -> Iterator[Block]:
@@ -214,13 +223,22 @@ def _paragraph(lines: Lines, span: Span, headings: tuple[str, ...]) -> Iterator[
         yield Block("paragraph", text, headings=headings, span=span)
 
 
-def _html(lines: Lines, span: Span, headings: tuple[str, ...]) -> Iterator[Block]:
+def _seen(block: Block, lines: Lines, comments: "_Comments", hidden: Hidden) -> Block:
+    """The block without the comments in it, and without what its HTML hides."""
+    assert block.span is not None
+    text = comments.cut(lines, block.span)
+    if "<" in text:
+        text = _STYLED.sub(lambda match: "" if is_hidden(match[0], hidden) else match[0], text)
+    return block if text == block.text else replace(block, text=text.strip())
+
+
+def _html(lines: Lines, span: Span, headings: tuple[str, ...], hidden: Hidden) -> Iterator[Block]:
     """HTML as a page would show it; where it is not known as such, as it is written."""
     text = lines.slice(span)
     blocks: list[Block] = []
     if is_html := _HTML.match(text):
         try:
-            blocks = blocks_of_html(text)
+            blocks = blocks_of_html(text, hidden)
         except ParseError:
             is_html = None
     if not is_html and text:
@@ -266,6 +284,22 @@ class _Comments:
                 comments.ends.append(end)
                 place = end
         return comments
+
+    def is_hidden(self, text: str, start: int) -> bool:
+        """Whether what begins there is a comment to any reader: two %% in a line may be meant as such."""
+        line = text[text.rfind("\n", 0, start) + 1 : start]
+        return line.count("`") % 2 == 0 and (text.startswith("<!--", start) or not line.strip())
+
+    def cut(self, lines: Lines, span: Span) -> str:
+        """The text there, without the comments in it."""
+        kept, place = [], span.start
+        for at in range(bisect_left(self.starts, span.start), bisect_left(self.starts, span.end)):
+            if self.is_hidden(lines.text, self.starts[at]):
+                kept.append(lines.text[place : self.starts[at]])
+                place = self.ends[at]
+        if not kept:
+            return lines.slice(span)
+        return " ".join(part.strip(" ") for part in (*kept, lines.text[place : span.end])).strip()
 
     def cover(self, span: Span) -> bool:
         at = bisect_right(self.starts, span.start) - 1

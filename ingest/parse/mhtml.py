@@ -43,6 +43,7 @@ def parse(path: Path) -> Document:
         blocks=document.blocks,
         metadata=metadata,
         tags=document.tags,
+        hidden=document.hidden,
     )
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from errors import EncryptedError, ParseError
-from ingest.parse import rtf, unstructured_reader
+from ingest.parse import html, rtf, unstructured_reader
+from ingest.parse.hidden import Hidden
 from ingest.parse.mail import Attachment, Letter, decoded, document_of, paragraphs
 from ingest.parse.text import scrub
 from ingest.types import Block, Document
@@ -56,7 +57,7 @@ def parse(path: Path) -> Document:
     """
     data = path.read_bytes()
     letter = _letter(data)
-    letter.body = unstructured_reader.msg_blocks(data) or _rest(data)
+    letter.body = _partly_hidden(data, letter.hidden) or unstructured_reader.msg_blocks(data) or _rest(data, letter)
     return document_of(letter, MEDIA_TYPE, parser_version())
 
 
@@ -103,14 +104,24 @@ def _headers(message: "Message") -> dict[str, str]:
     return {name: decoded(text) for name, text in found.items() if text.strip()}
 
 
-def _rest(data: bytes) -> list[Block]:
+def _partly_hidden(data: bytes, hidden: Hidden) -> list[Block]:
+    """The body of a message that is a page with something hidden in it, which unstructured would read as well."""
+    with _translated():
+        page = _opened(data).html_body or ""
+    if not page.strip():
+        return []
+    blocks = html.blocks_of_html(page, hidden)
+    return blocks if hidden.found() else []
+
+
+def _rest(data: bytes, letter: Letter) -> list[Block]:
     """The body of a message that has neither a page nor, for unstructured, a text."""
     with _translated():
         message = _opened(data)
         plain, packed = message.body or "", message.properties.binary_prop_value(_RTF_BODY)
     if plain.strip():
         return list(paragraphs(scrub(plain.replace("\r\n", "\n"))))
-    return list(rtf.read(unpacked_rtf(packed)).blocks) if packed else []
+    return list(rtf.read(unpacked_rtf(packed), letter.hidden).blocks) if packed else []
 
 
 def unpacked_rtf(packed: bytes) -> bytes:

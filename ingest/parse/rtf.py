@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from errors import ParseError
+from ingest.parse.hidden import TINY, Hidden, is_white
 from ingest.parse.outline import Outline, filled_spans, noted
-from ingest.types import BlockKind, Document
+from ingest.types import BlockKind, Document, HiddenKind
 
 MEDIA_TYPE = "application/rtf"
 TITLE = 0  # the level of the document's title
@@ -46,9 +47,15 @@ _INFO = {"title": "title", "author": "author", "subject": "subject", "keywords":
 _HEADING = re.compile(r"(?:heading|überschrift|título|titre) (\d)$")
 
 
+_SEEN = frozenset(("text", "footnote", "annotation", "shptxt"))  # targets of text that a reader sees
+_COLOURS = re.compile(rb"\\colortbl\b([^{}]{0,100000})\}")
+_PART = re.compile(rb"\\(?:red|green|blue)(\d{1,3})")
+_SHADED = re.compile(rb"\\(?:cl|ch)?cbpat\d|\\highlight[1-9]|\\cb[1-9]|\\shp\b|\\background\b")
+
+
 @cache
 def parser_version() -> str:
-    return "rtf/1"
+    return "rtf/2"
 
 
 def warm() -> None:
@@ -60,13 +67,13 @@ def parse(path: Path) -> Document:
     return read(path.read_bytes())
 
 
-def read(data: bytes) -> Document:
-    """As parse(), of an RTF's bytes."""
+def read(data: bytes, hidden: Hidden | None = None) -> Document:
+    """As parse(), of an RTF's bytes. `hidden` is told of hidden text, too."""
     if not data.lstrip().startswith(b"{\\rtf"):
         raise ParseError(
             "The file is no readable RTF document.", hint="Open it with a word processor and save it anew."
         )
-    reader = _Reader(data)
+    reader = _Reader(data, hidden or Hidden())
     reader.read()
     metadata = {key: " ".join(text.split()) for key, text in reader.info.items()}
     metadata = {key: text for key, text in metadata.items() if text}
@@ -76,6 +83,7 @@ def read(data: bytes) -> Document:
         parser=parser_version(),
         blocks=reader.outline.finish(),
         metadata=metadata,
+        hidden=reader.hidden.found(),
     )
 
 
@@ -85,7 +93,8 @@ class _State:
 
     target: str = "text"
     font: int = 0
-    hidden: bool = False
+    hidden: bool = False  # what no program shows
+    unseen: HiddenKind | None = None  # how what the program shows is kept from the eye
     skip_unicode: int = 1  # characters after \\u that stand for it in older programs
 
 
@@ -102,6 +111,7 @@ class _Paragraph(NamedTuple):
 @dataclass
 class _Reader:
     data: bytes
+    hidden: Hidden
     outline: Outline = field(default_factory=Outline)
     info: dict[str, str] = field(default_factory=dict)
     title: str = ""
@@ -118,6 +128,7 @@ class _Reader:
     apart: list[tuple[BlockKind, str]] = field(default_factory=list)  # notes and text boxes of the paragraph
     label: str = ""
     style: int = -1  # of which the style sheet speaks
+    white: frozenset[int] | None = None
     to_skip: int = 0
 
     def read(self) -> None:
@@ -217,9 +228,15 @@ class _Reader:
             case "f":
                 self.state.font = number or 0
             case "plain":
-                self.state.hidden = False
-            case "v" | "deleted" | "htmlrtf":
+                self.state.hidden, self.state.unseen = False, None
+            case "deleted" | "htmlrtf":
                 self.state.hidden = number != 0
+            case "v":
+                self.state.unseen = "invisible" if number != 0 else None
+            case "fs" if self.state.unseen in (None, "tiny"):
+                self.state.unseen = "tiny" if number and number < 2 * TINY else None
+            case "cf" if self.state.unseen in (None, "colour"):
+                self.state.unseen = "colour" if number in self._white() else None
             case "pard":
                 self.paragraph = _Paragraph()
             case "s":
@@ -239,6 +256,19 @@ class _Reader:
             case "row":
                 self.rows.append(self.cells)
                 self.cells = []
+
+    def _white(self) -> frozenset[int]:
+        """The numbers of the colours that are white, where no text stands on another colour."""
+        if self.white is None:
+            table = _COLOURS.search(self.data)
+            entries = table[1].split(b";") if table and not _SHADED.search(self.data) else []
+            parts = ([int(part) for part in _PART.findall(entry)] for entry in entries)
+            self.white = frozenset(
+                number
+                for number, colour in enumerate(parts)
+                if len(colour) == 3 and is_white("".join(f"{min(part, 255):02x}" for part in colour))
+            )
+        return self.white
 
     def _font(self, word: str, number: int | None) -> None:
         if word == "f":
@@ -278,6 +308,8 @@ class _Reader:
             return
         if target == "stylesheet":
             self._style_name(text)
+        elif self.state.unseen and target in _SEEN:
+            self.hidden.add(self.state.unseen, text)
         else:
             self.texts.setdefault(target, []).append(text)
 

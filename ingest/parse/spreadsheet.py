@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from errors import EncryptedError, ParseError, TooLargeError
 from ingest.parse import package
+from ingest.parse.hidden import Hidden
 from ingest.parse.office_password import decrypted, is_encrypted
 from ingest.parse.office_password import library_version as password_version
 from ingest.parse.outline import Outline
@@ -462,7 +463,9 @@ def _extent(rows: Grid, start: int, end: int) -> tuple[int, int]:
 def _page(text: str, encoding: str) -> Document:
     from ingest.parse.html import blocks_of_html
 
-    return Document("", "text/html", parser_version(), tuple(blocks_of_html(text)), metadata={"encoding": encoding})
+    hidden = Hidden()
+    blocks = tuple(blocks_of_html(text, hidden))
+    return Document("", "text/html", parser_version(), blocks, metadata={"encoding": encoding}, hidden=hidden.found())
 
 
 def _cells_of_text(text: str, encoding: str, media_type: str) -> Document:

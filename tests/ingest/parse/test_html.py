@@ -195,7 +195,7 @@ def test_only_the_main_part_is_read_where_there_is_one(tmp_path: Path) -> None:
     "page",
     [
         "<header>Only a header</header>", "<div class=menu><a href=a>Soup</a></div>",
-        "<p style='display:none'>Shown</p>",
+        "<p style='display:none'>Shown</p><script>show()</script>",
         "<main></main><p>Text beside an empty main part.</p>", "<div id=footer>Call us</div>",
         f"<div class=sidebar>{ARTICLE}</div>", "<article><h1>One</h1>Text</article><article><h1>Two</h1>Text</article>",
     ],
