@@ -21,6 +21,7 @@ from errors import (
     EngineError,
     EngineUnreachableError,
     FolderError,
+    HistoryError,
     ModelError,
     UsageError,
     VectorIndexError,
@@ -42,6 +43,7 @@ from rag.types import (
     SearchResult,
     Turn,
     Verdict,
+    Voice,
 )
 from settings import Settings
 
@@ -146,13 +148,14 @@ class Engine(Protocol):
         history: Sequence[Turn] = (),
         conversation: str = "",
         abstain: Abstain | None = None,
+        voice: Voice | None = None,
     ) -> Iterator[Event]:
         """Yields Retrieved, Tokens as they come, and last Completed. Closing the iterator stops generation.
 
         `history` is the conversation so far, oldest turn first: the question may lean on it. `conversation` is the id
         of the one that it is kept in ('new', 'last'): then a Recorded comes first, unless the settings keep nothing,
         and without a `history` its own turns are leaned on. Raises UsageError if there is none of that id. `abstain`
-        None takes the settings' own.
+        and `voice` None take the settings' own.
         """
         ...
 
@@ -555,14 +558,19 @@ class LocalEngine:
         return self._passwords.get(source.sha256, self._catalog.names_inside(source))
 
     def backup(self, file: Path) -> None:
-        """Writes the index to one file, while others read and write. Raises as Catalog.backup() does."""
-        self._catalog.backup(file.expanduser().absolute())
+        """Writes the index, the conversations and the examples to one file, while others read and write. Raises as
+        Catalog.backup() does, and HistoryDamagedError."""
+        self._catalog.backup(file.expanduser().absolute(), self._history.lines())
 
     def restore(self, file: Path) -> None:
-        """Puts a backup in the place of the index, while others read. Raises as Catalog.restore() does."""
+        """Puts a backup in the place of the index, while others read, and adds its conversations and examples to those
+        that are there. Raises as Catalog.restore() does, and HistoryDamagedError; then nothing has changed."""
+        file = file.expanduser().absolute()
         with self._indexing:
-            self._catalog.restore(file.expanduser().absolute())
+            self._history.check_lines(self._catalog.beside(file))
+            self._catalog.restore(file)
             self._follow_catalog()
+            self._history.merge(self._catalog.beside(file))
 
     def watch(self) -> Iterator[WatchEvent]:
         return self._watcher.events()
@@ -737,9 +745,11 @@ class LocalEngine:
         history: Sequence[Turn] = (),
         conversation: str = "",
         abstain: Abstain | None = None,
+        voice: Voice | None = None,
     ) -> Iterator[Event]:
         from rag.chain import ask
         from rag.verify import EmbedderSimilarity
+        from rag.voice import Manner, voice_of
 
         if conversation:
             conversation = self._history.check(conversation)
@@ -763,11 +773,22 @@ class LocalEngine:
             verifying=settings.verify,
             similarity=EmbedderSimilarity(self._embedders.of_index()),
             entailment=self._entailment,
+            manner=Manner(voice or voice_of(settings.voice), settings.instructions, self._examples_shown),
         )
         events = _as_typed(question, events)
         if not conversation or not self._settings.history.on:
             return events
         return self._history.record(conversation, question, given, k, events, self._sha256_of)
+
+    def _examples_shown(self, question: str) -> list[Example]:
+        """Those that a model may be shown; none where they cannot be read, as an answer needs none."""
+        if not self._settings.voice.examples:
+            return []
+        try:
+            return self.examples_like(question, self._settings.voice.examples)
+        except HistoryError as error:
+            log.warning("The question is answered without examples: %s", error)
+            return []
 
     def work(self, task: Task, model: str | None = None) -> Iterator[TaskEvent]:
         from rag.tasks.run import work

@@ -85,7 +85,7 @@ def _password(path: str) -> str:
 
 @app.command()
 def backup(context: typer.Context, file: File, as_json: Json = False) -> None:
-    """Keep the index in one file, which anyone who can read it can read your documents from.
+    """Keep the index, the conversations and the examples in one file: who can read it can read your documents.
 
     JSON: {"ok", "problems": [...]}.
     """
@@ -97,6 +97,8 @@ def backup(context: typer.Context, file: File, as_json: Json = False) -> None:
 @app.command()
 def restore(context: typer.Context, file: File, as_json: Json = False) -> None:
     """Put a backup in place of the index; `cita index` then brings it in line with the folders.
+
+    Its conversations and examples are added to those that are there, which stay as they are.
 
     JSON: {"ok", "problems": [...]}.
     """

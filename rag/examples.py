@@ -34,7 +34,7 @@ class Examples:
 
     def all(self) -> list[Example]:
         """All, the newest first."""
-        return [_example(row) for row in self._rows("ORDER BY row DESC")]
+        return [_example(row) for row in self._rows("ORDER BY at DESC, row DESC")]
 
     def keep(self, question: str, answer: str, hits: Sequence[Hit] = ()) -> None:
         """One that a good answer gives, with the passages that it cites as [1], [2], ..."""

@@ -9,7 +9,7 @@ import json
 import re
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cache
@@ -90,7 +90,7 @@ class History:
         if conversation == NEW:
             return NEW
         if conversation == LAST:
-            rows = self._file.read("SELECT conversation FROM turns ORDER BY row DESC LIMIT 1")
+            rows = self._file.read("SELECT conversation FROM turns ORDER BY at DESC, row DESC LIMIT 1")
         else:
             rows = self._file.read("SELECT id FROM conversations WHERE id = ?", (conversation,))
         if not rows:
@@ -180,7 +180,7 @@ class History:
         query = (
             "SELECT c.id, c.title, c.started_at, c.changed_at, count(t.row), sum(t.rating = 'good'),"
             " sum(t.rating = 'bad') FROM conversations c JOIN turns t ON t.conversation = c.id GROUP BY c.row"
-            " ORDER BY max(t.row) DESC"
+            " ORDER BY max(t.at) DESC, max(t.row) DESC"
         )
         every = [ConversationSummary(*row) for row in self._file.read(query)]
         if not matching.strip():
@@ -283,6 +283,18 @@ class History:
             " delete it when you no longer need it."
             for file in self._file.set_aside()
         ]
+
+    def lines(self) -> Iterator[str]:
+        """All conversations and examples, for a backup."""
+        return self._file.lines()
+
+    def check_lines(self, lines: Iterable[str]) -> None:
+        """Raises UsageError if merge() would."""
+        self._file.check_lines(lines)
+
+    def merge(self, lines: Iterable[str]) -> None:
+        """Adds the conversations and examples of a backup that are not there; those that are stay as they are."""
+        self._file.merge(lines)
 
     def close(self) -> None:
         self._file.close()

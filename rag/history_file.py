@@ -8,6 +8,7 @@ read of it goes on in a new file, and the error says so. Nothing is made before 
 """
 
 import hashlib
+import itertools
 import json
 import logging
 import sqlite3
@@ -18,8 +19,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from errors import CatalogDamagedError, CatalogError, HistoryDamagedError, HistoryError, StorageFullError
-from ingest.database import Database, open_read_only, remove_files, secure_full_text
+from errors import CatalogDamagedError, CatalogError, HistoryDamagedError, HistoryError, StorageFullError, UsageError
+from ingest.database import Database, open_read_only, remove_files, secure_full_text, translated
 from ingest.names import printable, to_text
 
 FILE = "conversations.db"
@@ -39,6 +40,7 @@ _TABLES = (
     " embedder TEXT NOT NULL DEFAULT '', vector BLOB)",
     """CREATE VIRTUAL TABLE said USING fts5 (question, answer, tokenize = "unicode61 remove_diacritics 2")""",
 )
+CONVERSATION_COLUMNS = ("id", "title", "started_at", "changed_at")
 TURN_COLUMNS = ("conversation", "n", "at", "question", "value", "rating", "reason")
 EXAMPLE_COLUMNS = ("id", "at", "origin", "question", "answer", "hits")
 
@@ -83,6 +85,40 @@ class HistoryFile:
                     raise self._set_aside(self._database, "a row is not what was written")
             found.append(dict(zip(columns, values, strict=True)))
         return found
+
+    def lines(self) -> Iterator[str]:
+        """All that is kept, of one moment, a line for a row: for a backup. Nothing where there is no file yet."""
+        if self._database is None and not self.path.exists():
+            return
+        bad: Database | None = None
+        with self._opened() as database, translated(self.path), database.snapshot(), database.connection() as read:
+            yield json.dumps(["version", VERSION])
+            for table, columns in _KEPT.items():
+                for row in read.execute(f"SELECT row, {columns} FROM {table} ORDER BY row"):
+                    if table != "conversations" and not _fits(row):
+                        bad = database
+                        break
+                    yield json.dumps([table, *row[1:]])
+        if bad:
+            raise self._set_aside(bad, "a row is not what was written")
+
+    def check_lines(self, lines: Iterable[str]) -> None:
+        """Raises UsageError if merge() would, and what the file here has to raise: before anything is changed."""
+        self.read("SELECT 1 FROM turns LIMIT 1")
+        for _ in _rows(lines):
+            pass
+
+    def merge(self, lines: Iterable[str]) -> None:
+        """Adds what lines() gave and is not there yet, all or nothing; what is there stays as it is.
+
+        Raises UsageError if a later Cita wrote the lines.
+        """
+        rows = _rows(lines)
+        if (first := next(rows, None)) is None:
+            return
+        with self.transaction() as write:
+            for table, values in itertools.chain([first], rows):
+                _merge_row(write, table, values)
 
     def set_aside(self) -> list[Path]:
         """The damaged files that were set aside."""
@@ -179,6 +215,27 @@ def insert_turn(write: sqlite3.Connection, *values: Any) -> int:
     return row
 
 
+def _rows(lines: Iterable[str]) -> Iterator[tuple[str, list[Any]]]:
+    """The table of each line, and the row's values."""
+    for line in lines:
+        table, *values = json.loads(line)
+        if table in _KEPT:
+            yield table, values
+        elif table != "version" or values[0] > VERSION:
+            raise UsageError(
+                "The backup has conversations of a later Cita.", hint="Restore it with the Cita that made it."
+            )
+
+
+def _merge_row(write: sqlite3.Connection, table: str, values: Sequence[Any]) -> None:
+    known = "SELECT 1 FROM turns WHERE conversation = ? AND n = ?"
+    if table == "turns" and not write.execute(known, values[:2]).fetchone():
+        insert_turn(write, *values)
+    elif table != "turns":
+        marks = ", ".join("?" * len(values))
+        write.execute(f"INSERT OR IGNORE INTO {table} ({_KEPT[table]}) VALUES ({marks})", values)
+
+
 def said_text(value: str) -> str:
     """What full-text search finds of a turn's value: its answer, else what was written of it."""
     kept = json.loads(value)
@@ -195,6 +252,13 @@ def now() -> str:
 
 def _listed(columns: Sequence[str]) -> str:
     return ", ".join((*columns, "checksum"))
+
+
+_KEPT = {
+    "conversations": ", ".join(CONVERSATION_COLUMNS),
+    "turns": _listed(TURN_COLUMNS),
+    "examples": _listed(EXAMPLE_COLUMNS),
+}
 
 
 def _checked(path: Path) -> Database:
