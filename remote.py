@@ -60,6 +60,7 @@ from rag.types import (
     SearchResult,
     Turn,
     Verdict,
+    Voice,
 )
 from settings import Settings
 
@@ -488,11 +489,12 @@ class RemoteEngine:
         history: Sequence[Turn] = (),
         conversation: str = "",
         abstain: Abstain | None = None,
+        voice: Voice | None = None,
     ) -> Iterator[Event]:
         begun = False
         asked = {
             "question": question, "k": k, "filters": filters, "model": model, "history": history,
-            "conversation": conversation, "abstain": abstain,
+            "conversation": conversation, "abstain": abstain, "voice": voice,
         }  # fmt: skip
         engine = self._successor
         if engine is None:
@@ -506,7 +508,7 @@ class RemoteEngine:
                 if begun:
                     raise
                 engine = self._succeeded(error)
-        yield from engine.ask(question, k, filters, model, history, conversation, abstain)
+        yield from engine.ask(question, k, filters, model, history, conversation, abstain, voice)
 
     def work(self, task: Task, model: str | None = None) -> Iterator[TaskEvent]:
         engine = self._successor
@@ -567,8 +569,8 @@ class RemoteEngine:
     def models(self) -> list[ModelInfo]:
         return self._call(Engine.models)
 
-    def add_model(self, path: Path) -> ModelInfo:
-        return self._call(Engine.add_model, path.absolute())
+    def add_model(self, path: Path, base: str = "", scale: float = 1.0) -> ModelInfo:
+        return self._call(Engine.add_model, path.absolute(), base, scale)
 
     def use_model(self, name: str) -> ModelInfo:
         return self._call(Engine.use_model, name)

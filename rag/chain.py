@@ -39,6 +39,7 @@ from rag.types import (
     Turn,
 )
 from rag.verify import EntailmentModel, Similarity, verify
+from rag.voice import Manner, answer_language
 from settings import Context, Generate, Rewrite, Verify
 
 if TYPE_CHECKING:
@@ -47,16 +48,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked, of which passages, after which conversation. `k` None takes the settings' number."""
+    """What is asked, of which passages, after which conversation, and how it is to be answered. `k` None takes the
+    settings' number."""
 
     text: str
     k: int | None = None
     filters: Filters = Filters()
     history: tuple[Turn, ...] = ()
+    manner: Manner = Manner()
 
     @property
     def language(self) -> Language:
         return "es" if detect_language(self.text) == "es" else "en"
+
+    @property
+    def answer_language(self) -> Language:
+        """What it is answered in, the fixed sentence of an abstention included; passages are quoted as they are."""
+        return answer_language(self.manner.voice, self.language)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +158,12 @@ def _fill(found: Found, retriever: Retriever, generator: Generator, settings: Ge
         found.alone,
         assemble(found.more, len(found.hits), retriever.neighbours, context),
         generator.info,
-        found.question.language,
+        found.question.answer_language,
         generator.count_tokens,
         settings.context,
         settings.max_tokens,
         partial(arrange, read=_read(found.question, generator)),
+        found.question.manner,
     )
 
 
@@ -185,17 +194,23 @@ def _extracted(found: Found, extract: Extract, model: str) -> Iterator[Event]:
         model=model,
         timings=Timings(found.seconds, first_token, time.monotonic() - found.asked),
         conflict=extract.conflict,
+        voice=found.question.manner.voice,
     )
     yield Completed(answer)
 
 
 def _refused(found: Found, refusal: Refusal, model: str) -> Iterator[Event]:
-    said = ABSTENTION[found.question.language]
+    said = ABSTENTION[found.question.answer_language]
     yield Token(said)
     seconds = time.monotonic() - found.asked
     timings = Timings(found.seconds, seconds, seconds)
     sentence = AnswerSentence(said, (), True)
-    yield Completed(Answer(found.question.text, said, True, (), (sentence,), model, timings, refusal=refusal))
+    yield Completed(
+        Answer(
+            found.question.text, said, True, (), (sentence,), model, timings, refusal=refusal,
+            voice=found.question.manner.voice,
+        )
+    )  # fmt: skip
 
 
 def _with_nearest(event: Event, found: Found, judge: ExtractiveGenerator | None) -> Event:
@@ -227,12 +242,12 @@ def _answered(
         yield Thought(text) if is_thought else Token(citer.feed(text))
     if shown := citer.rest():
         yield Token(shown)
-    cited = verified(citer.finish(), given, found.question.language)
+    cited = verified(citer.finish(), given, found.question.answer_language)
     yield Completed(_answer(cited, found, model, first_token))
 
 
 def _answer(cited: Cited, found: Found, model: str, first_token: float | None) -> Answer:
-    """An abstention gets the fixed sentence of the question's language."""
+    """An abstention gets the fixed sentence of the answer's language."""
     timings = Timings(found.seconds, first_token, time.monotonic() - found.asked)
     answer = Answer(
         question=found.question.text,
@@ -243,9 +258,10 @@ def _answer(cited: Cited, found: Found, model: str, first_token: float | None) -
         model=model,
         timings=timings,
         invented=cited.invented,
+        voice=found.question.manner.voice,
     )
     if cited.abstained:
-        said = ABSTENTION[found.question.language]
+        said = ABSTENTION[found.question.answer_language]
         answer = replace(answer, answer=said, sentences=(AnswerSentence(said, (), True),))
     return answer
 
@@ -264,8 +280,9 @@ def ask(
     verifying: Verify = Verify(),
     similarity: Similarity | None = None,
     entailment: EntailmentModel | None = None,
+    manner: Manner = Manner(),
 ) -> Iterator[Event]:
-    """Yields the events of one question; `history` is its conversation so far, oldest turn first. Closing the iterator
-    stops generation at once."""
+    """Yields the events of one question; `history` is its conversation so far, oldest turn first, `manner` how it is to
+    be answered. Closing the iterator stops generation at once."""
     chain = build_chain(retriever, generator, settings, rewriting, context, judge, verifying, similarity, entailment)
-    yield from chain.stream(Question(question, k, filters, tuple(history)))
+    yield from chain.stream(Question(question, k, filters, tuple(history), manner))

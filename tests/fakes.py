@@ -47,6 +47,7 @@ from rag.types import (
     Token,
     Turn,
     Verdict,
+    Voice,
 )
 
 LEASE = Passage(
@@ -114,6 +115,7 @@ class FakeEngine:
         self.closed = False
         self.stopped = False
         self.history: tuple[Turn, ...] = ()
+        self.voice: Voice | None = None
         self.used = EXTRACTIVE.name
         self._models = [EXTRACTIVE]
         self.indexed: list[tuple[bool, bool]] = []
@@ -218,7 +220,9 @@ class FakeEngine:
         history: Sequence[Turn] = (),
         conversation: str = "",
         abstain: Abstain | None = None,
+        voice: Voice | None = None,
     ) -> Iterator[Event]:
+        self.voice = voice
         hits = self.search(question, k, filters).hits
         self.history = tuple(history)
         understood = f"{question} (after {len(history)})" if history else ""
