@@ -11,6 +11,7 @@ from typing import Any
 
 from ingest.parse import markdown
 from ingest.parse.data import json_object
+from ingest.parse.hidden import Hidden
 from ingest.parse.markdown import document_of_markdown
 from ingest.parse.markdown import warm as warm
 from ingest.parse.text import decode
@@ -34,11 +35,12 @@ def parse(path: Path) -> Document:
     nodes, edges = _canvas(text)
     groups = [node for node in nodes if node.get("type") == "group"]
     blocks: list[Block] = []
+    hidden = Hidden()
     tags: dict[str, None] = {}
     links: dict[str, None] = {}
     for node in sorted(nodes, key=lambda node: (_number(node, "y"), _number(node, "x"))):
         if node.get("type") == "text":
-            card = document_of_markdown(_text(node, "text"), MEDIA_TYPE, {})
+            card = document_of_markdown(_text(node, "text"), MEDIA_TYPE, {}, hidden)
             blocks += _under(card.blocks, _group(node, groups))
             tags |= dict.fromkeys(card.tags)
             links |= dict.fromkeys(card.links)
@@ -55,6 +57,7 @@ def parse(path: Path) -> Document:
         metadata={"encoding": encoding},
         tags=tuple(tags),
         links=tuple(links),
+        hidden=hidden.found(),
     )
 
 

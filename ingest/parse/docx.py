@@ -16,6 +16,8 @@ from xml.etree.ElementTree import Element
 
 from ingest.parse import package
 from ingest.parse.drawing import chart_rows, chart_title, diagram_lines, equation
+from ingest.parse.hidden import Hidden
+from ingest.parse.looks import Looks
 from ingest.parse.numbering import BULLET, Numbering, level_number
 from ingest.parse.outline import Gathered, Outline, filled_spans, noted
 from ingest.parse.package import OLE as OLE
@@ -55,7 +57,7 @@ _MAX_ANCESTORS = 20  # a chain of styles may be a ring
 
 @cache
 def parser_version() -> str:
-    return "docx/5"
+    return "docx/6"
 
 
 def warm() -> None:
@@ -78,6 +80,7 @@ def parse(path: Path, password: str | None = None) -> Document:
         parser=parser_version(),
         blocks=blocks,
         metadata=metadata,
+        hidden=reader.hidden.found(),
         links=tuple(dict.fromkeys(reader.links())),
     )
 
@@ -101,6 +104,10 @@ class _Reader:
     default_style: str
     numbering: Numbering
     notes: dict[tuple[str, str], Element]
+    body: Element
+    looks: Looks
+    hidden: Hidden = field(default_factory=Hidden)
+    within: str = ""  # the style of the paragraph that is read
     outline: Outline = field(default_factory=Outline)
     title: str = ""
 
@@ -119,10 +126,13 @@ class _Reader:
             if f"{kind}s" in roots
             for note in roots[f"{kind}s"].iter(W + kind)
         }
-        return cls(word, main, word.related(main), styles, default, Numbering.of(roots.get("numbering")), notes)
+        body = word.xml(main)
+        looks = Looks(roots.get("styles"), [body, *notes.values()])
+        numbering = Numbering.of(roots.get("numbering"))
+        return cls(word, main, word.related(main), styles, default, numbering, notes, body, looks)
 
     def read(self) -> tuple[Block, ...]:
-        body = self.package.xml(self.main).find(f"{W}body")
+        body = self.body.find(f"{W}body")
         if body is not None:
             self._walk(body)
         return self.outline.finish()
@@ -149,7 +159,7 @@ class _Reader:
 
     def _paragraph(self, paragraph: Element) -> None:
         line = Gathered()
-        self._gather(paragraph, line)
+        self._gather_paragraph(paragraph, line)
         text = line.words.strip("\n\r") if line.words.strip() else ""
         style = self._style(paragraph)
         if text:
@@ -189,13 +199,20 @@ class _Reader:
             style = style._replace(list_id=list_id, place=level_number(place) if place else style.place)
         return style._replace(list_id="") if style.list_id == "0" else style
 
+    def _gather_paragraph(self, paragraph: Element, line: Gathered) -> None:
+        properties = paragraph.find(f"{W}pPr")
+        self.within = (_value(properties, "pStyle") if properties is not None else "") or self.default_style
+        self._gather(paragraph, line)
+
     def _gather(self, parent: Element, line: Gathered) -> None:
         for child in parent:
             name = local_name(child)
             if name == "t":
                 line.text.append(child.text or "")
             elif name == "r":
-                if not _is_hidden(child):
+                if kind := self.looks.hides(child, self.within):
+                    self.hidden.add(kind, "".join(text.text or "" for text in child.iter(f"{W}t")))
+                else:
                     self._gather(child, line)
             elif name in _BREAKS:
                 line.text.append(_BREAKS[name])
@@ -229,7 +246,13 @@ class _Reader:
         line.notes.append(noted(note.get(f"{W}author", ""), note.get(f"{W}date", ""), inner.words.strip()))
 
     def _gather_plain(self, element: Element, line: Gathered) -> None:
+        unseen: set[Element] = set()
         for part in element.iter():
+            if part.tag == f"{W}r" and (kind := self.looks.hides(part, "")):
+                self.hidden.add(kind, "".join(text.text or "" for text in part.iter(f"{W}t")))
+                unseen.update(part.iter())
+            if part in unseen:
+                continue
             if part.tag == f"{W}t":
                 line.text.append(part.text or "")
             elif local_name(part) in _BREAKS and part.tag.startswith(W):
@@ -294,7 +317,7 @@ class _Reader:
                 case "p":
                     style = self._style(child)
                     inner = Gathered(notes=line.notes, boxes=line.boxes)
-                    self._gather(child, inner)
+                    self._gather_paragraph(child, inner)
                     if inner.words.strip():
                         label = self.numbering.label(style.list_id, style.place) if style.list_id else ""
                         line.text.append(f"{label} {inner.words} ")
@@ -339,11 +362,6 @@ def _chosen(alternatives: Element) -> Element:
     """Of one content written for newer and older programs, the first that has text."""
     found = list(alternatives)
     return next((child for child in found if child.find(f".//{W}t") is not None), found[0] if found else alternatives)
-
-
-def _is_hidden(run: Element) -> bool:
-    hidden = run.find(f"{W}rPr/{W}vanish")
-    return hidden is not None and hidden.get(_VAL, "") not in _OFF
 
 
 def _symbol(code: str) -> str:

@@ -94,8 +94,11 @@ def parse(path: Path) -> Document:
     return document_of_markdown(text, MEDIA_TYPE, {"encoding": encoding})
 
 
-def document_of_markdown(text: str, media_type: str, metadata: dict[str, str]) -> Document:
-    """The Document of a text in Markdown, with `metadata` besides what its front matter says."""
+def document_of_markdown(
+    text: str, media_type: str, metadata: dict[str, str], hidden: Hidden | None = None
+) -> Document:
+    """The Document of a text in Markdown, with `metadata` besides what its front matter says. `hidden` is told, too,
+    what of it is not seen."""
     lines = Lines.of(text)
     body = _front_matter_end(lines)
     values = _front_matter(lines, body) if body else {}
@@ -107,7 +110,7 @@ def document_of_markdown(text: str, media_type: str, metadata: dict[str, str]) -
         for token in tokens
         if token.type == "inline" and not (token.map and comments.cover(lines.span(*token.map)))
     ]
-    hidden = Hidden()
+    hidden = hidden or Hidden()
     for start, end in zip(comments.starts, comments.ends, strict=True):
         if comments.is_hidden(text, start):
             hidden.add_comment(text[start:end].strip("<!->%"))

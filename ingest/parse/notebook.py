@@ -11,6 +11,7 @@ from typing import Any
 
 from ingest.parse import markdown
 from ingest.parse.data import json_object
+from ingest.parse.hidden import Hidden
 from ingest.parse.markdown import document_of_markdown
 from ingest.parse.markdown import warm as warm
 from ingest.parse.text import decode, scrub
@@ -32,6 +33,7 @@ def parse(path: Path) -> Document:
     """
     text, encoding = decode(path.read_bytes())
     blocks: list[Block] = []
+    hidden = Hidden()
     tags: dict[str, None] = {}
     links: dict[str, None] = {}
     path_of_headings: tuple[str, ...] = ()
@@ -39,7 +41,7 @@ def parse(path: Path) -> Document:
     for cell in _cells(text):
         source = _joined(cell.get("source", cell.get("input")))
         if cell.get("cell_type") in ("markdown", "heading"):
-            note = document_of_markdown(source, MEDIA_TYPE, {})
+            note = document_of_markdown(source, MEDIA_TYPE, {}, hidden)
             title = title or note.title
             for block in note.blocks:
                 path_of_headings = _path(path_of_headings, block, source)
@@ -59,6 +61,7 @@ def parse(path: Path) -> Document:
         metadata={"encoding": encoding},
         tags=tuple(tags),
         links=tuple(links),
+        hidden=hidden.found(),
     )
 
 

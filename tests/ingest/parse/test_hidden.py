@@ -1,6 +1,8 @@
 """Whatever a format offers to hide text: what is seen is found, what is hidden is told of and never quoted."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -258,5 +260,87 @@ def test_hidden_text_of_rtf_is_told_of(tmp_path: Path, kind: str, before: str, a
 def test_white_text_of_rtf_that_may_stand_on_a_colour_is_no_hidden_text(tmp_path: Path) -> None:
     table = r"{\colortbl;\red0\green0\blue0;\red255\green255\blue255;}"
     document = written(tmp_path / "lease.rtf", rf"{{\rtf1\ansi{table} {SEEN} {{\chcbpat1\cf2 {UNSEEN}}}\par}}")
+    assert UNSEEN in text_of(document)
+    assert document.hidden == ()
+
+
+# --- Word
+
+
+def word(path: Path, prepare: Callable[[Any], None], *, where: str = "paragraph") -> Document:
+    """A document with what is seen, and what is hidden in a run that `prepare` sees to."""
+    import docx
+
+    document = docx.Document()
+    document.add_paragraph(SEEN)
+    if where == "cell":
+        paragraph = document.add_table(rows=2, cols=2).cell(1, 1).paragraphs[0]
+    else:
+        paragraph = document.add_paragraph()
+    paragraph.add_run("Before. ")
+    run = paragraph.add_run(UNSEEN)
+    prepare(run)
+    document.save(str(path))
+    return parse(path)
+
+
+def set_property(run: Any, name: str, **values: str) -> None:
+    from docx.oxml.ns import qn
+    from docx.oxml.parser import OxmlElement
+
+    element = OxmlElement(f"w:{name}")
+    for key, value in values.items():
+        element.set(qn(f"w:{key}"), value)
+    run._r.get_or_add_rPr().append(element)
+
+
+def shade_paragraph(run: Any) -> None:
+    from docx.oxml.parser import parse_xml
+
+    space = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+    run._parent._p.get_or_add_pPr().append(parse_xml(f'<w:shd xmlns:w="{space}" w:val="clear" w:fill="1F3864"/>'))
+    set_property(run, "color", val="FFFFFF")
+
+
+def style_white(run: Any) -> None:
+    from docx.shared import RGBColor
+
+    styles = run.part.document.styles
+    style = styles.add_style("Faint", 2)
+    style.font.color.rgb = RGBColor(255, 255, 255)
+    run.style = style
+
+
+HIDDEN_RUNS: dict[str, tuple[str, Callable[[Any], None]]] = {
+    "hidden": ("invisible", lambda run: set_property(run, "vanish")),
+    "white": ("colour", lambda run: set_property(run, "color", val="FFFFFF", themeColor="background1")),
+    "nearly white": ("colour", lambda run: set_property(run, "color", val="FEFEFE")),
+    "tiny": ("tiny", lambda run: set_property(run, "sz", val="2")),
+    "style": ("colour", style_white),
+}
+
+
+@pytest.mark.parametrize("where", ["paragraph", "cell"])
+@pytest.mark.parametrize(("kind", "prepare"), HIDDEN_RUNS.values(), ids=HIDDEN_RUNS.keys())
+def test_hidden_text_of_word_is_told_of(tmp_path: Path, kind: str, prepare: Callable[[Any], None], where: str) -> None:
+    document = word(tmp_path / "lease.docx", prepare, where=where)
+    assert "Before." in text_of(document)
+    assert_hidden(document, kind)
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        shade_paragraph,
+        lambda run: (set_property(run, "color", val="FFFFFF"), set_property(run, "shd", val="clear", fill="000000")),
+        lambda run: (set_property(run, "color", val="FFFFFF"), set_property(run, "highlight", val="black")),
+        lambda run: set_property(run, "vanish", val="0"),
+        lambda run: set_property(run, "color", val="auto"),
+        lambda run: set_property(run, "sz", val="12"),
+    ],
+    ids=["paragraph", "run", "highlight", "not hidden", "automatic", "small"],
+)
+def test_what_word_shows_is_no_hidden_text(tmp_path: Path, prepare: Callable[[Any], None]) -> None:
+    document = word(tmp_path / "lease.docx", prepare)
     assert UNSEEN in text_of(document)
     assert document.hidden == ()
