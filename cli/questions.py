@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from cli.answers import print_citations, print_conflict, print_refusal, print_uncited, print_unsure
-from cli.opening import NOTHING_INDEXED, is_empty, opened_engine
+from cli.opening import NOTHING_INDEXED, is_empty, load_settings, opened_engine
 from cli.options import Json, K, Languages, Question, Since, Tags, Types, Until, Within, asked_question, chosen_filters
 from cli.writing import clean, console, indented, pick, place_words, print_json, print_line, print_table, say, wrapped
 from errors import CitaError
-from rag.types import Abstain
+from rag.types import Abstain, AnswerLanguage, Length, Tone
 
 if TYPE_CHECKING:
     from ingest.types import Passage
-    from rag.types import Answer, Event, Explanation, Hit, Recorded, SearchExplanation, SearchResult
+    from rag.types import Answer, Event, Explanation, Hit, Recorded, SearchExplanation, SearchResult, Voice
 
 app = typer.Typer()
 
@@ -182,11 +182,24 @@ def ask(
         Abstain | None,
         typer.Option(metavar="HOW", help="How sure an answer must be: strict, balanced (unless set) or helpful."),
     ] = None,
+    tone: Annotated[
+        Tone | None,
+        typer.Option(metavar="TONE", help="How a model says it: neutral, formal, plain, technical, friendly."),
+    ] = None,
+    length: Annotated[
+        Length | None, typer.Option(metavar="LENGTH", help="How long the answer is: short, middle or long.")
+    ] = None,
+    language: Annotated[
+        AnswerLanguage | None,
+        typer.Option(metavar="LANGUAGE", help="What it is answered in: en, es, or that of the question."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Answer a question, citing the passages; Ctrl-C stops at once.
 
-    Filters can also stand in the question, as for `cita search`. Without --conversation nothing is kept.
+    Filters can also stand in the question, as for `cita search`. Without --conversation nothing is kept. --tone,
+    --length and --language stand for this question in the place of the settings' own (`[voice]`); passages are quoted
+    as they are, in their own language.
 
     JSON: {"question", "answer", "abstained", "citations": [{"n", "id", "source", "page", "section", "quote", "start",
     "end", "supported", "confidence", "verdict", "reason"}], "sentences": [{"text", "citations", "supported", "verdict",
@@ -199,7 +212,8 @@ def ask(
     """
     asked, filters = asked_question(question), chosen_filters(within, types, tags, languages, since, until)
     with opened_engine(context) as engine:
-        events = cast("Generator[Event]", engine.ask(asked, k, filters, model, (), conversation, abstain))
+        voice = _voice(context, tone, length, language)
+        events = cast("Generator[Event]", engine.ask(asked, k, filters, model, (), conversation, abstain, voice))
         keeping = _Keeping(events)
         with closing(events):
             answer = _completed(keeping) if as_json else _streamed(keeping)
@@ -219,6 +233,16 @@ def ask(
         say(keeping.words)
     if answer.invented:
         say(f"{answer.invented} citation number(s) that the model made up were dropped.")
+
+
+def _voice(
+    context: typer.Context, tone: Tone | None, length: Length | None, language: AnswerLanguage | None
+) -> "Voice | None":
+    """What the options choose, the rest as it is set; None where they choose nothing."""
+    from rag.voice import voice_of
+
+    chosen = tone or length or language
+    return voice_of(load_settings(context).voice, tone, length, language) if chosen else None
 
 
 class _Keeping:

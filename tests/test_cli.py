@@ -48,6 +48,7 @@ from rag.types import (
     Thought,
     Timings,
     Token,
+    Voice,
 )
 from remote import RemoteEngine
 from settings import Settings
@@ -459,6 +460,19 @@ def test_an_adapter_is_added_to_the_model_that_is_named(tmp_path: Path) -> None:
     *_, added = run("models", "add", tmp_path / "curt.gguf", "--to", "tiny", "--scale", "0.5", "--json").json["models"]
     assert (added["path"], added["adapter"], added["scale"]) == ("tiny", str(tmp_path / "curt.gguf"), 0.5)
     assert "+ curt.gguf x 0.5" in run("models", "list").stdout
+
+
+def test_a_question_is_asked_in_the_voice_that_is_set_or_another_for_it_alone(home: Path, engine: FakeEngine) -> None:
+    home.mkdir(exist_ok=True)
+    (home / "cita.toml").write_text('[voice]\npersona = "a librarian"\ntone = "formal"\n', encoding="utf-8")
+    assert run("ask", "notice").code == 0
+    assert engine.voice is None  # the engine's own, which is the one that is set
+    assert run("ask", "notice", "--length", "short", "--language", "es").code == 0
+    assert engine.voice == Voice("a librarian", "formal", "short", "es")
+    assert run("ask", "notice", "--tone", "friendly").code == 0
+    assert engine.voice == Voice("a librarian", "friendly")
+    for wrong in (("--tone", "rude"), ("--length", "endless"), ("--language", "fr")):
+        assert run("ask", "notice", *wrong).code == 2
 
 
 def test_what_a_model_thinks_aloud_goes_to_standard_error_alone(
