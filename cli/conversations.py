@@ -95,9 +95,9 @@ def show_conversation(context: typer.Context, id: Id, as_json: Json = False) -> 
     JSON: {"id", "title", "started_at", "changed_at", "turns": [{"n", "at", "question", "understood", "state", "answer",
     "abstained", "citations": [as `cita ask`, and "since", "now"], "sentences", "model", "timings", "voice", "error",
     "rating", "reason", "passages": [{"id", "source", "page", "page_to", "section", "text", "sha256", "since",
-    "now"}]}]}. `state` is "answered", "stopped" or "failed"; `rating` "good", "bad" or null; `voice` how it was to be said, null
-    where nothing was. `since` the answer the file is the "same", "edited" (the passage still stands in it), "changed"
-    (it does not), "moved" to the path `now`, or "gone".
+    "now"}]}]}. `state` is "answered", "stopped" or "failed"; `rating` "good", "bad" or null; `voice` how it was to be
+    said, null where nothing was. `since` the answer the file is the "same", "edited" (the passage still stands in it),
+    "changed" (it does not), "moved" to the path `now`, or "gone".
     """
     with opened_engine(context) as engine:
         if as_json:
