@@ -181,7 +181,7 @@ def export_conversation(
     language: Annotated[str, typer.Option("--lang", metavar="LANGUAGE", help="Of its own words: en or es.")] = "en",
     as_json: Json = False,
 ) -> None:
-    """Write a conversation as Markdown with footnotes, JSON or a Word document; without FILE to standard output.
+    """Write a conversation as Markdown or Word with footnotes, or as JSON; without FILE to standard output.
 
     JSON: {"id", "form", "file", "text"}; `text` is null where a FILE was written.
     """

@@ -4,7 +4,6 @@ What documents and models say goes in as text: in Markdown every mark of it is e
 heading comes of it. A citation carries what it carried when it was shown, and what has become of its file since.
 """
 
-import io
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -16,7 +15,7 @@ from ingest.analyse import detect_language
 from ingest.names import printable
 from rag.types import Answer, Citation, Conversation, Evidence, Example, ExportForm, KeptTurn, Language, Since
 
-_CITED = re.compile(r"\s?\[(\d+)\]")
+CITED = re.compile(r"\s?\[(\d{1,6})\]")
 _MARKS = re.compile(r"([\\`*_{}\[\]<>#|~!])")
 _LIST_MARK = re.compile(r"^(\s*)([-+=]|\d+[.)])", re.MULTILINE)
 # What XML cannot hold, and what would turn text around where it is shown.
@@ -28,7 +27,6 @@ _UNPRINTABLE = re.compile(
 @dataclass(frozen=True, slots=True)
 class Words:
     page: str
-    sources: str
     rated: dict[str, str]
     stopped: str
     unsupported: str
@@ -39,7 +37,6 @@ class Words:
 WORDS: dict[Language, Words] = {
     "en": Words(
         page="page {page}",
-        sources="Sources",
         rated={"good": "rated good", "bad": "rated bad"},
         stopped="Stopped: the answer is incomplete, and its citations were not checked.",
         unsupported="The quote does not carry the claim.",
@@ -53,7 +50,6 @@ WORDS: dict[Language, Words] = {
     ),
     "es": Words(
         page="página {page}",
-        sources="Fuentes",
         rated={"good": "valorada como buena", "bad": "valorada como mala"},
         stopped="Detenida: la respuesta está incompleta y sus citas no se comprobaron.",
         unsupported="La cita no respalda lo que se afirma.",
@@ -75,7 +71,9 @@ def export(conversation: Conversation, form: ExportForm, language: Language = "e
     if form == "md":
         return markdown(conversation, WORDS[language]).encode(errors="replace")
     if form == "docx":
-        return _word_document(conversation, WORDS[language])
+        from rag.word import word_document
+
+        return word_document(conversation, WORDS[language])
     raise UsageError(f"There is no form {form!r} to export.", hint="There are md, json and docx.")
 
 
@@ -104,6 +102,7 @@ def _turn_json(turn: KeptTurn) -> dict[str, Any]:
         "sentences": answer.get("sentences", []),
         "model": answer.get("model", ""),
         "timings": answer.get("timings"),
+        "voice": answer.get("voice"),
         "error": turn.error,
         "rating": turn.rating,
         "reason": turn.reason,
@@ -132,14 +131,19 @@ def place_of(citation: Citation, words: Words) -> str:
     return ", ".join(filter(None, (printable(citation.source), page, citation.section)))
 
 
-def _remarks(turn: KeptTurn, citation: Citation, words: Words) -> list[str]:
+def remarks(turn: KeptTurn, citation: Citation, words: Words) -> list[str]:
     """What is to be known of a citation: that it does not carry its claim, what became of its file."""
     found = [evidence for evidence in turn.evidence if evidence.hit.passage.id == citation.id]
     since = [words.since[each.since].format(now=printable(each.now)) for each in found if each.since != "same"]
     return [*([] if citation.supported else [words.unsupported]), *since]
 
 
-def _footer(turn: KeptTurn, words: Words) -> str:
+def printable_text(text: str) -> str:
+    """Text that XML can hold and that turns nothing around."""
+    return _UNPRINTABLE.sub("\ufffd", text)
+
+
+def footer(turn: KeptTurn, words: Words) -> str:
     """'extractive · 2026-11-21 18:30 UTC · rated good: clear'."""
     rating = words.rated[turn.rating] + (f": {turn.reason}" if turn.reason else "") if turn.rating else ""
     model = turn.answer.model if turn.answer else ""
@@ -150,7 +154,8 @@ def _time(at: str) -> str:
     return f"{at[:16].replace('T', ' ')} UTC"
 
 
-def _doubtful(answer: Answer, words: Words) -> list[str]:
+def doubtful(answer: Answer, words: Words) -> list[str]:
+    """The sentences that no passage confirms, each said so."""
     return [words.unsupported_sentence.format(text=each.text) for each in answer.sentences if not each.supported]
 
 
@@ -169,75 +174,31 @@ def _turn_markdown(turn: KeptTurn, words: Words) -> Iterator[str]:
     if turn.answer is None:
         yield _escaped(turn.draft)
         yield f"*{inert(turn.error or words.stopped)}*"
-        yield f"*{inert(_footer(turn, words))}*"
+        yield f"*{inert(footer(turn, words))}*"
         return
     text, known = turn.answer.answer, {citation.n for citation in turn.answer.citations}
-    pieces = _CITED.split(text)
+    pieces = CITED.split(text)
     yield "".join(
         (f"[^{turn.n}-{piece}]" if int(piece) in known else rf"\[{piece}\]") if place % 2 else _escaped(piece)
         for place, piece in enumerate(pieces)
     )
-    for doubt in _doubtful(turn.answer, words):
+    for doubt in doubtful(turn.answer, words):
         yield f"*{inert(doubt)}*"
-    yield f"*{inert(_footer(turn, words))}*"
+    yield f"*{inert(footer(turn, words))}*"
     for citation in turn.answer.citations:
-        remarks = "".join(f" *({inert(remark)})*" for remark in _remarks(turn, citation, words))
-        yield f"[^{turn.n}-{citation.n}]: {inert(place_of(citation, words))}: “{inert(citation.quote)}”{remarks}"
+        said = "".join(f" *({inert(remark)})*" for remark in remarks(turn, citation, words))
+        yield f"[^{turn.n}-{citation.n}]: {inert(place_of(citation, words))}: “{inert(citation.quote)}”{said}"
 
 
 def _escaped(text: str) -> str:
     """Text that Markdown shows as it is, over several lines."""
-    marked = _MARKS.sub(r"\\\1", _UNPRINTABLE.sub("\ufffd", text).replace("&", "&amp;"))
+    marked = _MARKS.sub(r"\\\1", printable_text(text).replace("&", "&amp;"))
     return _LIST_MARK.sub(lambda found: rf"{found[1]}{found[2][:-1]}\{found[2][-1]}", marked)
 
 
 def inert(text: str) -> str:
     """Text that Markdown shows as it is, on one line."""
     return _escaped(" ".join(text.split()))
-
-
-# Word
-
-
-def _word_document(conversation: Conversation, words: Words) -> bytes:
-    from docx import Document
-
-    document = Document()
-    document.core_properties.title = _printable(conversation.title)[:255]
-    document.add_heading(_printable(conversation.title), 0)
-    for turn in conversation.turns:
-        document.add_heading(_printable(" ".join(turn.question.split())), 1)
-        _add_answer(document, turn, words)
-        document.add_paragraph().add_run(_printable(_footer(turn, words))).italic = True
-    content = io.BytesIO()
-    document.save(content)
-    return content.getvalue()
-
-
-def _add_answer(document: Any, turn: KeptTurn, words: Words) -> None:
-    if turn.answer is None:
-        if turn.draft:
-            document.add_paragraph(_printable(turn.draft))
-        document.add_paragraph().add_run(_printable(turn.error or words.stopped)).italic = True
-        return
-    paragraph = document.add_paragraph()
-    for place, piece in enumerate(_CITED.split(turn.answer.answer)):
-        run = paragraph.add_run(f"[{piece}]" if place % 2 else _printable(piece))
-        run.font.superscript = bool(place % 2) or None
-    for doubt in _doubtful(turn.answer, words):
-        document.add_paragraph().add_run(_printable(doubt)).italic = True
-    if turn.answer.citations:
-        document.add_heading(words.sources, 2)
-    for citation in turn.answer.citations:
-        source = document.add_paragraph(f"[{citation.n}] ")
-        source.add_run(_printable(place_of(citation, words))).bold = True
-        source.add_run(_printable(f": “{' '.join(citation.quote.split())}”"))
-        for remark in _remarks(turn, citation, words):
-            source.add_run(_printable(f" ({remark})")).italic = True
-
-
-def _printable(text: str) -> str:
-    return _UNPRINTABLE.sub("\ufffd", text)
 
 
 # Fine-tuning

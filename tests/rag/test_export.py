@@ -3,13 +3,19 @@
 import io
 import json
 import re
+import subprocess
 from dataclasses import replace
+from pathlib import Path
+from shutil import which
+from xml.etree import ElementTree
+from zipfile import ZipFile
 
 import pytest
 from docx import Document
 from markdown_it import MarkdownIt
 
 from errors import UsageError
+from ingest.parse import parse
 from rag.export import WORDS, as_json, export, fine_tuning_set
 from rag.types import Answer, AnswerSentence, Citation, Conversation, Evidence, Example, Hit, KeptTurn, Language, Since
 from tests.fakes import LEASE
@@ -31,8 +37,27 @@ def conversation(*turns: KeptTurn, title: str = "The flat") -> Conversation:
     return Conversation("c1", title, "2026-01-02T03:04:05.678+00:00", "2026-01-02T03:04:05.678+00:00", turns)
 
 
+W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+
+
 def word_text(content: bytes) -> str:
-    return "\n".join(paragraph.text for paragraph in Document(io.BytesIO(content)).paragraphs)
+    """What a Word document says, its footnotes last."""
+    said = [paragraph.text for paragraph in Document(io.BytesIO(content)).paragraphs]
+    return "\n".join([*said, *word_notes(content).values()])
+
+
+def word_notes(content: bytes) -> dict[str, str]:
+    """The footnotes by their ids, without the lines above them."""
+    with ZipFile(io.BytesIO(content)) as document:
+        if "word/footnotes.xml" not in document.namelist():
+            return {}
+        notes = ElementTree.fromstring(document.read("word/footnotes.xml"))
+    return {note.attrib[f"{W}id"]: "".join(note.itertext()) for note in notes if f"{W}type" not in note.attrib}
+
+
+def word_body(content: bytes) -> ElementTree.Element:
+    with ZipFile(io.BytesIO(content)) as document:
+        return ElementTree.fromstring(document.read("word/document.xml"))
 
 
 def test_markdown_has_a_footnote_for_each_citation() -> None:
@@ -43,6 +68,53 @@ def test_markdown_has_a_footnote_for_each_citation() -> None:
     for n in (1, 2):
         assert f"[^{n}-1]: {place}: “The notice period is thirty days.”\n" in text
     assert "*extractive · 2026-01-02 03:04 UTC · rated good: Clear.*" in text
+
+
+TWO = Answer(
+    "?", "Thirty days [1], in writing [2]. So thirty [1], says [7].", False,
+    (CITATION, replace(CITATION, n=2, quote="In writing.", supported=False)), (), "tiny", TIMINGS,
+)  # fmt: skip
+
+
+def test_a_word_document_has_a_footnote_for_each_citation_numbered_through_it() -> None:
+    content = export(conversation(turn(answer=TWO), turn(n=2, question="Sure?")), "docx")
+    place = "contracts/lease.pdf, page 2, Lease > Ending the lease"
+    notes = word_notes(content)
+    assert list(notes.values()) == [
+        f" {place}: “The notice period is thirty days.”",
+        f" {place}: “In writing.” ({WORDS['en'].unsupported})",
+        f" {place}: “The notice period is thirty days.”",
+    ]
+    body = word_body(content)
+    assert [each.attrib[f"{W}id"] for each in body.iter(f"{W}footnoteReference")] == list(notes)
+    assert "".join(body.itertext()).count("[7]") == 1  # no such citation
+    assert "[1]" not in "".join(body.itertext())
+
+
+def test_a_citation_that_is_named_again_refers_to_its_footnote() -> None:
+    body = word_body(export(conversation(turn(), turn(n=2, answer=TWO)), "docx"))
+    (field,) = body.iter(f"{W}fldSimple")
+    bookmark = field.attrib[f"{W}instr"].split()[1]
+    assert "".join(field.itertext()) == "2"  # the first of the second answer
+    (start,) = [each for each in body.iter(f"{W}bookmarkStart") if each.attrib[f"{W}name"] == bookmark]
+    paragraph = next(each for each in body.iter(f"{W}p") if start in each)
+    assert list(paragraph)[list(paragraph).index(start) + 1].find(f"{W}footnoteReference") is not None
+
+
+def test_a_word_document_is_read_with_its_footnotes(tmp_path: Path) -> None:
+    (tmp_path / "flat.docx").write_bytes(export(conversation(turn(answer=TWO)), "docx"))
+    said = "\n".join(block.text for block in parse(tmp_path / "flat.docx").blocks)
+    assert "In writing." in said
+
+
+@pytest.mark.skipif(not which("soffice"), reason="LibreOffice is not installed")
+def test_libreoffice_opens_a_word_document_and_shows_its_footnotes(tmp_path: Path) -> None:
+    (tmp_path / "flat.docx").write_bytes(export(conversation(turn(answer=TWO)), "docx"))
+    profile = f"-env:UserInstallation={(tmp_path / 'profile').as_uri()}"
+    command = ["soffice", "--headless", profile, "--convert-to", "txt:Text", "flat.docx"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=120)
+    said = (tmp_path / "flat.txt").read_text(encoding="utf-8-sig")
+    assert "Thirty days1, in writing2. So thirty1, says [7]." in said
 
 
 @pytest.mark.parametrize("language", ["en", "es"])
@@ -98,7 +170,7 @@ def test_a_word_document_holds_any_text() -> None:
 def test_json_has_the_keys_of_ask_and_what_became_of_each_citation() -> None:
     moved = turn(evidence=(replace(EVIDENCE, since="moved", now="new.pdf"),), rating="bad", reason="No.")
     (kept,) = json.loads(export(conversation(moved), "json"))["turns"]
-    assert {"question", "answer", "abstained", "citations", "sentences", "model", "timings"} <= set(kept)
+    assert {"question", "answer", "abstained", "citations", "sentences", "model", "timings", "voice"} <= set(kept)
     (citation,) = kept["citations"]
     assert (citation["n"], citation["quote"], citation["since"], citation["now"]) == (
         1, "The notice period is thirty days.", "moved", "new.pdf",
