@@ -26,13 +26,14 @@ from numpy.typing import NDArray
 
 from errors import EncryptedError, ParseError, TooLargeError, UsageError
 from ingest.parse import ocr
+from ingest.parse.hidden import TINY, Hidden
 from ingest.parse.highlight import highlight, recognised_boxes
 from ingest.parse.layout import FORMS, blocks, clean, mend_words
 from ingest.parse.legible import is_legible
 from ingest.parse.locate import Box, PageChars, locate
 from ingest.parse.page import HYPHEN, Extra, Line, OutlineEntry, Page, Ruling
 from ingest.parse.words import Floats, Numbers, Words, cells, line_starts, longest
-from ingest.types import Block, Document, RecognisedPage, Span
+from ingest.types import Block, Document, HiddenKind, RecognisedPage, Span
 
 if TYPE_CHECKING:
     import pypdfium2
@@ -55,6 +56,7 @@ MAX_ATTACHMENTS = 1_000
 MOST_ROWS = 1_024  # that PDFium's calls write one after the other
 MAX_PIXELS = 40_000_000
 FEW_LETTERS = 50  # of a page's text, beside a picture of half the page: a stamp on a scan, say
+WHITE = 248  # of 255, of each colour's light; what has as much cannot be told from paper
 LEAST_SIDE = 5.0  # points; what is lower or narrower is a line
 LEAST_AREA = 300.0  # square points; what is smaller is a mark
 
@@ -86,7 +88,7 @@ _METADATA = {
 
 @cache
 def parser_version() -> str:
-    return f"pdf/4 pypdfium2 {version('pypdfium2')} pypdf {version('pypdf')}"
+    return f"pdf/5 pypdfium2 {version('pypdfium2')} pypdf {version('pypdf')}"
 
 
 def warm() -> None:
@@ -100,7 +102,7 @@ def warm() -> None:
         pdf.new_page(100, 100)
         pdf.save(file)
     with _open(file.getvalue(), None) as pdf:
-        _read_page(pdf, 1)
+        _read_page(pdf, 1, Hidden())
     _describe(file.getvalue(), None)
 
 
@@ -128,9 +130,9 @@ def _no_collection() -> Iterator[None]:
 
 def _parse(data: bytes, recognised: Sequence["Recognition"], password: str | None) -> Document:
     metadata, outline = _describe(data, password)
-    by_number = ocr.pages(recognised)
+    by_number, hidden = ocr.pages(recognised), Hidden()
     with _open(data, password) as pdf:
-        layer = [_read_page(pdf, number) for number in range(1, len(pdf) + 1)]
+        layer = [_read_page(pdf, number, hidden) for number in range(1, len(pdf) + 1)]
         unread = [page.number for page in layer if page.number not in by_number and _needs_recognition(pdf, page)]
         attached = _attached_files(pdf)
     used = {page.number for page in layer if page.number in by_number and _says_more(by_number[page.number], page)}
@@ -146,6 +148,7 @@ def _parse(data: bytes, recognised: Sequence["Recognition"], password: str | Non
         metadata=metadata,
         recognised=tuple(one.page for one in of_pictures),
         unread=tuple(unread),
+        hidden=hidden.found(),
     )
 
 
@@ -247,8 +250,9 @@ def _load_page(pdf: "pypdfium2.PdfDocument", number: int) -> "pypdfium2.PdfPage"
         raise ParseError(f"Page {number} is damaged and cannot be opened.") from error
 
 
-def _read_page(pdf: "pypdfium2.PdfDocument", number: int) -> Page:
-    """The page's lines. A page that PDFium cannot open has none, as it has no text to lose."""
+def _read_page(pdf: "pypdfium2.PdfDocument", number: int, hidden: Hidden) -> Page:
+    """The page's lines; `hidden` is told of those that are not seen. A page that PDFium cannot open has none, as it
+    has no text to lose."""
     try:
         page = _load_page(pdf, number)
     except ParseError:
@@ -258,6 +262,9 @@ def _read_page(pdf: "pypdfium2.PdfDocument", number: int) -> Page:
         with np.errstate(all="ignore"):  # a place may be as far off as no number can say
             rulings = reader.rulings()
             lines = tuple(reader.lines(rulings)) if is_legible(reader.text) else ()
+        hidden.page = number
+        for kind, text in reader.hidden.items():
+            hidden.add(kind, text)
         return Page(number, reader.height, lines, rulings, tuple(_extras(pdf, page, reader, lines)))
     finally:
         reader.close()
@@ -284,6 +291,7 @@ class _PageReader:
         self.text = self._codes.tobytes().decode("utf-32-le", "surrogatepass")
         self._rotation = page.get_rotation() if as_shown else self._text_rotation()
         self._face = ""  # of the line before
+        self.hidden: dict[HiddenKind, str] = {}  # the words that lines() left out
         letters = len(_RIGHT_TO_LEFT.findall(self.text))
         self._both_ways = letters > 0
         self._mirrored = 2 * letters > sum(map(str.isalpha, self.text)) if letters else False
@@ -336,7 +344,7 @@ class _PageReader:
 
     def lines(self, rulings: Sequence[Ruling] = ()) -> Iterator[Line]:
         """The page's lines in the file's order; `rulings` part the cells of tables."""
-        words = self._words()
+        words = self._seen(self._words())
         if not words.texts:
             return
         starts = line_starts(words)
@@ -379,6 +387,64 @@ class _PageReader:
         if self._mirrored:
             x0, x1 = self.width - x1, self.width - x0
         return Words(texts, start, end + hyphenated, self._line_numbers()[start], x0, x1, bottom, top)
+
+    def _seen(self, words: Words) -> Words:
+        """Without the words that nobody sees: drawn without ink, in white on nothing, too small, beside the page."""
+        if not words.texts:
+            return words
+        raw, calls = self._raw, self._calls
+        things = list(map(calls.text_object, repeat(self._page_at), words.start.tolist()))
+        places = {thing.value: at for at, thing in enumerate(things)}
+        distinct = [things[at] for at in places.values()]
+        numbers = {value: at for at, value in enumerate(places)}
+        of_word = np.fromiter((numbers[thing.value] for thing in things), np.intp, len(things))
+        inks = _written(calls.fill_colour, distinct, 4, kind=np.uint32)[of_word]
+        modes = np.fromiter(map(calls.render_mode, distinct), int, len(distinct))[of_word]
+        without_ink = (modes == raw.FPDF_TEXTRENDERMODE_INVISIBLE) | (modes == raw.FPDF_TEXTRENDERMODE_CLIP)
+        without_ink |= (modes == raw.FPDF_TEXTRENDERMODE_FILL) & (inks[:, 3] == 0)
+        white = (modes == raw.FPDF_TEXTRENDERMODE_FILL) & (inks[:, :3] >= WHITE).all(axis=1) & ~without_ink
+        if (without_ink | white).any():
+            drawn_on = self._drawn_on(words)
+            without_ink &= ~drawn_on
+            white &= ~drawn_on
+        tiny = words.top - words.bottom < TINY
+        if tiny.any():
+            tiny[tiny] = self._sizes(words.start[tiny]) < TINY
+        width, height = self.width, self.height
+        outside = (words.x1 < 0) | (words.x0 > width) | (words.top < 0) | (words.bottom > height)
+        kinds: dict[HiddenKind, NDArray[np.bool]] = {
+            "invisible": without_ink, "colour": white, "tiny": tiny, "outside": outside
+        }  # fmt: skip
+        seen = np.ones(len(things), bool)
+        for kind, which in kinds.items():
+            if (here := which & seen).any():
+                self.hidden[kind] = " ".join(compress(words.texts, here))
+                seen &= ~which
+        if seen.all():
+            return words
+        texts, *arrays = words
+        return Words(list(compress(texts, seen)), *(array[seen] for array in arrays))
+
+    def _drawn_on(self, words: Words) -> NDArray[np.bool]:
+        """Which words stand on something that is not white, as a picture or a coloured area, or may be drawn as one."""
+        raw, calls, page = self._raw, self._calls, self._page.raw
+        count = min(raw.FPDFPage_CountObjects(page), MAX_OBJECTS)
+        things = list(map(calls.object_at, repeat(ctypes.cast(page, _Handle)), range(count)))
+        kinds = np.fromiter(map(calls.kind_of, things), int, count)
+        is_path = kinds == raw.FPDF_PAGEOBJ_PATH
+        behind = ~is_path & (kinds != raw.FPDF_PAGEOBJ_TEXT)
+        paths = list(compress(things, is_path))
+        inks = _written(calls.fill_colour, paths, 4, kind=np.uint32)
+        filled = _written(calls.draw_mode, paths, 2, kind=np.int32)[:, 0] != 0
+        behind[is_path] = filled & ~(inks[:, :3] >= WHITE).all(axis=1) & (inks[:, 3] > 0)
+        boxes = np.array(self._turned(*_written(calls.bounds, list(compress(things, behind)), 4).T)).T
+        x, y = (words.x0 + words.x1) / 2, (words.bottom + words.top) / 2
+        if self._mirrored:
+            x = self.width - x
+        found = np.zeros(len(x), bool)
+        for left, bottom, right, top in np.unique(boxes, axis=0).tolist():
+            found |= (left <= x) & (x <= right) & (bottom <= y) & (y <= top)
+        return found
 
     def _line_numbers(self) -> Numbers:
         """Of each character the number of its line."""
@@ -550,6 +616,8 @@ class _Calls(NamedTuple):
     bounds: Any
     draw_mode: Any
     segments: Any
+    fill_colour: Any
+    render_mode: Any
 
 
 class _Handle(ctypes.c_void_p):
@@ -572,6 +640,8 @@ def _fast_calls() -> _Calls:
         ctypes.cast(raw.FPDFPageObj_GetBounds, ctypes.PYFUNCTYPE(number)),
         ctypes.cast(raw.FPDFPath_GetDrawMode, ctypes.PYFUNCTYPE(number)),
         ctypes.cast(raw.FPDFPath_CountSegments, ctypes.PYFUNCTYPE(number)),
+        ctypes.cast(raw.FPDFPageObj_GetFillColor, ctypes.PYFUNCTYPE(number)),
+        ctypes.cast(raw.FPDFTextObj_GetTextRenderMode, ctypes.PYFUNCTYPE(number)),
     )
 
 

@@ -344,3 +344,92 @@ def test_what_word_shows_is_no_hidden_text(tmp_path: Path, prepare: Callable[[An
     document = word(tmp_path / "lease.docx", prepare)
     assert UNSEEN in text_of(document)
     assert document.hidden == ()
+
+
+# --- PDF
+
+
+def pdf(path: Path, draw: Callable[[Any], None], *, turned: int = 0) -> Document:
+    """Two pages: one of what is seen alone, one with what is seen and what `draw` draws."""
+    from reportlab.lib.pagesizes import A4
+    from reportlab.pdfgen.canvas import Canvas
+
+    canvas = Canvas(str(path), pagesize=A4)
+    canvas.drawString(72, 700, "A cover page with nothing on it but this.")
+    canvas.showPage()
+    canvas.setPageRotation(turned)
+    canvas.drawString(72, 500, SEEN)
+    canvas.saveState()
+    draw(canvas)
+    canvas.restoreState()
+    canvas.showPage()
+    canvas.save()
+    return parse(path)
+
+
+def drawn(canvas: Any, x: float = 72, y: float = 400, *, size: float = 12, mode: int = 0) -> None:
+    text = canvas.beginText(x, y)
+    text.setFont("Helvetica", size)
+    text.setTextRenderMode(mode)
+    text.textOut(UNSEEN)
+    canvas.drawText(text)
+
+
+def draw_white(canvas: Any) -> None:
+    canvas.setFillColorRGB(1, 1, 1)
+    drawn(canvas)
+
+
+def draw_transparent(canvas: Any) -> None:
+    canvas.setFillAlpha(0)
+    drawn(canvas)
+
+
+def draw_white_on_white(canvas: Any) -> None:
+    canvas.setFillColorRGB(1, 1, 1)
+    canvas.rect(50, 350, 500, 100, stroke=1, fill=1)
+    drawn(canvas)
+
+
+def draw_scaled(canvas: Any) -> None:
+    canvas.scale(0.05, 0.05)
+    drawn(canvas, 1500, 8000)
+
+
+def draw_white_on_blue(canvas: Any) -> None:
+    canvas.setFillColorRGB(0, 0, 0.4)
+    canvas.rect(50, 350, 500, 100, stroke=0, fill=1)
+    draw_white(canvas)
+
+
+def draw_on_a_scan(canvas: Any) -> None:
+    from PIL import Image
+    from reportlab.lib.utils import ImageReader
+
+    canvas.drawImage(ImageReader(Image.new("L", (60, 80), 200)), 0, 0, 595, 842)
+    drawn(canvas, mode=3)
+
+
+HIDDEN_DRAWINGS: dict[str, tuple[str, Callable[[Any], None]]] = {
+    "without ink": ("invisible", lambda canvas: drawn(canvas, mode=3)),
+    "transparent": ("invisible", draw_transparent),
+    "white": ("colour", draw_white),
+    "white on white": ("colour", draw_white_on_white),
+    "tiny": ("tiny", lambda canvas: drawn(canvas, size=1)),
+    "scaled": ("tiny", draw_scaled),
+    "below": ("outside", lambda canvas: drawn(canvas, y=-40)),
+    "beside": ("outside", lambda canvas: drawn(canvas, x=900)),
+}
+
+
+@pytest.mark.parametrize("turned", [0, 90, 270])
+@pytest.mark.parametrize(("kind", "draw"), HIDDEN_DRAWINGS.values(), ids=HIDDEN_DRAWINGS.keys())
+def test_hidden_text_of_a_pdf_is_told_of(tmp_path: Path, kind: str, draw: Callable[[Any], None], turned: int) -> None:
+    assert assert_hidden(pdf(tmp_path / "lease.pdf", draw, turned=turned), kind).pages == (2,)
+
+
+@pytest.mark.parametrize("draw", [draw_white_on_blue, draw_on_a_scan, lambda canvas: drawn(canvas, size=4)])
+def test_what_a_pdf_shows_is_no_hidden_text(tmp_path: Path, draw: Callable[[Any], None]) -> None:
+    document = pdf(tmp_path / "lease.pdf", draw)
+    assert UNSEEN in text_of(document)
+    assert document.hidden == ()
