@@ -435,8 +435,10 @@ class _PageReader:
         behind = ~is_path & (kinds != raw.FPDF_PAGEOBJ_TEXT)
         paths = list(compress(things, is_path))
         inks = _written(calls.fill_colour, paths, 4, kind=np.uint32)
-        filled = _written(calls.draw_mode, paths, 2, kind=np.int32)[:, 0] != 0
+        filled, stroked = _written(calls.draw_mode, paths, 2, kind=np.int32).T != 0
         behind[is_path] = filled & ~(inks[:, :3] >= WHITE).all(axis=1) & (inks[:, 3] > 0)
+        marker = np.fromiter((calls.segments(path) == 2 for path in paths), bool, len(paths))  # a broad line, as a bar
+        behind[is_path] |= stroked & marker
         boxes = np.array(self._turned(*_written(calls.bounds, list(compress(things, behind)), 4).T)).T
         x, y = (words.x0 + words.x1) / 2, (words.bottom + words.top) / 2
         if self._mirrored:

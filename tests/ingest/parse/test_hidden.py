@@ -402,6 +402,12 @@ def draw_white_on_blue(canvas: Any) -> None:
     draw_white(canvas)
 
 
+def draw_white_on_a_bar(canvas: Any) -> None:
+    canvas.setLineWidth(20)
+    canvas.line(60, 404, 500, 404)
+    draw_white(canvas)
+
+
 def draw_on_a_scan(canvas: Any) -> None:
     from PIL import Image
     from reportlab.lib.utils import ImageReader
@@ -428,7 +434,9 @@ def test_hidden_text_of_a_pdf_is_told_of(tmp_path: Path, kind: str, draw: Callab
     assert assert_hidden(pdf(tmp_path / "lease.pdf", draw, turned=turned), kind).pages == (2,)
 
 
-@pytest.mark.parametrize("draw", [draw_white_on_blue, draw_on_a_scan, lambda canvas: drawn(canvas, size=4)])
+@pytest.mark.parametrize(
+    "draw", [draw_white_on_blue, draw_white_on_a_bar, draw_on_a_scan, lambda canvas: drawn(canvas, size=4)]
+)
 def test_what_a_pdf_shows_is_no_hidden_text(tmp_path: Path, draw: Callable[[Any], None]) -> None:
     document = pdf(tmp_path / "lease.pdf", draw)
     assert UNSEEN in text_of(document)
