@@ -1,29 +1,36 @@
 """Candidates for an extractive answer: the pieces of the best passages, each with the signs that it answers."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from ingest.catalog import Catalog
 from ingest.embed import Embedder
 from ingest.fulltext import known_by
+from ingest.types import Passage
 from rag.answer_signs import Around, Ask, Rated, Signs, kind_sign, rated_values, word_signs
+from rag.cell import Cell, is_named, named_cell, names_known
 from rag.pieces import Piece, pieces
+from rag.tables import Table, read_tables, unit_in, with_columns
 from rag.types import Hit
 
 PASSAGES = 6  # of which pieces are considered
 EMBEDDED = 16  # pieces, the best by their words
+_FISCAL = re.compile(r"\b(FY|fy)(?=\d\d)")  # 'FY2019' is a year too
+PAGES_BACK = 4  # passages before one that goes on with a table, in which its header is looked for
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A piece of the passage that is number `n` (1-based) of the hits. `values` are those of the kind asked for, the
-    likeliest first."""
+    likeliest first; `cell` is the one of a table's row that the question names."""
 
     n: int
     piece: Piece
     text: str
     signs: Signs
     values: tuple[Rated, ...]
+    cell: Cell | None = None
 
 
 class Gatherer:
@@ -35,8 +42,9 @@ class Gatherer:
 
     def gather(self, question: str, language: str, hits: Sequence[Hit]) -> tuple[Ask, list[Candidate]]:
         """The question as it was read, and the pieces worth a thought in the order of the hits."""
+        question = _FISCAL.sub(r"\1 ", question)
         ask = Ask(question, self._catalog.question_terms(question), language)
-        drafts = [draft for n, hit in enumerate(hits[:PASSAGES], start=1) for draft in _drafts(ask, n, hit)]
+        drafts = [draft for n, hit in enumerate(hits, start=1) for draft in self._drafts(ask, n, hit)]
         drafts = sorted(drafts, key=lambda draft: -draft.promise)[:EMBEDDED]
         if not drafts:
             return ask, []
@@ -59,9 +67,69 @@ class Gatherer:
                     "agreement": _agreement(number, drafts, seen),
                 },
                 draft.values,
+                draft.cell,
             )
             for number, (draft, cosine) in enumerate(zip(drafts, cosines, strict=True))
         ]
+
+    def _drafts(self, ask: Ask, n: int, hit: Hit) -> list["_Draft"]:
+        """The pieces of a passage; of one that is far down only rows with a cell that the question names."""
+        passage = hit.passage
+        language, text = passage.language, passage.text
+        named = dict(self._cells(ask, hit))
+        if n > PASSAGES and not named:
+            return []
+        above = set(ask.places(" ".join([known_by(hit.title, passage.path), *passage.headings]), language)) - {-1}
+        whole = set(ask.places(text, language)) - {-1}
+        found: list[_Draft] = []
+        before: set[int] = set()
+        for number, piece in enumerate(pieces(text)):
+            said = text[piece.start : piece.end]
+            cell = named.get(piece.start)
+            if cell and not names_known(ask, above | whole):
+                cell = replace(cell, exact=False)
+            if n <= PASSAGES or cell:
+                with_header = f"{text[slice(*piece.header)]}\n{said}" if piece.header else said
+                rated = tuple(rated_values(ask, said, language))
+                signs = word_signs(ask, with_header, language, Around(above, whole, before))
+                signs["kind"] = kind_sign(ask, rated, said)
+                signs["nearness"] = rated[0].nearness if rated else 0.0
+                signs["begins"] = float(number == 0)
+                signs["question"] = float(said.rstrip().endswith("?"))
+                found.append(_Draft(n, piece, said, signs, rated, cell))
+            before = set(ask.places(said, language)) - {-1}
+        return found
+
+    def _cells(self, ask: Ask, hit: Hit) -> Iterator[tuple[int, Cell]]:
+        """The cells of the passage's tables that the question names, by where their rows begin."""
+        language, title = hit.passage.language, known_by(hit.title, hit.passage.path)
+        for table in read_tables(hit.passage.text):
+            rows = [row for row in table.rows if is_named(row.label, ask.question, title, language)]
+            if rows and not table.columns:
+                table = self._continued(table, hit.passage)
+            if not table.unit:
+                table = replace(table, unit=unit_in(" ".join(hit.passage.headings)))
+            for row in rows:
+                if cell := named_cell(ask, table, row, language):
+                    yield row.start, cell
+
+    def _continued(self, table: Table, passage: Passage) -> Table:
+        """The table with the columns that stand before it on its page."""
+        before = passage
+        for _ in range(PAGES_BACK):
+            beside = self._catalog.neighbours([before.id]).get(before.id, [])
+            if not beside or beside[0].position >= before.position or not _same_page(beside[0], passage):
+                break
+            before = beside[0]
+            for other in reversed(read_tables(before.text)):
+                table = with_columns(table, other)
+            if table.columns:
+                break
+        return table
+
+
+def _same_page(one: Passage, other: Passage) -> bool:
+    return one.page is None or other.page is None or (one.page_to or one.page) >= other.page
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,33 +139,14 @@ class _Draft:
     text: str
     signs: dict[str, float]
     values: tuple[Rated, ...]
+    cell: Cell | None
 
     @property
     def promise(self) -> float:
         """By words alone, for what is to be embedded."""
         signs = self.signs
-        return signs["words"] + 0.3 * signs["words with the piece before"] + 0.3 * signs["kind"] + 0.3 / self.n
-
-
-def _drafts(ask: Ask, n: int, hit: Hit) -> list[_Draft]:
-    passage = hit.passage
-    language, text = passage.language, passage.text
-    above = set(ask.places(" ".join([known_by(hit.title, passage.path), *passage.headings]), language)) - {-1}
-    whole = set(ask.places(text, language)) - {-1}
-    found: list[_Draft] = []
-    before: set[int] = set()
-    for number, piece in enumerate(pieces(text)):
-        said = text[piece.start : piece.end]
-        with_header = f"{text[slice(*piece.header)]}\n{said}" if piece.header else said
-        rated = tuple(rated_values(ask, said, language))
-        signs = word_signs(ask, with_header, language, Around(above, whole, before))
-        signs["kind"] = kind_sign(ask, rated, said)
-        signs["nearness"] = rated[0].nearness if rated else 0.0
-        signs["begins"] = float(number == 0)
-        signs["question"] = float(said.rstrip().endswith("?"))
-        found.append(_Draft(n, piece, said, signs, rated))
-        before = set(ask.places(said, language)) - {-1}
-    return found
+        named = 1.0 if self.cell else 0.0
+        return signs["words"] + 0.3 * signs["words with the piece before"] + 0.3 * signs["kind"] + 0.3 / self.n + named
 
 
 def _in_context(draft: _Draft, hit: Hit) -> str:

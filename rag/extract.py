@@ -23,13 +23,11 @@ from rag.answer_weights import Weights, read_weights
 from rag.candidates import Candidate, Gatherer
 from rag.cite import citation
 from rag.conflict import Claim, find_conflict
-from rag.pieces import Range, cells, whole_list
+from rag.pieces import whole_list
 from rag.prompt import Prompt
-from rag.types import ABSTENTION, Abstain, AnswerSentence, Citation, Hit, Refusal, Side, Support
+from rag.tables import Range, cells
+from rag.types import ABSTENTION, Abstain, AnswerSentence, Citation, Hit, Length, Refusal, Side, Support
 
-MOST = 3  # sentences in an answer
-WORDS = 60  # in an answer, after which no sentence is added
-BESIDE_BEST = 1.0  # how far below the best, in log-odds, another sentence of the answer may be
 LIKELY = 1.5  # how far below the best one may be that contradicts it
 MOST_COPIES = 2  # of a hit that are looked at
 NEAREST = 3  # pieces that are shown where there is no answer
@@ -43,6 +41,26 @@ PUT_FIRST: Mapping[Kind, tuple[float, float]] = {
 }
 SHORT = 8  # words of a sentence that needs no value before it
 _TOO_ALIKE = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sentences in an answer; `words` after which none is added; how far `below` the best, in log-odds, another may be.
+    A list or row that is asked for is whole however long the answer, and so are the sides of a conflict."""
+
+    sentences: int
+    words: int
+    below: float
+
+
+LIMITS: Mapping[Length, Limits] = {
+    "short": Limits(1, 60, 0.0),
+    "middle": Limits(3, 60, 1.0),
+    "long": Limits(6, 150, 2.0),
+}
+NAMED = 0.65  # how likely the cell that a question names exactly is its answer (TAT-QA: 51 of 77)
+WORDS_LESS = 0.3  # of the question's weight, that such a row may have less than the best piece
+NEARLY = 3.0  # in log-odds: below the best, a row that is not named exactly
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +104,7 @@ class Judged:
     ranked: Ranked
     hits: tuple[Hit, ...]
     probability: float
+    cell: Candidate | None = None  # the row with the cell that the question names
 
     def refusal(self, reason: Literal["unsure", "model"]) -> Refusal:
         """What comes nearest, and what is missing."""
@@ -127,25 +146,29 @@ class ExtractiveGenerator:
     def close(self) -> None:
         pass
 
-    def extract(self, prompt: Prompt) -> Extract:
+    def extract(self, prompt: Prompt, length: Length = "middle") -> Extract:
         """The answer from the prompt's hits, or what comes nearest."""
         judged = self.judge(prompt)
         if not is_enough(judged.probability, self._abstain, self._weights):
             return Extract((), judged.probability, refusal=judged.refusal("unsure"))
-        return self.quote(judged)
+        return self.quote(judged, length)
 
     def judge(self, prompt: Prompt) -> "Judged":
         """The candidates from the prompt's hits, and how likely they hold the answer."""
         hits = _with_copies(prompt.hits)
         ask, candidates = self._gatherer.gather(prompt.question, prompt.language, hits)
         ranked = rank(candidates, self._weights)
-        return Judged(ask, ranked, hits, probability(ask, ranked, self._weights))
+        sure = probability(ask, ranked, self._weights)
+        cell = named_best(ranked)
+        return Judged(ask, ranked, hits, max(sure, NAMED) if cell and cell.cell and cell.cell.exact else sure, cell)
 
-    def quote(self, judged: "Judged") -> Extract:
+    def quote(self, judged: "Judged", length: Length = "middle") -> Extract:
         """The answer, however unsure; there is a candidate."""
+        if judged.cell:
+            return Extract(tuple(_quoted(judged.ask, [judged.cell], judged.hits)), judged.probability)
         if claims := find_conflict(_likely(judged.ranked), judged.hits):
             return self._conflicting(claims, judged.hits, judged.probability)
-        return Extract(tuple(_quoted(judged.ask, choose(judged.ranked), judged.hits)), judged.probability)
+        return Extract(tuple(_quoted(judged.ask, choose(judged.ranked, length), judged.hits)), judged.probability)
 
     def refusal(self, prompt: Prompt) -> Refusal | None:
         """Why a model need not be asked: what was found hardly holds the answer. None if it is to be asked."""
@@ -196,20 +219,37 @@ def day_of(source: Source) -> str:
     return datetime.fromtimestamp(source.mtime_ns / 1e9).astimezone().date().isoformat()
 
 
-def choose(ranked: Ranked) -> list[Candidate]:
+def choose(ranked: Ranked, length: Length = "middle") -> list[Candidate]:
     """The candidates of the answer: the best, then others nearly as good as they are read."""
-    best = ranked.candidates[0]
+    best, limits = ranked.candidates[0], LIMITS[length]
+    others = slice(1, limits.sentences)
     near = [
         one
-        for one, score in zip(ranked.candidates[1:MOST], ranked.scores[1:MOST], strict=True)
-        if score >= ranked.scores[0] - BESIDE_BEST
+        for one, score in zip(ranked.candidates[others], ranked.scores[others], strict=True)
+        if score >= ranked.scores[0] - limits.below
     ]
-    chosen, length = [best], len(best.text.split())
+    chosen, said = [best], len(best.text.split())
     for one in near:
-        if length + len(one.text.split()) <= WORDS and not any(_alike(one, other) for other in chosen):
+        if said + len(one.text.split()) <= limits.words and not any(_alike(one, other) for other in chosen):
             chosen.append(one)
-            length += len(one.text.split())
+            said += len(one.text.split())
     return [best, *sorted(chosen[1:], key=lambda one: (one.n, one.piece.start))]
+
+
+def named_best(ranked: Ranked) -> Candidate | None:
+    """The row with the cell that the question names, by the most of its words, where little speaks for other pieces;
+    None if there is none."""
+    if not ranked.candidates:
+        return None
+    least = ranked.candidates[0].signs["words"]
+    found: list[tuple[bool, float, int, Candidate]] = []
+    for n, (one, score) in enumerate(zip(ranked.candidates, ranked.scores, strict=True)):
+        words_less = least - one.signs["words"]
+        if one.cell and (
+            words_less <= WORDS_LESS if one.cell.exact else words_less <= 0 and score >= ranked.scores[0] - NEARLY
+        ):
+            found.append((one.cell.exact, round(one.cell.weight, 6), -n, one))
+    return max(found, key=lambda each: each[:3])[3] if found else None
 
 
 def _alike(one: Candidate, other: Candidate) -> bool:
@@ -245,6 +285,8 @@ def put_first(ask: Ask, candidate: Candidate, hit: Hit) -> str:
     """The value that answers by itself, where it is clear which of the piece's it is and the piece is not short; the
     cell under the column that the question names, in a table."""
     piece = candidate.piece
+    if candidate.cell:
+        return candidate.cell.said
     if piece.header:
         return _cell(ask, hit.passage.text[slice(*piece.header)], candidate.text, hit.passage.language)
     if not candidate.values or ask.kind not in PUT_FIRST or len(candidate.text.split()) <= SHORT:

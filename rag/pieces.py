@@ -4,16 +4,12 @@ fields of a record."""
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
 
 from ingest.sentences import sentences
-
-Range = tuple[int, int]
+from rag.tables import Range, Table, is_row, read_tables, table_lines, text_lines
 
 _MARKER = re.compile(r"^(?:[-*+•–>]|\d{1,3}[.)]|[a-z]\)|\.|#{1,6})\s+(?:\[[ xX-]\]\s+)?")
 _ITEM = re.compile(r"^\s*(?:[-*+•–]|\d{1,3}[.)]|[a-z]\)|\.)\s+\S")
-_CELLS = re.compile(r"\t|\s{2,}")
-_RULE = re.compile(r"^[\s|:=+-]+$")
 _FIELD = re.compile(r"((?:[^\W\d][\w .\[\]-]{0,40})):\s+\S.{0,100}(?<!\.)$")
 _INDEX = re.compile(r"\[\d+\]")
 LONGEST_RECORD = 8  # lines
@@ -31,9 +27,9 @@ class Piece:
 
 def pieces(text: str) -> list[Piece]:
     """All pieces in order, without their list marks; headings and header rows are none."""
-    tables, records = list(_tables(text)), list(_records(text))
-    found = [piece for table in tables for piece in _rows(text, table)] + [Piece(*record) for record in records]
-    known = [(table[0][0], table[-1][1]) for table in tables] + records
+    records = list(_records(text))
+    found = [piece for table in read_tables(text) for piece in _rows(table)] + [Piece(*record) for record in records]
+    known = [line for table in table_lines(text) for line in table if is_row(text, line)] + records
     for start, end in sentences(text):
         if any(first <= start < last for first, last in known):
             continue
@@ -44,17 +40,10 @@ def pieces(text: str) -> list[Piece]:
     return sorted(found, key=lambda piece: piece.start)
 
 
-def cells(line: str) -> list[str]:
-    """The cells of a table's row, whether set apart by bars, tabs or two spaces and more; a line of text is one."""
-    if line.strip().startswith("|"):
-        return [cell.strip() for cell in line.strip().strip("|").split("|")]
-    return [cell.strip() for cell in _CELLS.split(line.strip())]
-
-
 def whole_list(text: str, piece: Piece) -> Range | None:
     """The list that a piece is an item of, or that it introduces, with the line before it where that ends in a colon;
     None if there is none, or it is too long to be shown."""
-    lines = list(_lines(text))
+    lines = list(text_lines(text))
     here = next((n for n, (start, end) in enumerate(lines) if start <= piece.start < end), None)
     if here is None:
         return None
@@ -75,20 +64,11 @@ def whole_list(text: str, piece: Piece) -> Range | None:
     return (lines[first][0], lines[last][1]) if 1 < last - first + 1 <= LONGEST_LIST else None
 
 
-def _lines(text: str) -> Iterator[Range]:
-    """The lines that are not empty, without white space around them."""
-    start = 0
-    for line in text.splitlines(keepends=True):
-        if line.strip():
-            yield start + len(line) - len(line.lstrip()), start + len(line.rstrip())
-        start += len(line)
-
-
 def _records(text: str) -> Iterator[Range]:
     """Lines of 'name: value' one right below the other, until a name comes again."""
     record: list[Range] = []
     names: set[str] = set()
-    for start, end in _lines(text):
+    for start, end in text_lines(text):
         field = _FIELD.match(text[start:end])
         name = _INDEX.sub("", field[1]) if field else ""
         follows = bool(record) and not text[record[-1][1] : start].count("\n") > 1
@@ -103,19 +83,7 @@ def _records(text: str) -> Iterator[Range]:
         yield record[0][0], record[-1][1]
 
 
-def _tables(text: str) -> Iterator[list[Range]]:
-    """Runs of two lines and more, one right below the other, of several cells each."""
-    lines = [
-        (line, len(cells(text[slice(*line)])) > 1 or bool(_RULE.match(text[slice(*line)]))) for line in _lines(text)
-    ]
-    for is_row, run in groupby(lines, key=lambda line: line[1]):
-        found = [line for line, _ in run]
-        if is_row and len(found) > 1:
-            yield found
-
-
-def _rows(text: str, table: list[Range]) -> Iterator[Piece]:
-    header = table[0]
-    for start, end in table[1:]:
-        if not _RULE.match(text[start:end]) and any(c.isalnum() for c in text[start:end]):
-            yield Piece(start, end, header)
+def _rows(table: Table) -> Iterator[Piece]:
+    """The rows that say something beside their label."""
+    for row in table.rows:
+        yield Piece(row.start, row.end, table.header)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rag.pieces import cells, pieces, whole_list
+from rag.pieces import pieces, whole_list
 
 TEXT = """Intro text here. Another one.
 
@@ -65,9 +65,12 @@ def test_a_sentence_is_in_no_list_and_a_long_list_is_not_shown_whole() -> None:
     assert whole_list(long, pieces(long)[3]) is None
 
 
-@pytest.mark.parametrize(
-    ("line", "found"),
-    [("| a | b |", ["a", "b"]), ("a\tb", ["a", "b"]), ("a b  c", ["a b", "c"]), ("a b", ["a b"])],
-)
-def test_the_cells_of_a_row(line: str, found: list[str]) -> None:
-    assert cells(line) == found
+def test_a_table_goes_on_below_a_line_that_names_its_next_rows() -> None:
+    text = "Item  2018  2019\nNet sales  10  12\nNorth America\nNet sales  7  8"
+    headers = {text[p.start : p.end]: p.header and text[slice(*p.header)] for p in pieces(text)}
+    assert headers["Net sales  7  8"] == "Item  2018  2019"
+    assert headers["North America"] is None
+
+
+def test_the_first_row_of_a_table_without_a_header_is_a_piece() -> None:
+    assert texts("Rent  400 euros\nWater  30 euros") == ["Rent  400 euros", "Water  30 euros"]
