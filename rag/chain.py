@@ -133,7 +133,7 @@ def build_chain(
                 missing = tuple(content_words(found.alone)[:MOST_MISSING])
                 yield from _refused(found, Refusal("nothing", missing=missing), generator.info.name)
             elif isinstance(generator, ExtractiveGenerator):
-                yield from _extracted(found, generator.extract(_to_quote(found)), generator.info.name)
+                yield from _extracted(found, _extract(found, generator), generator.info.name)
             elif judge and (refusal := judge.refusal(_to_quote(found))):
                 yield from _refused(found, refusal, generator.info.name)
             else:
@@ -175,6 +175,10 @@ def _read(question: Question, generator: Generator) -> Sequence[str]:
 def _to_quote(found: Found) -> Prompt:
     """For the extractive generator, which reads the passages themselves."""
     return Prompt(found.alone, found.question.language, found.hits, "", (), EXTRACTIVE.name)
+
+
+def _extract(found: Found, generator: ExtractiveGenerator) -> Extract:
+    return generator.extract(_to_quote(found), found.question.manner.voice.length)
 
 
 def _extracted(found: Found, extract: Extract, model: str) -> Iterator[Event]:
