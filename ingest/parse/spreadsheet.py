@@ -26,6 +26,7 @@ from ingest.parse.office_password import library_version as password_version
 from ingest.parse.outline import Outline
 from ingest.parse.package import OLE, RESAVE, Package, R, is_wrapped, local_name
 from ingest.parse.sheet_objects import SheetObject, sheet_objects
+from ingest.parse.sheet_unseen import leave_out_unseen, unseen_styles
 from ingest.parse.text import decode
 from ingest.types import Document
 
@@ -80,7 +81,7 @@ class Figure(Text):
 
 @cache
 def parser_version() -> str:
-    return f"spreadsheet/6 python-calamine {version('python-calamine')} {password_version()}"
+    return f"spreadsheet/7 python-calamine {version('python-calamine')} {password_version()}"
 
 
 def warm() -> None:
@@ -110,19 +111,26 @@ def _workbook(data: bytes, book: Package | None) -> Document:
     if book is not None:
         _check_area(book)
         _check_counts(book)
-    outline = Outline()
+    outline, hidden = Outline(), Hidden()
     with _translated():
         workbook = _opened(data)
         names = workbook.sheet_names
     percentages = _percentages(book, len(names))
+    unseen = unseen_styles(book) if book is not None else {}
     for number, name in enumerate(names, 1):
         outline.start_page(number)
         outline.heading(1, name)
+        hidden.page = number
         with _translated():
             sheet = _sheet(workbook, number - 1)
             grid = _grid(sheet, percentages[number - 1]) if sheet is not None else []
             top = sheet.start[0] if sheet is not None and sheet.start else 0
         part = _sheet_part(book, number - 1)
+        if not _is_shown(workbook, number - 1):
+            hidden.add("part", "\n".join("  ".join(filter(None, row)) for row in grid))
+        elif book is not None and part:
+            start = sheet.start or (0, 0) if sheet is not None else (0, 0)
+            leave_out_unseen(grid, start, book.read(part), unseen, hidden)
         _add_tables(outline, grid, top, sheet_objects(book, part) if book is not None and part else [])
     metadata = book.properties() if book is not None and "xl/workbook.xml" in book.names else {}
     return Document(
@@ -132,7 +140,14 @@ def _workbook(data: bytes, book: Package | None) -> Document:
         blocks=outline.finish(),
         pages=len(names),
         metadata=metadata,
+        hidden=hidden.found(),
     )
+
+
+def _is_shown(workbook: "CalamineWorkbook", place: int) -> bool:
+    from python_calamine import SheetVisibleEnum
+
+    return bool(workbook.sheets_metadata[place].visible == SheetVisibleEnum.Visible)
 
 
 def _check_area(book: Package) -> None:

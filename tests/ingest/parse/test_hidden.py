@@ -8,6 +8,8 @@ import pytest
 
 from ingest.parse import parse
 from ingest.types import Document, HiddenText
+from tests.documents import write_zip
+from tests.ingest.parse.test_docx import zip_entries
 from tests.ingest.parse.test_epub import write_book
 
 SEEN = "The notice period of this lease is three months."
@@ -441,3 +443,69 @@ def test_what_a_pdf_shows_is_no_hidden_text(tmp_path: Path, draw: Callable[[Any]
     document = pdf(tmp_path / "lease.pdf", draw)
     assert UNSEEN in text_of(document)
     assert document.hidden == ()
+
+
+# --- sheets
+
+
+def sheets(path: Path, prepare: Callable[[Any, Any], dict[str, Any]]) -> Document:
+    """A first sheet with what is seen; on the second, `prepare` gives the format of a cell, or hides what it is in."""
+    import xlsxwriter
+
+    with xlsxwriter.Workbook(str(path)) as book:
+        first = book.add_worksheet("First")
+        first.write_row(0, 0, ["Term", "Text"])
+        first.write_row(1, 0, ["Notice", SEEN])
+        sheet = book.add_worksheet("Second")
+        for row, values in enumerate((["Name", "Value", "Remark"], ["Rent", 900, "due in May"], ["Deposit", 1800])):
+            sheet.write_row(row, 0, values)
+        sheet.write(2, 2, UNSEEN, book.add_format(prepare(book, sheet)))
+    return parse(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "style"),
+    [
+        ("colour", {"font_color": "#FFFFFF"}),
+        ("colour", {"font_color": "white", "bg_color": "#FFFFFF"}),
+        ("invisible", {"num_format": ";;;"}),
+    ],
+    ids=["white", "white on white", "no format"],
+)
+def test_cells_that_are_not_seen_are_told_of(tmp_path: Path, kind: str, style: dict[str, str]) -> None:
+    document = sheets(tmp_path / "lease.xlsx", lambda book, sheet: style)
+    assert assert_hidden(document, kind).pages == (2,)
+    assert "Deposit  1800" in text_of(document)
+
+
+def test_the_white_of_a_theme_is_white(tmp_path: Path) -> None:
+    sheets(tmp_path / "rgb.xlsx", lambda book, sheet: {"font_color": "white"})
+    entries = zip_entries(tmp_path / "rgb.xlsx")
+    entries["xl/styles.xml"] = entries["xl/styles.xml"].replace(b'rgb="FFFFFFFF"', b'theme="0"')
+    assert b'<color theme="0"/>' in entries["xl/styles.xml"]
+    assert_hidden(parse(write_zip(tmp_path / "lease.xlsx", entries)), "colour")
+
+
+def test_white_cells_on_a_colour_are_no_hidden_text(tmp_path: Path) -> None:
+    style = {"font_color": "white", "bg_color": "#000080"}
+    document = sheets(tmp_path / "lease.xlsx", lambda book, sheet: style)
+    assert UNSEEN in text_of(document)
+    assert document.hidden == ()
+
+
+@pytest.mark.parametrize(
+    "hide",
+    [
+        lambda sheet: sheet.hide(),
+        lambda sheet: sheet.very_hidden(),
+        lambda sheet: sheet.set_row(2, None, None, {"hidden": True}),
+        lambda sheet: sheet.set_column("C:C", None, None, {"hidden": True}),
+    ],
+    ids=["sheet", "sheet that no menu shows", "row", "column"],
+)
+def test_hidden_sheets_rows_and_columns_are_read_and_told_of(tmp_path: Path, hide: Callable[[Any], object]) -> None:
+    document = sheets(tmp_path / "lease.xlsx", lambda book, sheet: (hide(sheet), {})[1])
+    assert UNSEEN in text_of(document)
+    (found,) = document.hidden
+    assert (found.kind, found.pages) == ("part", (2,))
+    assert UNSEEN[:30] in found.excerpt
