@@ -111,7 +111,7 @@ class Given:
     def embed_passages(self, texts: Sequence[str]) -> Vectors:
         raise NotImplementedError
 
-    def offsets(self, text: str) -> list[tuple[int, int]]:
+    def offsets(self, text: str) -> Sequence[tuple[int, int]]:
         raise NotImplementedError
 
 

@@ -70,7 +70,7 @@ class Recorded:
         self.fingerprint, self.window = embedder.fingerprint, embedder.window
         self.texts: list[str] = []
 
-    def offsets(self, text: str) -> list[tuple[int, int]]:
+    def offsets(self, text: str) -> Sequence[tuple[int, int]]:
         return self._embedder.offsets(text)
 
     def embed_passages(self, texts: Sequence[str]) -> Vectors:

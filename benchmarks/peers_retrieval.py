@@ -61,7 +61,7 @@ class Looked:
         self._vectors = vectors
         self.fingerprint, self.window = embedder.fingerprint, embedder.window
 
-    def offsets(self, text: str) -> list[tuple[int, int]]:
+    def offsets(self, text: str) -> Sequence[tuple[int, int]]:
         return self._embedder.offsets(text)
 
     def embed_passages(self, texts: Sequence[str]) -> Vectors:

@@ -135,7 +135,7 @@ class CachedEmbedder:
         self._db.execute("PRAGMA synchronous = OFF")  # a lost cache is made again
         self._db.execute("CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB)")
 
-    def offsets(self, text: str) -> list[tuple[int, int]]:
+    def offsets(self, text: str) -> Sequence[tuple[int, int]]:
         return self._embedder.offsets(text)
 
     def embed_passages(self, texts: Sequence[str]) -> Vectors:

@@ -31,7 +31,7 @@ OPENING = 64  # characters of a unit that say whether a passage may begin there
 
 _LONG_WORD = re.compile(rf"\S{{{LONGEST_TOKEN}}}\S")
 
-Offsets = Callable[[str], list[tuple[int, int]]]
+Offsets = Callable[[str], Sequence[tuple[int, int]]]
 Key = tuple[int, bytes]  # how well a passage begins at a unit, smallest best: its rank, then the hash of its opening
 
 
@@ -64,7 +64,7 @@ def _bounded(offsets: Offsets) -> Offsets:
     """A tokenizer may take a word that it does not know for one token, however long. Here such a word (an embedded
     picture, a minified script) counts as many, or a passage of a few tokens would have megabytes of text."""
 
-    def bounded(text: str) -> list[tuple[int, int]]:
+    def bounded(text: str) -> Sequence[tuple[int, int]]:
         tokens = offsets(text)
         if not _LONG_WORD.search(text) or max((end - start for start, end in tokens), default=0) <= LONGEST_TOKEN:
             return tokens

@@ -17,12 +17,13 @@ import tempfile
 import threading
 from abc import ABC, abstractmethod
 from array import array
-from collections.abc import Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,7 @@ DEFAULT_MODEL = "all-MiniLM-L6-v2"
 DEFAULT_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _POOLING_FLAG = "pooling_mode_"
 QUESTIONS_KEPT = 256  # vectors of the last questions; a question is embedded for several parts of an answer
-TOKENS_KEPT = 4096  # texts that were last counted; a passage is, just before it is embedded
+LINES_KEPT = 8192  # that were last counted; a passage's are, just before it is embedded
 
 Precision = Literal["fp32", "int8"]
 
@@ -49,7 +50,7 @@ class Embedder(Protocol):
     fingerprint: str
     window: int
 
-    def offsets(self, text: str) -> list[tuple[int, int]]:
+    def offsets(self, text: str) -> Sequence[tuple[int, int]]:
         """Character ranges of the text's tokens, special tokens left out."""
         ...
 
@@ -210,14 +211,12 @@ class _PrefixedEmbedder(ABC):
         self._model = model
         self.fingerprint = model.fingerprint  # checks the weights before anything reads them
         self._tokenizer = _tokenizer(model.path)
-        self._counted = _Counted(model.window)
+        self._tokens = _Tokens(self._tokenizer, model.window)
         self.window = model.window - len(self.offsets(model.passage_prefix))  # what is left for the passage
         self._question = lru_cache(QUESTIONS_KEPT)(self._embed_question)
 
-    def offsets(self, text: str) -> list[tuple[int, int]]:
-        encoding = self._tokenizer.encode(text, add_special_tokens=False)
-        self._counted.keep(text, encoding.ids)
-        return list(encoding.offsets)
+    def offsets(self, text: str) -> Sequence[tuple[int, int]]:
+        return _Offsets(self._tokenizer, text, len(self._tokens.ids([text])[0]))
 
     def embed_passages(self, texts: Sequence[str]) -> Vectors:
         return self._embed([self._model.passage_prefix + text for text in texts])
@@ -234,25 +233,73 @@ class _PrefixedEmbedder(ABC):
     def _embed(self, texts: Sequence[str]) -> Vectors: ...
 
 
-class _Counted:
-    """The token ids, without the special ones, of the texts of at most `longest` tokens that were counted last, until
-    they are taken. Threads may share it."""
+class _Tokens:
+    """Texts to the ids of their tokens, without the special ones.
 
-    def __init__(self, longest: int) -> None:
-        self._longest = longest
-        self._ids: dict[str, array[int]] = {}
+    A tokenizer that joins nothing over a line's end (BERT's) is given line by line, and the ids of the lines that came
+    last are kept: a passage is counted in parts, then as a whole, then embedded. Threads may share it.
+    """
+
+    def __init__(self, tokenizer: Any, longest: int) -> None:
+        self._tokenizer = tokenizer
+        self._longest = longest  # tokens of a line that is kept
+        self._by_line = type(tokenizer.normalizer).__name__ in ("BertNormalizer", "NoneType") and (
+            type(tokenizer.pre_tokenizer).__name__ == "BertPreTokenizer"
+        )
+        self._kept: OrderedDict[str, array[int]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def keep(self, text: str, ids: Sequence[int]) -> None:
-        if len(ids) <= self._longest:
-            with self._lock:
-                self._ids[text] = array("i", ids)
-                if len(self._ids) > TOKENS_KEPT:
-                    del self._ids[next(iter(self._ids))]
-
-    def take(self, text: str) -> Sequence[int] | None:
+    def ids(self, texts: Sequence[str]) -> list["array[int]"]:
+        """One array of ids per text."""
+        parts = [text.split("\n") if self._by_line else [text] for text in texts]
         with self._lock:
-            return self._ids.pop(text, None)
+            known = {line: kept for lines in parts for line in lines if (kept := self._kept.get(line)) is not None}
+        missing = list({line: None for lines in parts for line in lines if line not in known})
+        if missing:
+            encoded = self._tokenizer.encode_batch_fast(missing, add_special_tokens=False)
+            new = {line: array("i", encoding.ids) for line, encoding in zip(missing, encoded, strict=True)}
+            self._keep(new)
+            known |= new
+        return [self._joined([known[line] for line in lines]) for lines in parts]
+
+    @staticmethod
+    def _joined(lines: Sequence["array[int]"]) -> "array[int]":
+        if len(lines) == 1:
+            return lines[0]
+        found = array("i")
+        for line in lines:
+            found += line
+        return found
+
+    def _keep(self, new: Mapping[str, "array[int]"]) -> None:
+        with self._lock:
+            self._kept.update((line, ids) for line, ids in new.items() if len(ids) <= self._longest)
+            while len(self._kept) > LINES_KEPT:
+                self._kept.popitem(last=False)
+
+
+class _Offsets(Sequence[tuple[int, int]]):
+    """Character ranges of a text's tokens, made when they are looked at: most often only their number is asked for."""
+
+    def __init__(self, tokenizer: Any, text: str, count: int) -> None:
+        self._tokenizer, self._text, self._count = tokenizer, text, count
+
+    @cached_property
+    def _ranges(self) -> list[tuple[int, int]]:
+        return list(self._tokenizer.encode(self._text, add_special_tokens=False).offsets)
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> tuple[int, int]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[tuple[int, int]]: ...
+    def __getitem__(self, index: int | slice) -> tuple[int, int] | list[tuple[int, int]]:
+        return self._ranges[index]
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return iter(self._ranges)
 
 
 class OnnxEmbedder(_PrefixedEmbedder):
@@ -288,23 +335,19 @@ class OnnxEmbedder(_PrefixedEmbedder):
         places = [row for batch in batches for row in batch]
         return np.concatenate(vectors)[np.argsort(places)]
 
-    def _token_ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """With the special tokens. What was just counted is not tokenised again."""
+    def _token_ids(self, texts: Sequence[str]) -> list["array[int]"]:
+        """With the special tokens."""
         first, last = self._special_tokens
-        known = [self._counted.take(text) for text in texts]
-        unknown = [text for text, ids in zip(texts, known, strict=True) if ids is None]
-        encoded = iter(self._tokenizer.encode_batch(unknown))
-        found = [next(encoded).ids if ids is None else [*first, *ids, *last] for ids in known]
-        return [_cut(ids, self._model.window) for ids in found]
+        return [_cut(first + ids + last, self._model.window) for ids in self._tokens.ids(texts)]
 
     @cached_property
-    def _special_tokens(self) -> tuple[list[int], list[int]]:
+    def _special_tokens(self) -> tuple["array[int]", "array[int]"]:
         """Those before and after a text's own."""
         text, whole = (self._tokenizer.encode("a", add_special_tokens=special).ids for special in (False, True))
         before = next(start for start in range(len(whole)) if whole[start : start + len(text)] == text)
-        return whole[:before], whole[before + len(text) :]
+        return array("i", whole[:before]), array("i", whole[before + len(text) :])
 
-    def _run_all(self, batches: list[list[list[int]]]) -> Iterator[Vectors]:
+    def _run_all(self, batches: list[list["array[int]"]]) -> Iterator[Vectors]:
         if len(batches) == 1 or self._threads == 1:
             return map(self._run, batches)
         return self._pool.map(self._run, batches)
@@ -313,7 +356,7 @@ class OnnxEmbedder(_PrefixedEmbedder):
     def _pool(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(self._threads, thread_name_prefix="embed")
 
-    def _run(self, batch: list[list[int]]) -> Vectors:
+    def _run(self, batch: list["array[int]"]) -> Vectors:
         length = max(map(len, batch))
         input_ids = np.zeros((len(batch), length), np.int64)
         mask = np.zeros((len(batch), length), np.int64)
@@ -357,9 +400,9 @@ class TorchEmbedder(_PrefixedEmbedder):
         return np.asarray(encoded, np.float32)
 
 
-def _cut(ids: list[int], window: int) -> list[int]:
+def _cut(ids: "array[int]", window: int) -> "array[int]":
     """The first tokens that fit, and the closing special token. Only questions are ever this long."""
-    return ids if len(ids) <= window else [*ids[: window - 1], ids[-1]]
+    return ids if len(ids) <= window else ids[: window - 1] + ids[-1:]
 
 
 def _pooling(config: dict[str, Any]) -> str:

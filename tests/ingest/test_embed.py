@@ -107,17 +107,46 @@ def test_a_text_that_was_counted_before_has_the_same_vector(embedder: OnnxEmbedd
     for text in TEXTS[1:]:
         embedder.offsets(text)
     assert np.array_equal(embedder.embed_passages(TEXTS), vectors)
-    assert embedder._special_tokens == ([101], [102])  # [CLS] and [SEP]
+    assert tuple(map(list, embedder._special_tokens)) == ([101], [102])  # [CLS] and [SEP]
 
 
-def test_of_the_texts_that_were_counted_only_the_last_and_short_are_kept(embedder: OnnxEmbedder) -> None:
+def test_a_text_has_the_tokens_of_its_lines_and_of_the_whole(embedder: OnnxEmbedder) -> None:
+    texts = [
+        "One\n\ntwo, three.",
+        "\n",
+        "",
+        "One\r\ntwo",
+        "e\u0301\n\u0301e",
+        "[SEP]\n[CLS] x",
+        "año\t\n  ﬁn\x00\n日本語",
+    ]
+    for text in [*texts, "\n".join(texts)]:
+        whole = embedder._tokenizer.encode(text, add_special_tokens=False)
+        for _ in range(2):  # the second time from what was kept
+            assert len(embedder.offsets(text)) == len(whole.ids)
+            assert list(embedder.offsets(text)) == list(embedder.offsets(text)[:]) == whole.offsets
+            assert list(embedder._tokens.ids([text])[0]) == whole.ids
+
+
+def test_a_tokenizer_that_joins_what_is_on_two_lines_gets_them_whole(embedder: OnnxEmbedder) -> None:
+    from tokenizers import Tokenizer, pre_tokenizers
+
+    tokenizer = Tokenizer.from_str(embedder._tokenizer.to_str())
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokens = embed._Tokens(tokenizer, 256)
+    tokens.ids(["two", "lines"])
+    text = "two\nlines"
+    assert list(tokens.ids([text])[0]) == tokenizer.encode(text, add_special_tokens=False).ids
+
+
+def test_of_the_lines_that_were_counted_only_the_last_and_short_are_kept(embedder: OnnxEmbedder) -> None:
     embedder.offsets("word " * 1000)
-    for number in range(embed.TOKENS_KEPT + 10):
+    for number in range(embed.LINES_KEPT + 10):
         embedder.offsets(f"text {number}")
-    assert len(embedder._counted._ids) == embed.TOKENS_KEPT
-    assert embedder._counted.take("text 9") is None
-    assert list(embedder._counted.take("text 10") or ()) == embedder._tokenizer.encode("text 10").ids[1:-1]
-    assert embedder._counted.take("text 10") is None  # once
+    kept = embedder._tokens._kept
+    assert len(kept) == embed.LINES_KEPT
+    assert "text 9" not in kept
+    assert list(kept["text 10"]) == embedder._tokenizer.encode("text 10").ids[1:-1]
 
 
 def test_no_texts_have_no_vectors(embedder: Embedder) -> None:
