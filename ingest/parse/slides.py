@@ -14,11 +14,13 @@ from xml.etree.ElementTree import Element
 
 from ingest.parse import package
 from ingest.parse.drawing import chart_rows, chart_title, diagram_lines, equation
+from ingest.parse.hidden import Hidden
 from ingest.parse.numbering import BULLET, LEVELS, Level, Numbering
 from ingest.parse.outline import Outline, filled_spans, noted
 from ingest.parse.package import A, C, Package, R, local_name
 from ingest.parse.placement import Box, reading_order
-from ingest.types import Block, Document
+from ingest.parse.slide_looks import Ground, SlideLook
+from ingest.types import Block, Document, HiddenKind
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
 
@@ -34,7 +36,7 @@ _FORMS = {"arabic": "decimal", "alphaLc": "lowerLetter", "alphaUc": "upperLetter
 
 @cache
 def parser_version() -> str:
-    return "slides/2"
+    return "slides/3"
 
 
 def warm() -> None:
@@ -50,7 +52,7 @@ def parse(path: Path, password: str | None = None) -> Document:
     with package.opened(path, "presentation", password) as slides:
         main = slides.main("presentation")
         names = list(_slides(slides, main))
-        reader = _Reader(slides, _authors(slides, main))
+        reader = _Reader(slides, _authors(slides, main), _size(slides.xml(main)))
         for number, name in enumerate(names, 1):
             reader.read(number, name)
         metadata = slides.properties()
@@ -64,6 +66,7 @@ def parse(path: Path, password: str | None = None) -> Document:
         blocks=blocks,
         pages=len(names),
         metadata=metadata,
+        hidden=reader.hidden.found(),
     )
 
 
@@ -90,20 +93,48 @@ def _authors(slides: Package, main: str) -> dict[str, str]:
 class _Reader:
     package: Package
     authors: dict[str, str]
+    size: tuple[float, float]
     outline: Outline = field(default_factory=Outline)
+    hidden: Hidden = field(default_factory=Hidden)
+    grounds: dict[str, Ground] = field(default_factory=dict)  # of slides, by their layouts
 
     def read(self, number: int, name: str) -> None:
         self.outline.start_page(number)
+        self.hidden.page = number
         slide = self.package.xml(name)
+        if slide.get("show") in ("0", "false"):
+            self.hidden.add("part", " ".join(map(_text, slide.iter(f"{A}p"))))
         lists = _Lists.of(self.package, name)
+        look = SlideLook(slide, self._ground(name))
+        apart = {shape for tree in slide.iter(f"{P}spTree") for shape in _members(tree)}  # in no group
         shapes = [shape for tree in slide.iter(f"{P}spTree") for shape in _in_order(tree, lists.placeholders)]
         shapes.sort(key=lambda shape: _placeholder(shape)[0] not in _TITLES)
         for shape in shapes:
-            self._shape(shape, name, lists)
+            if kind := _unseen(shape, lists.placeholders, self.size if shape in apart else (0.0, 0.0)):
+                self.hidden.add(kind, " ".join(map(_text, shape.iter(f"{A}p"))))
+            else:
+                self._leave_out_unseen(shape, look)
+                self._shape(shape, name, lists)
         for part in self.package.parts(name, "notesSlide"):
             self._notes(part)
         for part in self.package.parts(name, "comments"):
             self._comments(part)
+
+    def _ground(self, name: str) -> Ground:
+        for layout in self.package.parts(name, "slideLayout")[:1]:
+            if layout not in self.grounds:
+                self.grounds[layout] = Ground.of(self.package, layout)
+            return self.grounds[layout]
+        return Ground()
+
+    def _leave_out_unseen(self, shape: Element, look: SlideLook) -> None:
+        """Takes the runs that are not seen out of a shape's own text, and tells of them."""
+        placeholder = _placeholder(shape) if shape.find(f"{P}nvSpPr/{P}nvPr/{P}ph") is not None else None
+        for paragraph in shape.iterfind(f"{P}txBody/{A}p"):
+            for run in paragraph.findall(f"{A}r"):
+                if kind := look.hides(shape, run, placeholder):
+                    self.hidden.add(kind, run.findtext(f"{A}t") or "")
+                    paragraph.remove(run)
 
     def _shape(self, shape: Element, name: str, lists: "_Lists") -> None:
         kind, _ = _placeholder(shape)
@@ -257,6 +288,24 @@ def _box(shape: Element, placeholders: tuple[Element, ...]) -> Box | None:
 def _length(element: Element, name: str) -> float:
     text = element.get(name, "0")
     return float(text) if text.lstrip("-").isdecimal() and len(text) < 15 else 0.0
+
+
+def _size(presentation: Element) -> tuple[float, float]:
+    """The slides' width and height; none where it is not said."""
+    found = presentation.find(f"{P}sldSz")
+    return (_length(found, "cx"), _length(found, "cy")) if found is not None else (0.0, 0.0)
+
+
+def _unseen(shape: Element, placeholders: tuple[Element, ...], size: tuple[float, float]) -> HiddenKind | None:
+    """How a whole shape is kept from the eye."""
+    properties = next((found for child in shape for found in child if local_name(found) == "cNvPr"), None)
+    if properties is not None and properties.get("hidden") in ("1", "true"):
+        return "invisible"
+    box = _box(shape, placeholders)
+    if box is None or not all(size):
+        return None
+    off = box.right <= 0 or box.bottom <= 0 or box.left >= size[0] or box.top >= size[1]
+    return "outside" if off else None
 
 
 def _placeholder(shape: Element) -> tuple[str, str]:

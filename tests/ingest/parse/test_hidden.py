@@ -509,3 +509,96 @@ def test_hidden_sheets_rows_and_columns_are_read_and_told_of(tmp_path: Path, hid
     (found,) = document.hidden
     assert (found.kind, found.pages) == ("part", (2,))
     assert UNSEEN[:30] in found.excerpt
+
+
+# --- slides
+
+
+def slides(path: Path, prepare: Callable[[Any, Any, Any], object]) -> Document:
+    """A first slide with what is seen; on the second a text box that `prepare` (of slide, box and run) hides."""
+    from pptx import Presentation
+    from pptx.util import Cm
+
+    deck = Presentation()
+    for text in (SEEN, UNSEEN):
+        slide = deck.slides.add_slide(deck.slide_layouts[6])
+        box = slide.shapes.add_textbox(Cm(3), Cm(3), Cm(15), Cm(3))
+        run = box.text_frame.paragraphs[0].add_run()
+        run.text = text
+    prepare(slide, box, run)
+    deck.save(str(path))
+    return parse(path)
+
+
+def colour_run(run: Any, colour: str = "FFFFFF") -> None:
+    from pptx.dml.color import RGBColor
+
+    run.font.color.rgb = RGBColor.from_string(colour)
+
+
+def colour_theme(slide: Any, box: Any, run: Any) -> None:
+    from pptx.enum.dml import MSO_THEME_COLOR
+
+    run.font.color.theme_color = MSO_THEME_COLOR.BACKGROUND_1
+
+
+def paint(fill: Any, colour: str) -> None:
+    from pptx.dml.color import RGBColor
+
+    fill.solid()
+    fill.fore_color.rgb = RGBColor.from_string(colour)
+
+
+def add_dark_shape(slide: Any, box: Any, run: Any) -> None:
+    shape = slide.shapes.add_shape(1, box.left, box.top, box.width, box.height)
+    paint(shape.fill, "102040")
+    colour_run(run)
+
+
+def shrink(run: Any) -> None:
+    from pptx.util import Pt
+
+    run.font.size = Pt(1)
+
+
+HIDDEN_ON_SLIDES: dict[str, tuple[str, Callable[[Any, Any, Any], object]]] = {
+    "white": ("colour", lambda slide, box, run: colour_run(run)),
+    "theme": ("colour", colour_theme),
+    "black on black": (
+        "colour", lambda slide, box, run: (paint(slide.background.fill, "000000"), colour_run(run, "010101"))
+    ),
+    "grey in a grey box": ("colour", lambda slide, box, run: (paint(box.fill, "999999"), colour_run(run, "999999"))),
+    "tiny": ("tiny", lambda slide, box, run: shrink(run)),
+    "beside": ("outside", lambda slide, box, run: setattr(box, "left", -20_000_000)),
+    "hidden": ("invisible", lambda slide, box, run: box._element.nvSpPr.cNvPr.set("hidden", "1")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "prepare"), HIDDEN_ON_SLIDES.values(), ids=HIDDEN_ON_SLIDES.keys())
+def test_hidden_text_of_a_slide_is_told_of(
+    tmp_path: Path, kind: str, prepare: Callable[[Any, Any, Any], object]
+) -> None:
+    assert assert_hidden(slides(tmp_path / "lease.pptx", prepare), kind).pages == (2,)
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        lambda slide, box, run: (paint(slide.background.fill, "000080"), colour_run(run)),
+        lambda slide, box, run: (paint(box.fill, "000080"), colour_run(run)),
+        add_dark_shape,
+        lambda slide, box, run: colour_run(run, "FF0000"),
+    ],
+    ids=["dark slide", "dark box", "dark shape behind", "red"],
+)
+def test_what_a_slide_shows_is_no_hidden_text(tmp_path: Path, prepare: Callable[[Any, Any, Any], object]) -> None:
+    document = slides(tmp_path / "lease.pptx", prepare)
+    assert UNSEEN in text_of(document)
+    assert document.hidden == ()
+
+
+def test_a_hidden_slide_is_read_and_told_of(tmp_path: Path) -> None:
+    document = slides(tmp_path / "lease.pptx", lambda slide, box, run: slide._element.set("show", "0"))
+    assert UNSEEN in text_of(document)
+    (found,) = document.hidden
+    assert (found.kind, found.pages, found.excerpt) == ("part", (2,), UNSEEN)
