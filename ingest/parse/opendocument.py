@@ -15,11 +15,12 @@ from xml.etree.ElementTree import Element
 
 from errors import ParseError
 from ingest.parse import package
+from ingest.parse.hidden import TINY, Hidden, is_white
 from ingest.parse.numbering import BULLET, LEVELS, Level, Numbering
 from ingest.parse.outline import MAX_SPAN, Gathered, Outline, filled_spans, noted
 from ingest.parse.package import RESAVE, Package, local_name
 from ingest.parse.placement import Box, reading_order
-from ingest.types import BlockKind, Document
+from ingest.types import BlockKind, Document, HiddenKind
 
 MEDIA_TYPE = "application/vnd.oasis.opendocument.text"
 SLIDES_TYPE = "application/vnd.oasis.opendocument.presentation"
@@ -35,13 +36,14 @@ _META = {"title": "title", "subject": "subject", "description": "description", "
          "creation-date": "created", "date": "modified"}  # fmt: skip
 _LENGTH = re.compile(r"(-?\d{1,9}(?:\.\d{1,9})?)(cm|mm|in|pt|px)?")
 _POINTS = {"cm": 28.35, "mm": 2.835, "in": 72.0, "pt": 1.0, "px": 0.75}
+_LOOKS = ("style", "page-layout", "default-page-layout")  # elements that say how things are seen
 _MAX_ANCESTORS = 20  # a chain of styles may be a ring
 _MAX_REPEATED = 100  # of one row or cell
 
 
 @cache
 def parser_version() -> str:
-    return "opendocument/1"
+    return "opendocument/2"
 
 
 def warm() -> None:
@@ -63,6 +65,9 @@ def parse(path: Path) -> Document:
         slides = [page for page in content if local_name(page) == "page"]
         if slides:
             for number, page in enumerate(slides, 1):
+                reader.hidden.page = number
+                if _get(page, "style-name") in reader.hidden_pages:
+                    reader.hidden.add("part", " ".join(map(_plain, _paragraphs(page))))
                 reader.slide(number, page)
         else:
             reader.controls = _controls(content)
@@ -78,6 +83,7 @@ def parse(path: Path) -> Document:
         pages=len(slides) or None,
         metadata=metadata,
         links=tuple(dict.fromkeys(reader.links)),
+        hidden=reader.hidden.found(),
     )
 
 
@@ -138,6 +144,9 @@ class _Reader:
     package: Package
     styles: dict[str, Element]
     numbering: Numbering
+    unseen: dict[str, HiddenKind]  # by the names of the styles that show no text
+    hidden_pages: frozenset[str]  # the names of the styles of slides that are not shown
+    hidden: Hidden = field(default_factory=Hidden)
     outline: Outline = field(default_factory=Outline)
     controls: dict[str, str] = field(default_factory=dict)
     links: list[str] = field(default_factory=list)
@@ -147,9 +156,11 @@ class _Reader:
     def of(cls, file: Package) -> "_Reader":
         styles: dict[str, Element] = {}
         numbering = Numbering()
+        every: list[Element] = []
         for part in ("styles.xml", "content.xml"):
             for element in file.xml(part).iter() if part in file.names else ():
                 name = local_name(element)
+                every += [element] if name in _LOOKS else []
                 if name == "style" and _get(element, "family") == "paragraph":
                     styles[_get(element, "name")] = element
                 elif name == "list-style":
@@ -157,7 +168,7 @@ class _Reader:
                 elif name == "outline-style":
                     _add_levels(numbering, "", element)
         numbering.lists[""] = ""
-        return cls(file, styles, numbering)
+        return cls(file, styles, numbering, _unseen(every), _hidden_pages(every))
 
     def slide(self, number: int, page: Element) -> None:
         self.outline.start_page(number)
@@ -177,6 +188,8 @@ class _Reader:
     def walk(self, parent: Element, kind: BlockKind = "paragraph") -> None:
         for child in parent:
             match local_name(child):
+                case "section" if _get(child, "display") == "none":
+                    self.hidden.add("invisible", " ".join(map(_plain, _paragraphs(child))))
                 case "h":
                     self._paragraph(child, kind)
                 case "p":
@@ -248,8 +261,21 @@ class _Reader:
 
     def _line(self, paragraph: Element) -> _Line:
         line = _Line()
-        self._gather(paragraph, line)
+        self._gather_seen(paragraph, line)
         return line
+
+    def _gather_seen(self, paragraph: Element, line: _Line) -> None:
+        if kind := self._hides(paragraph):
+            self.hidden.add(kind, _plain(paragraph))
+        else:
+            self._gather(paragraph, line)
+
+    def _hides(self, element: Element) -> HiddenKind | None:
+        """How a paragraph, or a part of one, is kept from the eye."""
+        marks = (child for child in element if local_name(child) == "hidden-paragraph")
+        if any(_get(mark, "is-hidden") == "true" for mark in marks):
+            return "invisible"
+        return self.unseen.get(_get(element, "style-name"))
 
     def _gather(self, parent: Element, line: _Line) -> None:
         line.text.append(parent.text or "")
@@ -270,6 +296,10 @@ class _Reader:
                     line.notes.append(_annotation(child))
                 case "frame" | "custom-shape" | "g" | "rect" | "ellipse":
                     line.boxes.append(child)
+                case "hidden-text":
+                    self.hidden.add("invisible", _get(child, "string-value") or _plain(child))
+                case "span" if kind := self.unseen.get(_get(child, "style-name")):
+                    self.hidden.add(kind, _plain(child))
                 case "control":
                     line.text.append(f" {self.controls.get(_get(child, 'control'), '')} ")
                 case name if name not in _LEFT_OUT:
@@ -330,7 +360,7 @@ class _Reader:
             match local_name(child):
                 case "p" | "h":
                     line.text.append(label)
-                    self._gather(child, line)
+                    self._gather_seen(child, line)
                     line.text.append(" ")
                     label = ""
                 case "list":
@@ -395,6 +425,58 @@ def _add_levels(numbering: Numbering, name: str, style: Element) -> None:
         numbers = ".".join(f"%{at + 1}" for at in range(place + 1 - shown, place + 1))
         text = f"{_get(level, 'num-prefix')}{numbers}{_get(level, 'num-suffix')}" if form != "none" else ""
         numbering.levels["a" + name, place] = Level(form, text, int(start[:6]) if start.isdecimal() else 1)
+
+
+def _unseen(elements: list[Element]) -> dict[str, HiddenKind]:
+    """The styles of text that is not seen. White is only what no style puts a colour behind."""
+    own: dict[str, tuple[str, HiddenKind | None]] = {}
+    painted = any(_is_painted(properties) for element in elements for properties in element)
+    for style in elements:
+        if _get(style, "family") in ("text", "paragraph"):
+            kinds = (
+                _kind_of(properties, painted) for properties in style if local_name(properties) == "text-properties"
+            )
+            own[_get(style, "name")] = _get(style, "parent-style-name"), next(filter(None, kinds), None)
+    found: dict[str, HiddenKind] = {}
+    for name in own:
+        above = name
+        for _ in range(_MAX_ANCESTORS):
+            parent, kind = own.get(above, ("", None))
+            if kind:
+                found[name] = kind
+                break
+            above = parent
+    return found
+
+
+def _kind_of(properties: Element, painted: bool) -> HiddenKind | None:
+    if _get(properties, "display") == "none":
+        return "invisible"
+    size = _length(_get(properties, "font-size")) if not _get(properties, "font-size").endswith("%") else None
+    if size is not None and size < TINY:
+        return "tiny"
+    return "colour" if is_white(_get(properties, "color").lstrip("#")) and not painted else None
+
+
+def _is_painted(properties: Element) -> bool:
+    """Whether something with these settings has a colour of its own."""
+    colour = _get(properties, "background-color")
+    fill = _get(properties, "fill")
+    plain = colour in ("", "transparent") or is_white(colour.lstrip("#"))
+    return not plain or (fill in ("solid", "gradient", "bitmap", "hatch") and not _is_white_fill(properties, fill))
+
+
+def _is_white_fill(properties: Element, fill: str) -> bool:
+    return fill == "solid" and is_white(_get(properties, "fill-color").lstrip("#"))
+
+
+def _hidden_pages(elements: list[Element]) -> frozenset[str]:
+    return frozenset(
+        _get(style, "name")
+        for style in elements
+        for properties in style
+        if local_name(properties) == "drawing-page-properties" and _get(properties, "visibility") == "hidden"
+    )
 
 
 def _plain(paragraph: Element) -> str:
