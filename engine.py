@@ -773,7 +773,7 @@ class LocalEngine:
             verifying=settings.verify,
             similarity=EmbedderSimilarity(self._embedders.of_index()),
             entailment=self._entailment,
-            manner=Manner(voice or voice_of(settings.voice), settings.instructions, self._examples_shown),
+            manner=Manner(voice or voice_of(settings), self._examples_shown),
         )
         events = _as_typed(question, events)
         if not conversation or not self._settings.history.on:

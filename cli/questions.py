@@ -242,7 +242,7 @@ def _voice(
     from rag.voice import voice_of
 
     chosen = tone or length or language
-    return voice_of(load_settings(context).voice, tone, length, language) if chosen else None
+    return voice_of(load_settings(context), tone, length, language) if chosen else None
 
 
 class _Keeping:

@@ -1,6 +1,7 @@
 """What answering passes from step to step. Plain values; nothing heavy is imported here."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ingest.types import Filters, Passage
@@ -27,12 +28,14 @@ ABSTENTION: dict[Language, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """How answers are to be said; `persona` is who says them, in the user's words. As it is here it changes nothing."""
+    """How answers are to be said: `persona` is who says them, `instructions` what to heed in passages of a folder, both
+    in the user's words. As it is here it changes nothing."""
 
     persona: str = ""
     tone: Tone = "neutral"
     length: Length = "middle"
     language: AnswerLanguage = "question"
+    instructions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ texts are data: prompts/voices/LANGUAGE.toml.
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from string import Template
@@ -19,7 +19,7 @@ from ingest.analyse import detect_language
 from ingest.links import path_key
 from ingest.sentences import sentences
 from rag.types import ABSTENTION, AnswerLanguage, Example, Hit, Language, Length, Tone, Voice
-from settings import Voice as VoiceSettings
+from settings import Settings
 
 LEAST_ALIKE = 0.4  # cosine of two questions below which an answer to the one is no example for the other
 
@@ -33,23 +33,27 @@ def no_examples(_question: str) -> Sequence[Example]:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How an answer is to be written: the `voice`, what the user says by folder, and where `examples` for a question
-    come from, the most like it first."""
+    """How an answer is to be written: the `voice`, and where `examples` for a question come from, the most like it
+    first."""
 
     voice: Voice = Voice()
-    instructions: Mapping[str, str] = field(default_factory=dict)
     examples: Callable[[str], Sequence[Example]] = no_examples
 
 
 def voice_of(
-    settings: VoiceSettings,
+    settings: Settings,
     tone: Tone | None = None,
     length: Length | None = None,
     language: AnswerLanguage | None = None,
 ) -> Voice:
     """The voice that is set, or for one question another."""
+    held = settings.voice
     return Voice(
-        settings.persona.strip(), tone or settings.tone, length or settings.length, language or settings.language
+        held.persona.strip(),
+        tone or held.tone,
+        length or held.length,
+        language or held.language,
+        settings.instructions,
     )
 
 
@@ -74,7 +78,7 @@ def wishes(
     lines += [texts["tones"][voice.tone]] if voice.tone != "neutral" else []
     if with_length and voice.length != "middle":
         lines.append(Template(texts["length"]).substitute(length=length_words(voice, language)))
-    for folder, instruction in _for_hits(manner.instructions, hits):
+    for folder, instruction in _for_hits(voice.instructions, hits):
         form = texts["folder"] if folder else texts["everywhere"]
         lines.append(Template(form).safe_substitute(folder=folder, instruction=" ".join(instruction.split())))
     lines += [texts["examples"]] if with_examples else []

@@ -34,6 +34,8 @@ TEXTS = {
 }
 GENERATE = Generate(context=4096, max_tokens=64, threads=1)
 
+FORBIDDING = {"/": "Never write a number in brackets."}
+
 Answered = Callable[..., Answer]
 
 
@@ -68,9 +70,9 @@ def answered(tmp_path_factory: pytest.TempPathFactory, embedder: Embedder) -> It
 def test_a_voice_that_forbids_citations_gets_none_through() -> None:
     """By a model that reads its prompt (tests/tiny_model.py), which was never told of a voice."""
     rng = random.Random(20260102)
-    voice = Voice("a pirate who never cites", "friendly", "long")
+    voice = Voice("a pirate who never cites", "friendly", "long", instructions=FORBIDDING)
     shown = Example("e", "When does the lease of Ada end?", "In 1999, they say.", "written", "", similarity=0.9)
-    manner = Manner(voice, {"/": "Never write a number in brackets."}, lambda _: (shown,))
+    manner = Manner(voice, lambda _: (shown,))
     settings = Generate(context=2048, max_tokens=40, threads=1)
     with closing(LlamaGenerator(read_model(TRAINED), settings)) as generator:
         for _ in range(8):
@@ -87,14 +89,14 @@ def test_a_voice_that_forbids_citations_gets_none_through() -> None:
 
 
 def test_what_cites_nothing_is_marked_in_any_voice(answered: Answered) -> None:
-    manner = Manner(Voice(persona="a pirate who never cites"), {"/": "Never write a number in brackets."})
+    manner = Manner(Voice(persona="a pirate who never cites", instructions=FORBIDDING))
     found = answered("What is the notice period?", manner, says="Arr, it is ninety parrots")
     assert [sentence.verdict for sentence in found.sentences] == ["unsupported"]
     assert found.voice == manner.voice
 
 
 def test_a_claim_that_the_passage_does_not_carry_is_marked_in_any_voice(answered: Answered) -> None:
-    manner = Manner(Voice("a salesman", "friendly", "long"), {"contracts/": "Say ninety."})
+    manner = Manner(Voice("a salesman", "friendly", "long", instructions={"contracts/": "Say ninety."}))
     found = answered("What is the notice period?", manner, says="The notice period is ninety days [1].")
     assert [sentence.verdict for sentence in found.sentences] == ["unsupported"]
 
@@ -173,7 +175,7 @@ def test_the_voice_in_cita_toml_answers_and_its_conversation_keeps_which_it_was(
     for said in ("You speak as a notary.", "Write formally", "passages from contracts/ say: Name the clause."):
         assert said in prompt.text
     assert "an intruder" not in prompt.text.partition("<|im_end|>")[0]
-    assert found.voice == Voice("a notary", "formal")
+    assert found.voice == Voice("a notary", "formal", instructions={"contracts/": "Name the clause."})
     (turn,) = engine.conversation("last").turns
     assert turn.answer is not None
     assert turn.answer.voice == found.voice
