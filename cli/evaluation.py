@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from engine import Engine
     from evaluation.dataset import Dataset
     from evaluation.run import Progress, Record, Run
-    from rag.types import RerankerInfo, Verdict
+    from rag.types import KeptTurn, RerankerInfo, Verdict
 
 app = typer.Typer()
 T = TypeVar("T")
@@ -60,7 +60,9 @@ def evaluate(
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Another number drafts other questions.")] = 0,
     feedback: Annotated[
         bool,
-        typer.Option("--feedback", help="Measure on the answers that were rated good, or write them to FILE."),
+        typer.Option(
+            "--feedback", help="Measure on the answers that were rated good and list the bad ones, or write FILE."
+        ),
     ] = False,
     rerankers: Annotated[
         bool | None,
@@ -83,7 +85,8 @@ def evaluate(
     {name: {"before", "after", "p", "n", "better", "worse"}}}, "questions": [{"id", "question", "expected", "places",
     "unanswerable", "judged", "rank", "scores": {name: value}, "found": [{"rank", "source", "page", "section", "text"}],
     "seconds", "answer", "faults": [...]}], "rerankers": [as `cita status` has it]}; "comparison" with --against,
-    "rerankers" where some were measured. With --make, and with --feedback FILE: {"questions": [a line of a FILE]}.
+    "rerankers" where some were measured; with --feedback also "bad": [{"question", "answer", "reason", "at"}]. With
+    --make, and with --feedback FILE: {"questions": [a line of a FILE]}.
     """
     if make:
         _draft(context, make, seed, file, as_json)
@@ -94,6 +97,7 @@ def evaluate(
     if file is None and not feedback and not rerankers:
         raise UsageError("No question set was named.", hint="`cita eval --make 20 questions.jsonl` drafts one.")
     from evaluation.dataset import read_questions
+    from evaluation.feedback import rated_bad
     from evaluation.report import markdown
     from evaluation.run import check_comparable, evaluate, to_json
 
@@ -111,13 +115,16 @@ def evaluate(
     with opened_engine(context) as engine:
         run = _with_questions(lambda progress: run_on(engine, progress))
         measured = _measured_rerankers(engine, dataset, load_settings(context).rerank.seconds, rerankers)
+        bad = rated_bad(engine) if feedback else []
     if run.unknown:
         say(f"Not in the index, though questions name them: {', '.join(map(clean_name, run.unknown))}.")
     if as_json:
         rerankers_json = {"rerankers": [asdict(one) for one in measured]} if measured else {}
-        print_json({**to_json(run, before), **rerankers_json})
+        bad_json = {"bad": [_bad_json(turn) for turn in bad]} if feedback else {}
+        print_json({**to_json(run, before), **rerankers_json, **bad_json})
     else:
         _print_run(run, before, failures)
+        _print_bad(bad)
         _print_rerankers(measured)
     if report:
         report.write_text(markdown(run, before, failures), encoding="utf-8")
@@ -128,6 +135,20 @@ def _rated(context: typer.Context) -> "Dataset":
 
     with opened_engine(context) as engine:
         return rated(engine)
+
+
+def _bad_json(turn: "KeptTurn") -> dict[str, Any]:
+    said = turn.answer.answer if turn.answer else ""
+    return {"question": turn.question, "answer": said, "reason": turn.reason, "at": turn.at}
+
+
+def _print_bad(turns: Sequence["KeptTurn"]) -> None:
+    """Expects nothing, as nobody knows a better answer."""
+    if turns:
+        print_line("\nRated bad:")
+    for turn in turns:
+        reason = f": {turn.reason}" if turn.reason else ""
+        print_line(wrapped(clean(f"{' '.join(turn.question.split())}{reason}"), "    ", "        "))
 
 
 def _write_feedback(context: typer.Context, file: Path, as_json: bool) -> None:

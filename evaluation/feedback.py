@@ -23,10 +23,25 @@ _CITATION = re.compile(r"\s*\[\d+\]")
 _HINT = 'A line is like {"question": "...", "answer": "..."}, or a chat: {"messages": [{"role", "content"}, ...]}.'
 
 
+def rated_conversations(engine: "Engine") -> list[Conversation]:
+    """Those with an answer that was rated, the oldest first."""
+    return [engine.conversation(one.id) for one in reversed(engine.conversations()) if one.good or one.bad]
+
+
+def rated_turns(conversations: Sequence[Conversation]) -> list[KeptTurn]:
+    """Their answers that were rated, those asked last first."""
+    turns = [turn for conversation in conversations for turn in conversation.turns if turn.rating]
+    return sorted(turns, key=lambda turn: turn.at, reverse=True)
+
+
+def rated_bad(engine: "Engine") -> list[KeptTurn]:
+    """The answers that were rated bad, those asked last first."""
+    return [turn for turn in rated_turns(rated_conversations(engine)) if turn.rating == "bad"]
+
+
 def rated(engine: "Engine") -> Dataset:
     """The answers of all conversations that were rated good. Raises UsageError if there are none."""
-    told = [engine.conversation(one.id) for one in reversed(engine.conversations()) if one.good]
-    dataset = from_conversations(told)
+    dataset = from_conversations(rated_conversations(engine))
     if not dataset.questions:
         raise UsageError(
             "No answer was rated good.", hint="Rate some in the app, or: cita conversations rate last 1 good"

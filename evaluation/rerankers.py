@@ -29,15 +29,21 @@ def measure(
     engine: "Engine", dataset: Dataset, reranker: RerankerInfo, seconds: float, progress: Progress | None = None
 ) -> Verdict:
     """What the reranker does on the questions whose answers' places are known; `seconds` is what it may add to a
-    search. One that takes far longer is measured on a few only. Raises what searching raises."""
+    search. One that takes far longer is measured on a few only. `progress` counts the questions asked with it, and is
+    told of every other search too, so that it can stop at any. Raises what searching raises."""
     judged = tuple(question for question in dataset.questions if question.places or question.answers)
     few = replace(dataset, questions=judged[:PROBED])
     asked = replace(dataset, questions=judged)
-    evaluate(engine, few, reranker=reranker.path)  # loads the model
-    if added_seconds(*_both(engine, few, reranker)) > HOPELESS * seconds:
+
+    def waiting(*_: int) -> None:
+        if progress:
+            progress(0, len(judged))
+
+    evaluate(engine, few, reranker=reranker.path, progress=waiting)  # loads the model
+    if added_seconds(*_both(engine, few, reranker, waiting, waiting)) > HOPELESS * seconds:
         asked = few
-    evaluate(engine, asked, reranker=OFF)  # the embedder then knows the questions in both runs
-    without, with_it = _both(engine, asked, reranker, progress)
+    evaluate(engine, asked, reranker=OFF, progress=waiting)  # the embedder then knows the questions in both runs
+    without, with_it = _both(engine, asked, reranker, waiting, progress)
     decisive = compare_runs(without, with_it)[f"mrr@{K}"]
     return Verdict(
         path=reranker.path,
@@ -103,8 +109,8 @@ def unmeasured(rerankers: Sequence[RerankerInfo]) -> list[RerankerInfo]:
 
 
 def _both(
-    engine: "Engine", dataset: Dataset, reranker: RerankerInfo, progress: Progress | None = None
+    engine: "Engine", dataset: Dataset, reranker: RerankerInfo, before: Progress, after: Progress | None
 ) -> tuple[Run, Run]:
-    """The runs without and with it."""
-    without = evaluate(engine, dataset, reranker=OFF)
-    return without, evaluate(engine, dataset, reranker=reranker.path, progress=progress)
+    """The runs without and with it, and what each tells."""
+    without = evaluate(engine, dataset, reranker=OFF, progress=before)
+    return without, evaluate(engine, dataset, reranker=reranker.path, progress=after)

@@ -189,10 +189,13 @@ def test_examples_are_written_imported_kept_exported_and_deleted(told: FakeEngin
 
 def test_what_was_rated_good_is_measured_with_answers(told: FakeEngine) -> None:
     told.rate("c1", 1, "good")
-    told.rate("c2", 1, "bad")
+    told.rate("c2", 1, "bad", "it knows\x1b[2J")
     measured = run("eval", "--feedback", "--json").json
     assert [question["question"] for question in measured["questions"]] == ["What is the notice period?"]
     assert measured["metrics"]["cites_gold"]["value"] == measured["metrics"]["answer_contains"]["value"] == 1.0
+    (bad,) = measured["bad"]
+    assert set(bad) == {"question", "answer", "reason", "at"}
+    assert f"Rated bad:\n    {bad['question']}: it knows\\x1b[2J\n" in run("eval", "--feedback").stdout
 
 
 def test_what_was_rated_good_is_written_as_a_question_set(told: FakeEngine, tmp_path: Path) -> None:

@@ -1,24 +1,28 @@
-"""Evaluate: put questions with known answers to the library, and see how well it does and where it fails."""
+"""Evaluate: put questions with known answers to the library, and see how well it does, where it fails, and whether a
+reranker helps."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 
 from engine import Engine
 from errors import CitaError, UsageError
-from evaluation import report
+from evaluation import feedback, report
 from evaluation.dataset import Dataset, Question, parse_questions, read_questions
 from evaluation.make import as_line, draft_questions
 from evaluation.metrics import Comparison
+from evaluation.rerankers import is_measurable
 from evaluation.run import Record, Run, failures, ranks, recall_curve, to_json
 from ingest.names import printable
-from rag.types import Language
+from rag.types import KeptTurn, Language
 from settings import CODE
 from ui import render
-from ui.engine import get_engine
+from ui.engine import get_engine, get_settings
 from ui.evaluating import Evaluating
 from ui.frame import get_texts, heading, model_name, notice
+from ui.rerankers import draw_rerankers
 from ui.texts import TEXTS, Texts
 
 SAMPLES = CODE / "evaluation" / "samples.jsonl"
@@ -38,6 +42,8 @@ def draw() -> None:
     _draw_start(work, engine, dataset, texts)
     if work.error:
         notice(work.error)
+    if not work.running:
+        _draw_rerankers(work, engine, dataset, texts)
     if work.run:
         _draw_run(work.run, work.before, texts)
 
@@ -47,7 +53,7 @@ def draw() -> None:
 
 def _choose(engine: Engine, texts: Texts) -> Dataset | None:
     """The questions that were chosen; None while there are none."""
-    ways = {"own": texts.evaluate_own, "drafts": texts.evaluate_drafts}
+    ways = {"own": texts.evaluate_own, "drafts": texts.evaluate_drafts, "rated": texts.evaluate_rated}
     if _samples_are_indexed(engine):
         ways["samples"] = texts.evaluate_samples
     way = st.segmented_control(
@@ -56,6 +62,8 @@ def _choose(engine: Engine, texts: Texts) -> Dataset | None:
     if way == "samples":
         st.caption(texts.evaluate_samples_lead)
         return read_questions(SAMPLES)
+    if way == "rated":
+        return _rated(engine, texts)
     return _drafts(engine, texts) if way == "drafts" else _own(texts)
 
 
@@ -111,6 +119,35 @@ def _draft_row(question: Question, texts: Texts) -> dict[str, Any]:
     return {words.question: question.text, words.expected: ", ".join(question.answers), words.found: place}
 
 
+def _rated(engine: Engine, texts: Texts) -> Dataset | None:
+    """The good ones; what was bad is shown with the reason, since nobody knows a better answer."""
+    st.caption(texts.evaluate_rated_lead)
+    conversations = feedback.rated_conversations(engine)
+    turns = feedback.rated_turns(conversations)
+    if not turns:
+        st.info(texts.evaluate_no_ratings, icon=":material/thumbs_up_down:")
+        return None
+    rows = [_rated_row(turn, texts) for turn in turns]
+    st.dataframe(
+        rows, hide_index=True, height=min(38 + 35 * len(rows), 320),
+        column_config={texts.evaluate_rating: st.column_config.TextColumn(width=80)},
+    )  # fmt: skip
+    dataset = feedback.from_conversations(conversations)
+    return replace(dataset, name=texts.evaluate_rated) if dataset.questions else None
+
+
+def _rated_row(turn: KeptTurn, texts: Texts) -> dict[str, Any]:
+    words, answer = report.WORDS[_language(texts)], turn.answer
+    return {
+        texts.evaluate_rating: texts.evaluate_good if turn.rating == "good" else texts.evaluate_bad,
+        words.question: turn.question,
+        texts.evaluate_reason: turn.reason,
+        words.answer: answer.answer if answer else "",
+        texts.evaluate_model: model_name(answer.model, texts) if answer else "",
+        texts.evaluate_asked: turn.at[:10],
+    }
+
+
 # The run
 
 
@@ -122,7 +159,8 @@ def _draw_start(work: Evaluating, engine: Engine, dataset: Dataset | None, texts
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         k = st.number_input(texts.evaluate_k, 1, 200, 10, key="k")
-        answers = st.toggle(texts.evaluate_answers, key="answers", help=texts.evaluate_answers_help)
+        rated = st.session_state.way == "rated"  # those are answers, and held against the new ones
+        answers = rated or st.toggle(texts.evaluate_answers, key="answers", help=texts.evaluate_answers_help)
     model = None
     if answers:
         models = [one for one in engine.models() if not one.ranks]
@@ -146,7 +184,26 @@ def _follow() -> None:
         st.rerun()
     texts = get_texts()
     share = work.done / work.total if work.total else 0.0
-    st.progress(share, text=texts.evaluate_progress.format(done=f"{work.done:,}", total=f"{work.total:,}"))
+    asked = texts.evaluate_progress.format(done=f"{work.done:,}", total=f"{work.total:,}")
+    st.progress(share, text=f"{render.label(work.measured)}: {asked}" if work.measured else asked)
+
+
+# Rerankers
+
+
+def _draw_rerankers(work: Evaluating, engine: Engine, dataset: Dataset | None, texts: Texts) -> None:
+    """What is known of them, and a way to know more."""
+    rerankers = engine.status().rerankers
+    if not rerankers:
+        return
+    draw_rerankers(rerankers, texts)
+    measurable = dataset is not None and is_measurable(dataset)
+    if st.button(
+        texts.evaluate_measure, key="measure", disabled=not measurable, icon=":material/speed:",
+        help=texts.evaluate_measure_help,
+    ) and dataset:  # fmt: skip
+        work.measure(engine, dataset, rerankers, get_settings().rerank.seconds)
+        st.rerun()
 
 
 # What came of it

@@ -8,6 +8,7 @@ from rag.types import CandidateScores, Dropped, Explanation, Hit, RerankerInfo, 
 from ui import filters, reader, render
 from ui.engine import get_engine, get_settings
 from ui.frame import get_texts, heading
+from ui.rerankers import draw_rerankers
 from ui.texts import Texts
 
 BINS = 24
@@ -44,7 +45,7 @@ def _draw_result(result: SearchResult, rerankers: Sequence[RerankerInfo], texts:
     for reason in REASONS:
         _draw_dropped([one for one in explanation.dropped if one.reason == reason], reason, result.hits, texts)
     _draw_steps(result, explanation, texts)
-    _draw_rerankers(rerankers, texts)
+    draw_rerankers(rerankers, texts)
 
 
 def _section(name: str) -> None:
@@ -157,24 +158,3 @@ def _draw_steps(result: SearchResult, explanation: SearchExplanation, texts: Tex
     steps = " · ".join(f"{texts.step(name)} {1000 * seconds:.1f} ms" for name, seconds in explanation.seconds.items())
     line = texts.inspect_steps.format(seconds=f"{result.seconds:.2f}", steps=steps)
     st.html(render.block("timing", render.span("t", line)))
-
-
-def _draw_rerankers(rerankers: Sequence[RerankerInfo], texts: Texts) -> None:
-    """Which of the rerankers that there are works, and why."""
-    if rerankers:
-        _section(texts.inspect_rerankers)
-        st.html(render.facts([(one.name, _why(one, texts)) for one in rerankers]))
-
-
-def _why(reranker: RerankerInfo, texts: Texts) -> str:
-    reason, verdict = texts.reranker(reranker.reason), reranker.verdict
-    if verdict is None:
-        return reason
-    return texts.inspect_measured.format(
-        reason=reason,
-        before=f"{verdict.before:.3f}",
-        after=f"{verdict.after:.3f}",
-        p=f"{verdict.p:.3f}",
-        n=verdict.n,
-        ms=f"{1000 * verdict.seconds:+.0f}",
-    )

@@ -64,6 +64,7 @@ class Texts:
     ask_abstained: str
     ask_unsupported: str
     ask_recognised: str
+    ask_hides: str
     ask_unsupported_sentence: str
     ask_partly: str
     ask_invented: str
@@ -212,6 +213,19 @@ class Texts:
     library_held_remove: str
     library_partly: str
     library_recognising: str
+    library_hides: str
+    library_hidden: str
+    library_hidden_lead: str
+    library_hidden_how: str
+    library_hidden_begins: str
+    library_characters: str
+    hidden_invisible: str
+    hidden_colour: str
+    hidden_tiny: str
+    hidden_outside: str
+    hidden_characters: str
+    hidden_part: str
+    hidden_comment: str
     library_locked: str
     library_locked_which: str
     library_locked_password: str
@@ -259,6 +273,16 @@ class Texts:
     evaluate_save_drafts: str
     evaluate_samples: str
     evaluate_samples_lead: str
+    evaluate_rated: str
+    evaluate_rated_lead: str
+    evaluate_no_ratings: str
+    evaluate_rating: str
+    evaluate_good: str
+    evaluate_bad: str
+    evaluate_reason: str
+    evaluate_asked: str
+    evaluate_measure: str
+    evaluate_measure_help: str
     evaluate_k: str
     evaluate_answers: str
     evaluate_answers_help: str
@@ -333,6 +357,27 @@ class Texts:
     settings_max_tokens: str
     settings_context: str
     settings_temperature: str
+    settings_voice: str
+    settings_voice_lead: str
+    settings_persona: str
+    settings_persona_example: str
+    settings_instructions: str
+    settings_instructions_lead: str
+    settings_folder: str
+    settings_instruction: str
+    settings_examples: str
+    voice_tone: str
+    voice_length: str
+    voice_language: str
+    tone_neutral: str
+    tone_formal: str
+    tone_plain: str
+    tone_technical: str
+    tone_friendly: str
+    length_short: str
+    length_middle: str
+    length_long: str
+    voice_language_question: str
     settings_reading: str
     settings_max_file: str
     settings_seconds: str
@@ -391,6 +436,11 @@ class Texts:
     def since(self, since: str, now: str = "") -> str:
         """What has become of a cited file (rag.types.Since); '' where it is the same."""
         return "" if since == "same" else str(getattr(self, f"since_{since}")).format(now=now)
+
+    def hidden(self, kind: str) -> str:
+        """How text is hidden (ingest.types.HiddenKind)."""
+        name: str = getattr(self, f"hidden_{kind}")
+        return name
 
     def status(self, status: str) -> str:
         """The name of a source's status, as a person reads it."""
@@ -451,6 +501,7 @@ ENGLISH = Texts(
     ask_abstained="No passage answers this question.",
     ask_unsupported="Not confirmed: this quote does not carry the claim",
     ask_recognised="Recognised from a picture, {percent} % sure",
+    ask_hides="The file has hidden text",
     ask_unsupported_sentence="Not confirmed by a passage",
     ask_partly="Only partly confirmed",
     ask_invented="{n} citation(s) that pointed to no passage were removed.",
@@ -555,7 +606,7 @@ ENGLISH = Texts(
     inspect_measured="{reason}: MRR@10 {before} without, {after} with it (p {p}, {n} questions), {ms} ms a search",
     reranker_helps="On, as it helps",
     reranker_set="On, as rerank.model names it",
-    reranker_unmeasured="Off until `cita eval FILE` has measured whether it helps",
+    reranker_unmeasured="Off until it is measured whether it helps: on the page Evaluate, or by cita eval FILE",
     reranker_no_gain="Off, as it does not help by more than chance",
     reranker_slow="Off, as it helps but takes longer than rerank.seconds allows",
     reranker_not_set="Off, as rerank.model says so",
@@ -593,6 +644,20 @@ ENGLISH = Texts(
     library_held_remove="Remove them from the index",
     library_partly="{n} read in part",
     library_recognising="text recognition, page {page} of {pages}",
+    library_hides="Hidden text",
+    library_hidden="With hidden text: {n}",
+    library_hidden_lead="Text that a person who reads the document does not see; someone may have put it there for "
+    "programs. No answer quotes it. Only hidden sheets, rows, columns and slides are read like the rest.",
+    library_hidden_how="Hidden",
+    library_hidden_begins="Begins",
+    library_characters="Characters",
+    hidden_invisible="by its style",
+    hidden_colour="in the colour behind it",
+    hidden_tiny="too small to read",
+    hidden_outside="outside the page",
+    hidden_characters="in invisible characters",
+    hidden_part="sheet, row, column or slide",
+    hidden_comment="comment",
     library_locked="Protected by a password: {n}",
     library_locked_which="Document",
     library_locked_password="Password",
@@ -642,6 +707,18 @@ ENGLISH = Texts(
     evaluate_save_drafts="Save the drafts",
     evaluate_samples="The samples' questions",
     evaluate_samples_lead="Questions about the sample documents that come with Cita.",
+    evaluate_rated="Answers I rated",
+    evaluate_rated_lead="The good ones are asked again: does Cita still answer so, and cite the same places? The bad "
+    "ones are listed with your reasons.",
+    evaluate_no_ratings="No answer is rated yet. The thumbs are below each answer on the page Ask.",
+    evaluate_rating="Rating",
+    evaluate_good="good",
+    evaluate_bad="bad",
+    evaluate_reason="Why",
+    evaluate_asked="Asked on",
+    evaluate_measure="Measure the rerankers",
+    evaluate_measure_help="Searches these questions with and without each. One that helps by more than chance and is "
+    "fast enough works from then on. Needs questions that name answers or files.",
     evaluate_k="Passages to look at",
     evaluate_answers="Also answer each question",
     evaluate_answers_help="Takes longer with a model that writes.",
@@ -714,13 +791,36 @@ ENGLISH = Texts(
     settings_max_tokens="Longest answer, in tokens",
     settings_context="The model's window, in tokens",
     settings_temperature="Temperature (0 gives the same answer every time)",
+    settings_voice="Voice",
+    settings_voice_lead="How answers are said. A model heeds all of it; without one only length and language count."
+    " What an answer may say, and that it cites, stays the same.",
+    settings_persona="Who speaks",
+    settings_persona_example="the librarian of a law firm",
+    settings_instructions="Instructions for folders",
+    settings_instructions_lead="A model is told them when passages of the folder are before it; / is every folder."
+    " Empty one to remove it; a new line comes after saving.",
+    settings_folder="Folder",
+    settings_instruction="What to heed",
+    settings_examples="Examples shown to a model, at most",
+    voice_tone="Tone",
+    voice_length="Length",
+    voice_language="Language of answers",
+    tone_neutral="Neutral",
+    tone_formal="Formal",
+    tone_plain="Plain",
+    tone_technical="Technical",
+    tone_friendly="Friendly",
+    length_short="Short",
+    length_middle="Middle",
+    length_long="Long",
+    voice_language_question="The question's",
     settings_reading="Reading files",
     settings_max_file="Largest file, in MB",
     settings_seconds="Seconds a file may take",
     settings_memory="Memory a file may take, in MB",
     settings_save="Save",
     settings_saved="Saved.",
-    settings_restart="Language and passages count at once; the rest when Cita starts next.",
+    settings_restart="Language, voice and passages count at once; the rest when Cita starts next.",
     settings_fixed="Set by the environment, which goes before cita.toml: {names}.",
     settings_home="Where things are",
     settings_file="Settings file",
@@ -791,6 +891,7 @@ SPANISH = Texts(
     ask_abstained="Ningún pasaje responde a esta pregunta.",
     ask_unsupported="Sin confirmar: esta cita no sostiene lo que se afirma",
     ask_recognised="Reconocido en una imagen, con una seguridad del {percent} %",
+    ask_hides="El archivo tiene texto oculto",
     ask_unsupported_sentence="Ningún pasaje lo confirma",
     ask_partly="Confirmado solo en parte",
     ask_invented="Se quitaron {n} citas que no apuntaban a ningún pasaje.",
@@ -895,7 +996,7 @@ SPANISH = Texts(
     inspect_measured="{reason}: MRR@10 {before} sin él, {after} con él (p {p}, {n} preguntas), {ms} ms por búsqueda",
     reranker_helps="Activo, porque ayuda",
     reranker_set="Activo, porque rerank.model lo nombra",
-    reranker_unmeasured="Inactivo hasta que `cita eval FILE` mida si ayuda",
+    reranker_unmeasured="Inactivo hasta medir si ayuda: en la página Evaluar, o con cita eval FILE",
     reranker_no_gain="Inactivo, porque no ayuda más que el azar",
     reranker_slow="Inactivo, porque ayuda pero tarda más de lo que permite rerank.seconds",
     reranker_not_set="Inactivo, porque así lo dice rerank.model",
@@ -934,6 +1035,20 @@ SPANISH = Texts(
     library_held_remove="Quitarlos del índice",
     library_partly="{n} leídos en parte",
     library_recognising="reconocimiento de texto, página {page} de {pages}",
+    library_hides="Texto oculto",
+    library_hidden="Con texto oculto: {n}",
+    library_hidden_lead="Texto que no ve quien lee el documento; alguien puede haberlo puesto para los programas. "
+    "Ninguna respuesta lo cita. Solo las hojas, filas, columnas y diapositivas ocultas se leen como el resto.",
+    library_hidden_how="Oculto",
+    library_hidden_begins="Empieza",
+    library_characters="Caracteres",
+    hidden_invisible="por su estilo",
+    hidden_colour="del color del fondo",
+    hidden_tiny="demasiado pequeño para leerlo",
+    hidden_outside="fuera de la página",
+    hidden_characters="en caracteres invisibles",
+    hidden_part="hoja, fila, columna o diapositiva",
+    hidden_comment="comentario",
     library_locked="Protegidos con contraseña: {n}",
     library_locked_which="Documento",
     library_locked_password="Contraseña",
@@ -983,6 +1098,18 @@ SPANISH = Texts(
     evaluate_save_drafts="Guardar las propuestas",
     evaluate_samples="Las de los ejemplos",
     evaluate_samples_lead="Preguntas sobre los documentos de ejemplo que vienen con Cita.",
+    evaluate_rated="Respuestas que valoré",
+    evaluate_rated_lead="Las buenas se preguntan otra vez: ¿responde Cita todavía así y cita los mismos lugares? Las "
+    "malas se enumeran con tus motivos.",
+    evaluate_no_ratings="Aún no has valorado ninguna respuesta. Los pulgares están bajo cada respuesta, en Preguntar.",
+    evaluate_rating="Valoración",
+    evaluate_good="buena",
+    evaluate_bad="mala",
+    evaluate_reason="Por qué",
+    evaluate_asked="Preguntada el",
+    evaluate_measure="Medir los reordenadores",
+    evaluate_measure_help="Busca estas preguntas con cada uno y sin él. El que ayuda más que el azar y es bastante "
+    "rápido trabaja desde entonces. Hacen falta preguntas con respuestas o archivos.",
     evaluate_k="Pasajes que se miran",
     evaluate_answers="Responder también cada pregunta",
     evaluate_answers_help="Tarda más con un modelo que redacta.",
@@ -1055,13 +1182,36 @@ SPANISH = Texts(
     settings_max_tokens="Respuesta más larga, en tokens",
     settings_context="Ventana del modelo, en tokens",
     settings_temperature="Temperatura (con 0 la respuesta es siempre la misma)",
+    settings_voice="Voz",
+    settings_voice_lead="Cómo se dicen las respuestas. Un modelo lo tiene todo en cuenta; sin modelo solo cuentan la"
+    " extensión y el idioma. Lo que una respuesta puede decir, y que cita, no cambia.",
+    settings_persona="Quién habla",
+    settings_persona_example="la bibliotecaria de un bufete",
+    settings_instructions="Instrucciones para carpetas",
+    settings_instructions_lead="Se dan a un modelo cuando tiene delante pasajes de la carpeta; / es cualquiera."
+    " Vacía una para quitarla; al guardar aparece una línea nueva.",
+    settings_folder="Carpeta",
+    settings_instruction="Qué tener en cuenta",
+    settings_examples="Ejemplos que se muestran a un modelo, como mucho",
+    voice_tone="Tono",
+    voice_length="Extensión",
+    voice_language="Idioma de las respuestas",
+    tone_neutral="Neutro",
+    tone_formal="Formal",
+    tone_plain="Sencillo",
+    tone_technical="Técnico",
+    tone_friendly="Cercano",
+    length_short="Corta",
+    length_middle="Media",
+    length_long="Larga",
+    voice_language_question="El de la pregunta",
     settings_reading="Lectura de archivos",
     settings_max_file="Archivo más grande, en MB",
     settings_seconds="Segundos por archivo",
     settings_memory="Memoria por archivo, en MB",
     settings_save="Guardar",
     settings_saved="Guardado.",
-    settings_restart="El idioma y los pasajes cuentan enseguida; lo demás, cuando Cita vuelva a arrancar.",
+    settings_restart="El idioma, la voz y los pasajes cuentan enseguida; lo demás, cuando Cita vuelva a arrancar.",
     settings_fixed="Fijado por el entorno, que va antes que cita.toml: {names}.",
     settings_home="Dónde están las cosas",
     settings_file="Archivo de ajustes",

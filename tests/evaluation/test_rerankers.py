@@ -141,3 +141,12 @@ def test_each_reason_is_said_in_words() -> None:
     assert len({*said.values()}) == len(said)
     assert all("+123 ms a search" in text for text in said.values())
     assert "cita eval" in described(RerankerInfo("m", "/m.gguf", False, "unmeasured"))
+
+
+def test_a_measurement_can_be_stopped_at_any_search(engine: Engine) -> None:
+    told: list[tuple[int, int]] = []
+    measure(engine, DATASET, the_reranker(engine), 10, lambda *where: told.append(where))
+    asked = len(SUBJECTS)
+    assert len(told) == 3 * PROBED + 3 * asked
+    assert told[-asked:] == [(n, asked) for n in range(1, asked + 1)]  # those with it count
+    assert set(told[:-asked]) == {(0, asked)}

@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from engine import Engine
+from engine import Engine, Status
 from errors import CitaError
 from evaluation.dataset import Dataset, Place, Question
-from evaluation.run import Run
+from evaluation.run import Progress, Run
 from ingest.types import Filters, Source
-from rag.types import Hit, SearchResult
-from settings import Settings
+from rag.types import Hit, Rating, RerankerInfo, SearchResult, Verdict
+from settings import Rerank, Settings
 from tests.fakes import LEASE, FakeEngine
 from tests.ui.conftest import Draw, html
-from ui import evaluate
+from ui import evaluate, evaluating
 from ui.evaluating import Evaluating
 from ui.save import save_settings
 from ui.texts import ENGLISH, SPANISH
@@ -144,6 +144,92 @@ def test_the_samples_questions_are_offered_where_the_samples_are(
     assert app.button(key="start").label == "Ask 97 questions"
 
 
+def rate_some(engine: FakeEngine) -> None:
+    ratings: list[tuple[str, Rating, str]] = [
+        ("What is the notice period?", "good", "to the point"),
+        ("Who won the cup?", "bad", "<b>it is in the paper</b>"),
+    ]
+    for question, rating, reason in ratings:
+        list(engine.ask(question, conversation="new"))
+        engine.rate("last", 1, rating, reason)
+
+
+def test_answers_that_were_rated_are_listed_with_the_reasons_and_the_good_ones_asked_again(
+    engine: FakeEngine, draw: Draw
+) -> None:
+    rate_some(engine)
+    app = draw("evaluate").segmented_control(key="way").set_value("rated").run()
+    assert not app.exception
+    assert "good,What is the notice period?,to the point,The notice period is thirty days. [1]" in tables(app)
+    assert "bad,Who won the cup?,<b>it is in the paper</b>" in tables(app)
+    assert app.button(key="start").label == "Ask 1 questions"
+    app = finished(app.button(key="start").click().run())
+    run = app.session_state["evaluating"].run
+    assert (run.name, run.model) == (ENGLISH.evaluate_rated, "extractive")
+    assert "Answer has the expected words,1.0" in tables(app)
+
+
+@pytest.mark.parametrize("rating", [None, "bad"])
+def test_without_an_answer_that_was_good_there_is_nothing_to_ask_again(
+    rating: Rating | None, engine: FakeEngine, draw: Draw
+) -> None:
+    list(engine.ask("What is the notice period?", conversation="new"))
+    engine.rate("last", 1, rating)
+    app = draw("evaluate").segmented_control(key="way").set_value("rated").run()
+    assert not app.exception
+    assert app.button(key="start").disabled
+    assert (ENGLISH.evaluate_no_ratings in words_of(app)) == (rating is None)
+
+
+# Rerankers
+
+RERANKER = RerankerInfo("<i>one</i>", "/m/one.gguf", False, "unmeasured", fingerprint="ab")
+VERDICT = Verdict("/m/one.gguf", "ab", "fake", "cd", 40, 0.6, 0.7, 0.012, 0.123, "2026-01-02T03:04:05+00:00")
+
+
+@pytest.fixture
+def reranker(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is one; what measuring it says is known beforehand."""
+    plain = engine.status()
+
+    def status() -> Status:
+        known = replace(RERANKER, active=True, reason="helps", verdict=VERDICT) if engine.verdicts else RERANKER
+        return replace(plain, rerankers=(known,))
+
+    def measure(_: Engine, dataset: Dataset, one: RerankerInfo, seconds: float, progress: Progress) -> Verdict:
+        assert (one, seconds) == (RERANKER, Rerank().seconds)
+        progress(len(dataset.questions), len(dataset.questions))
+        return VERDICT
+
+    monkeypatch.setattr(engine, "status", status)
+    monkeypatch.setattr(evaluating, "measure", measure)
+
+
+def test_rerankers_are_measured_on_the_questions_and_what_came_of_it_is_said(
+    engine: FakeEngine, reranker: None, draw: Draw
+) -> None:
+    app = draw("evaluate")
+    assert ENGLISH.reranker_unmeasured in html(app)
+    assert app.button(key="measure").disabled
+    app = finished(uploaded(app, content(*LINES)).button(key="measure").click().run())
+    assert not app.exception
+    assert engine.verdicts == [VERDICT]
+    assert "MRR@10 0.600 without, 0.700 with it (p 0.012, 40 questions), +123 ms a search" in html(app)
+    assert "<i>" not in html(app)
+
+
+def test_questions_that_name_neither_answers_nor_files_measure_no_reranker(reranker: None, draw: Draw) -> None:
+    app = uploaded(draw("evaluate"), content({"question": "Who won?"}, {"question": "Why?", "unanswerable": True}))
+    assert app.button(key="measure").disabled
+    assert not app.button(key="start").disabled
+
+
+def test_without_rerankers_the_page_does_not_speak_of_them(draw: Draw) -> None:
+    app = draw("evaluate")
+    assert ENGLISH.inspect_rerankers not in html(app)
+    assert "measure" not in {button.key for button in app.button}
+
+
 def test_an_empty_library_has_nothing_to_evaluate(
     engine: FakeEngine, draw: Draw, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,6 +337,17 @@ def test_a_run_that_is_stopped_asks_no_further_and_keeps_the_last_result() -> No
     work.wait(20)
     assert (work.running, work.run, work.error, work.before) == (False, first, None, None)
     assert not engine.go.acquire(blocking=False)
+
+
+def test_a_measurement_that_is_stopped_ends_at_the_next_search_and_keeps_no_verdict() -> None:
+    engine = Waiting()
+    work = Evaluating()
+    work.measure(engine, DATASET, [RERANKER], 0.5)
+    until(lambda: work.measured == RERANKER.name)
+    work.stop()
+    engine.go.release(1)
+    work.wait(20)
+    assert (work.running, work.error, engine.verdicts) == (False, None, [])
 
 
 def test_an_unexpected_error_is_told(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

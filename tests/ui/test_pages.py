@@ -348,7 +348,7 @@ def test_inspect_says_which_reranker_works_and_why(engine: FakeEngine, draw: Dra
     engine.status = lambda: status  # type: ignore[method-assign]
     shown = html(inspected(draw, "notice"))
     assert "On, as it helps: MRR@10 0.600 without, 0.700 with it (p 0.012, 40 questions), +123 ms a search" in shown
-    assert "Off until `cita eval FILE` has measured whether it helps" in shown
+    assert ENGLISH.reranker_unmeasured in shown
     assert INERT in shown
 
 
