@@ -63,12 +63,14 @@ log = logging.getLogger("cita.engine")
 
 VERSION = importlib.metadata.version("cita")
 PATIENCE = 20.0  # seconds for a home's owner that is just starting or leaving, on a busy machine
+NEARLY_DONE = 5.0  # seconds of an index run that are left when the helper that writes for Chroma is started
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
     """Totals, versions, folders and health of a home. `indexed_at`: when the last index run ended (ISO 8601, UTC).
-    `rerankers`: those that there are, each with why it works or does not."""
+    `rerankers`: those that there are, each with why it works or does not. `hidden`: how many sources have text that a
+    reader does not see."""
 
     home: str
     folders: tuple[str, ...]
@@ -82,6 +84,7 @@ class Status:
     problems: tuple[str, ...]
     indexed_at: str = ""
     rerankers: tuple[RerankerInfo, ...] = ()
+    hidden: int = 0
 
 
 class Engine(Protocol):
@@ -492,21 +495,42 @@ class LocalEngine:
         from ingest.pipeline import index_folders
 
         self._progress = _Progress(progress or (lambda _: None))
-        report = index_folders(
-            self.folders(),
-            catalog,
-            self._embedder,
-            read or self._reader.read,
-            self._settings,
-            self._progress.tell,
-            confirm=confirm,
-            read_data=read_data,
-            unlocked=lambda source: self._password_of(source) is not None,
-        )
-        self._forget_removed_folders(catalog)
-        if catalog is self._catalog:
-            self._follow_catalog()
-        return report
+        is_served = catalog is self._catalog
+        try:
+            report = index_folders(
+                self.folders(),
+                catalog,
+                self._embedder,
+                read or self._reader.read,
+                self._settings,
+                self._telling_and_preparing() if is_served else self._progress.tell,
+                confirm=confirm,
+                read_data=read_data,
+                unlocked=lambda source: self._password_of(source) is not None,
+            )
+            self._forget_removed_folders(catalog)
+            if is_served:
+                self._follow_catalog()
+            return report
+        finally:
+            if is_served:
+                self._vectors.unprepare()
+
+    def _telling_and_preparing(self) -> Callable[[IndexProgress], None]:
+        """Tells the progress and, when a run that has read much is nearly done, prepares what follows it."""
+        from ingest.vectors import SMALL
+
+        is_prepared = False
+
+        def tell(now: IndexProgress) -> None:
+            nonlocal is_prepared
+            self._progress.tell(now)
+            left = now.seconds_left
+            if not is_prepared and now.passages > SMALL and left is not None and left < NEARLY_DONE:
+                is_prepared = True
+                self._vectors.prepare()
+
+        return tell
 
     def _recognised(self, path: Path, page: int, pages: int) -> None:
         self._progress.tell_page(path.name, page, pages)
@@ -634,6 +658,7 @@ class LocalEngine:
             problems=tuple(problems),
             indexed_at=self._catalog.fact("indexed_at"),
             rerankers=rerankers,
+            hidden=sum(bool(source.hidden) for source in sources),
         )
 
     def verify(self, read_data: bool = False) -> VerifyReport:

@@ -142,21 +142,26 @@ def remove_unsealed(index: Path) -> None:
 
 
 def write(
-    index: Path, lineage: str, vectors: "Iterable[tuple[list[str], Vectors, int]]", base: Seal | None = None
+    index: Path,
+    lineage: str,
+    vectors: "Iterable[tuple[list[str], Vectors, int]]",
+    base: Seal | None = None,
+    helper: "Helper | None" = None,
 ) -> Seal:
     """Writes the vectors, given with their keys and the number of the last, into a new folder, and seals it.
 
-    With `base`, all that is in that folder comes first, copied. Raises VectorIndexError; then the old seal stands.
+    With `base`, all that is in that folder comes first, copied. `helper`: one that was started before, for this alone.
+    Raises VectorIndexError; then the old seal stands.
     """
-    folder = index / f"chroma-{secrets.token_hex(8)}"
+    folder = helper.folder if helper else _new_folder(index)
     try:
         with _translated():
             number, count = (base.number, base.count) if base else (0, 0)
-            if base:
-                shutil.copytree(index / base.folder, folder)
-            else:
-                folder.mkdir(mode=0o700)
-            with _Helper(folder) as helper:
+            with helper or Helper(folder) as helper:
+                if base:
+                    shutil.copytree(index / base.folder, folder)
+                else:
+                    folder.mkdir(mode=0o700)
                 for keys, matrix, number in vectors:  # noqa: B007 - the last number is sealed
                     helper.send({"keys": keys, "dimensions": matrix.shape[1]}, matrix.tobytes())
                     count += len(keys)
@@ -165,6 +170,16 @@ def write(
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def start_helper(index: Path) -> "Helper":
+    """One for write(), which imports Chroma (half a second) while other things are done. Raises VectorIndexError."""
+    with _translated():
+        return Helper(_new_folder(index))
+
+
+def _new_folder(index: Path) -> Path:
+    return index / f"chroma-{secrets.token_hex(8)}"
 
 
 # --- the seal
@@ -202,10 +217,12 @@ def _files(folder: Path) -> list[tuple[str, Path]]:
 # --- the helper, from the outside
 
 
-class _Helper:
-    """A process that writes what it is sent into the folder; when this is left it has, and has tried it out."""
+class Helper:
+    """A process that writes what it is sent into the folder; when this is left it has, and has tried it out. Until
+    then it imports Chroma and waits; on Linux it ends with the thread that started it."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self._words = tempfile.TemporaryFile()  # noqa: SIM115 - closed when this is left
         self._process = subprocess.Popen(
             confine.command("ingest.chroma", str(folder)),
@@ -228,6 +245,12 @@ class _Helper:
             self._end()
         finally:
             stuck.cancel()
+
+    def close(self) -> None:
+        """Ends it without a word of how it was."""
+        with self._words:
+            self._process.kill()
+            self._process.communicate()
 
     def __enter__(self) -> Self:
         return self
@@ -264,6 +287,8 @@ def main() -> None:
     """`python -m ingest.chroma FOLDER`: adds what comes on standard input to the folder, and tries it out."""
     confine.end_with_parent()
     folder = Path(sys.argv[1])
+    import chromadb  # noqa: F401 - while the parent gathers the vectors, or does something else yet
+
     head = _received(sys.stdin.buffer)  # nothing is written where the parent is gone by now
     samples = []
     client = _client(folder)

@@ -9,6 +9,7 @@ matrix (ingest/matrix.py), and so is every library within a filter. Nothing is e
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -16,7 +17,17 @@ import numpy as np
 
 from errors import VectorIndexError
 from ingest.catalog import Catalog
-from ingest.chroma import ChromaIndex, Seal, break_seal, is_intact, read_seal, remove_unsealed, write
+from ingest.chroma import (
+    ChromaIndex,
+    Helper,
+    Seal,
+    break_seal,
+    is_intact,
+    read_seal,
+    remove_unsealed,
+    start_helper,
+    write,
+)
 from ingest.embed import Vectors
 from ingest.filters import Rows
 from ingest.matrix import other_length
@@ -152,6 +163,7 @@ class LiveIndex:
         self._exact = ExactIndex(catalog)  # of all vectors, or of those after Chroma's
         self._gone = 0  # vectors in Chroma that are no longer in the catalogue
         self._many = False  # so many vectors that the matrix serves
+        self._helper: Helper | None = None  # for the next update()
         self._lazy = lazy
         self._first: Vectors | None = None
 
@@ -240,19 +252,31 @@ class LiveIndex:
                 break_seal(self._index)
         self._exact = ExactIndex(self._catalog, self._chroma.seal.number if self._chroma else 0)
 
+    def prepare(self) -> None:
+        """Starts what update() needs some time for, if by now it would write: for when an index run is nearly done.
+        update() or unprepare() ends it; on Linux so does the end of this thread."""
+        with self._updating:
+            seal = self._own_seal()
+            if self._helper is None and SMALL < self._catalog.count_vectors() <= MOST and self._lacks(seal):
+                with suppress(VectorIndexError):  # update() will say it
+                    self._helper = start_helper(self._index)
+
+    def _own_seal(self) -> Seal | None:
+        seal = read_seal(self._index)
+        return seal if seal is not None and seal.lineage == self._catalog.lineage else None
+
     def update(self) -> None:
         """Writes Chroma's folder anew where the library is large and the folder missing or too far behind.
 
         Raises VectorIndexError if it cannot be written; search goes on as before.
         """
         with self._updating:
-            seal = read_seal(self._index)
-            if seal is not None and seal.lineage != self._catalog.lineage:
-                seal = None
+            seal = self._own_seal()
             try:
                 if self._is_behind(seal):
                     self._write(seal)
             finally:
+                self.unprepare()
                 with self._lock:
                     if self._chroma is not None and self._chroma.seal != read_seal(self._index):
                         self._serve(None)
@@ -265,15 +289,32 @@ class LiveIndex:
             if seal is None or not SMALL < total <= MOST:
                 break_seal(self._index)
                 return SMALL < total <= MOST
-            kept = self._catalog.count_vectors(seal.number)
-            return max(total - kept, seal.count - kept) > _tolerated(total)
+            return self._lacks(seal)
+
+    def _lacks(self, seal: Seal | None) -> bool:
+        """Whether too many vectors are new since the seal, or gone."""
+        if seal is None:
+            return True
+        total, kept = self._catalog.count_vectors(), self._catalog.count_vectors(seal.number)
+        return max(total - kept, seal.count - kept) > _tolerated(total)
 
     def _write(self, seal: Seal | None) -> None:
         """Onto a copy of what is sealed; from nothing if any of that was deleted, so that it leaves the disk too."""
         lineage = self._catalog.lineage
         if seal and (self._catalog.count_vectors(seal.number) < seal.count or not is_intact(self._index, seal)):
             seal = None
-        write(self._index, lineage, _portions(self._catalog, seal.number if seal else 0), seal)
+        portions = _portions(self._catalog, seal.number if seal else 0)
+        write(self._index, lineage, portions, seal, self._take_helper())
+
+    def unprepare(self) -> None:
+        """Ends what prepare() started."""
+        if helper := self._take_helper():
+            helper.close()
+
+    def _take_helper(self) -> Helper | None:
+        with self._lock:
+            helper, self._helper = self._helper, None
+            return helper
 
     def problems(self, *, read_data: bool = False) -> list[str]:
         """How Chroma's files differ from the catalogue, in words. `read_data`: also in the vectors' values.
@@ -299,6 +340,7 @@ class LiveIndex:
             return found
 
     def close(self) -> None:
+        self.unprepare()
         with self._lock:
             self._serve(None)
             self._moment = ("", "")

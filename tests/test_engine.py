@@ -108,6 +108,15 @@ def test_the_index_is_sealed_in_chroma_and_verifies(engine: Engine) -> None:
 
 
 @pytest.mark.usefixtures("counts_as_large")
+def test_a_run_that_read_much_prepares_what_follows_once(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared: list[bool] = []
+    monkeypatch.setattr("ingest.vectors.LiveIndex.prepare", lambda _: prepared.append(True))
+    engine.index()
+    engine.index()  # reads nothing
+    assert prepared == [True]
+
+
+@pytest.mark.usefixtures("counts_as_large")
 def test_a_broken_seal_is_served_exactly_and_mended_by_the_next_run(engine: Engine, ready_settings: Settings) -> None:
     engine.index()
     engine.close()

@@ -432,6 +432,39 @@ def test_an_update_waits_until_there_is_much_to_do(index: Path, catalog: Catalog
         assert found(live, unit(n), 10) == nearest(catalog, unit(n), 10)
 
 
+def test_an_update_takes_the_helper_that_was_prepared(index: Path, catalog: Catalog, live: LiveIndex) -> None:
+    store(catalog, [f"many {n}" for n in range(300)])
+    live.prepare()
+    helper = live._helper
+    live.prepare()
+    assert helper is not None
+    assert helper is live._helper
+    live.update()
+    assert folder_of(index) == helper.folder
+    assert live._helper is None
+    assert helper._process.returncode == 0
+    assert live.problems(read_data=True) == []
+
+
+def test_nothing_is_prepared_where_little_is_to_do(catalog: Catalog, live: LiveIndex) -> None:
+    store(catalog, ["one more"])
+    live.prepare()
+    assert live._helper is None
+
+
+@pytest.mark.parametrize("end", ["unprepare", "close", "update"])
+def test_a_helper_that_was_not_needed_ends(end: str, index: Path, catalog: Catalog, live: LiveIndex) -> None:
+    before = folder_of(index)
+    store(catalog, [f"many {n}" for n in range(300)], "many.txt")
+    live.prepare()
+    helper = live._helper
+    remove(catalog, "many.txt")
+    getattr(live, end)()
+    assert helper is not None
+    assert helper._process.returncode is not None
+    assert list(index.glob("chroma-*")) == [before]
+
+
 def test_deleted_vectors_leave_the_disk_with_the_next_update(index: Path, catalog: Catalog, live: LiveIndex) -> None:
     gone = unit("old 0").tobytes()
 
