@@ -12,7 +12,7 @@ from ingest.names import printable
 from ingest.types import LOW_CONFIDENCE, Passage, Source
 from rag.types import ABSTAIN, Answer, Citation, Completed, Evidence, Hit, Recorded, Retrieved, Thought, Token
 from rag.types import Turn as EarlierTurn
-from ui import filters, library, rating, reader, render
+from ui import filters, library, rating, reader, render, voice
 from ui.engine import get_engine, get_settings
 from ui.frame import get_texts, guarded, heading, model_name, notice
 from ui.samples import sample_questions
@@ -36,7 +36,8 @@ def draw() -> None:
     question = _question(sources, texts, ready, bool(turns))
     if question:
         reader.close()
-        turns.append(Turn(question, filters.chosen(), st.session_state.get("k"), st.session_state.get("abstain")))
+        asked = (filters.chosen(), st.session_state.get("k"), st.session_state.get("abstain"))
+        turns.append(Turn(question, *asked, voice.chosen(get_settings())))
 
     opened = reader.opened()
     if opened:
@@ -88,6 +89,7 @@ def _options(sources: Sequence[Source], texts: Texts) -> None:
         st.segmented_control(
             texts.ask_abstain, ABSTAIN, format_func=names.__getitem__, key="abstain", help=texts.ask_abstain_help
         )
+        voice.draw_choice(get_settings(), texts)
 
 
 def _welcome(sources: Sequence[Source], ready: bool, texts: Texts) -> None:
@@ -152,7 +154,13 @@ def _stream(engine: Engine, turn: Turn, history: Sequence[EarlierTurn], texts: T
     kept_in = (opened() or NEW) if get_settings().history.on else ""
     try:
         asked = engine.ask(
-            turn.question, turn.k, turn.filters, history=history, conversation=kept_in, abstain=turn.abstain
+            turn.question,
+            turn.k,
+            turn.filters,
+            history=history,
+            conversation=kept_in,
+            abstain=turn.abstain,
+            voice=turn.voice,
         )
         with closing(follow(asked)) as events:
             for event in events:

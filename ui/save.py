@@ -31,9 +31,14 @@ def save_settings(settings: Settings, changes: Changes) -> Settings:
 
 
 def merged(file: Path, changes: Changes) -> dict[str, Any]:
-    """What cita.toml holds, with the changes."""
+    """What cita.toml holds, with the changes; a value of None takes its name out."""
     held: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return held | {group: held.get(group, {}) | values for group, values in changes.items()}
+    changed = {group: held.get(group, {}) | values for group, values in changes.items()}
+    return held | {group: _without_none(values) for group, values in changed.items()}
+
+
+def _without_none(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _replace(file: Path, content: bytes) -> None:

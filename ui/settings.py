@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from settings import Settings
-from ui import render
+from ui import render, voice
 from ui.engine import get_engine, get_settings
 from ui.frame import get_texts, heading
 from ui.save import Changes, save_settings
@@ -42,6 +42,8 @@ def _draw_form(settings: Settings, texts: Texts) -> None:
                 "max_tokens": left.number_input(texts.settings_max_tokens, 1, 32768, settings.generate.max_tokens),
                 "context": right.number_input(texts.settings_context, 256, 1048576, settings.generate.context),
             }
+        with st.container(key="card-voice"):
+            spoken: Changes = voice.draw_form(settings, texts)
         with st.container(key="card-reading"):
             st.html(render.block("section", render.span("h", texts.settings_reading)))
             left, middle, right = st.columns(3)
@@ -59,10 +61,11 @@ def _draw_form(settings: Settings, texts: Texts) -> None:
     if saved:
         wanted: Changes = {
             "app": {"language": language}, "history": history, "retrieve": retrieve, "generate": generate,
-            "parse": parse,
+            "parse": parse, **spoken,
         }  # fmt: skip
         save_settings(settings, changed(settings, wanted))
-        st.session_state.pop("k", None)  # the Ask page takes the new default
+        for default in ("k", *voice.KEYS):  # the Ask page takes the new ones
+            st.session_state.pop(default, None)
         st.session_state.saved = True
         st.rerun()
     if st.session_state.pop("saved", False):
@@ -73,7 +76,7 @@ def changed(settings: Settings, wanted: Changes) -> Changes:
     """The values that differ from those in force, so that cita.toml holds only what was chosen."""
     held = settings.model_dump()
     differing = {
-        group: {name: value for name, value in values.items() if value != held[group][name]}
+        group: {name: value for name, value in values.items() if value != held[group].get(name)}
         for group, values in wanted.items()
     }
     return {group: values for group, values in differing.items() if values}

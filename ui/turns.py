@@ -10,7 +10,7 @@ import streamlit as st
 from engine import Engine
 from errors import CitaError, UsageError
 from ingest.types import Filters
-from rag.types import REMEMBERED, Abstain, Answer, Evidence, Hit, KeptTurn, Rating
+from rag.types import REMEMBERED, Abstain, Answer, Evidence, Hit, KeptTurn, Rating, Voice
 from rag.types import Turn as EarlierTurn
 from ui import reader
 
@@ -27,6 +27,7 @@ class Turn:
     filters: Filters = Filters()
     k: int | None = None
     abstain: Abstain | None = None
+    voice: Voice | None = None
     state: Literal["asked", "answered", "stopped", "failed"] = "asked"
     hits: tuple[Hit, ...] = ()
     understood: str = ""
