@@ -20,6 +20,7 @@
     ├── ModelError            a generator model
     │   ├── ModelNotFoundError    no model of that name
     │   ├── NotAModelError        the file is not a GGUF, or a damaged one
+    │   ├── ModelTooLargeError    it needs more memory than is free
     │   └── ModelDiedError        the model's process ended before its answer did
     └── EngineError           the process that owns a home
         ├── EngineUnreachableError  it holds the lock but does not answer
@@ -119,6 +120,10 @@ class ModelNotFoundError(ModelError):
 
 
 class NotAModelError(ModelError):
+    pass
+
+
+class ModelTooLargeError(ModelError):
     pass
 
 

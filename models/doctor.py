@@ -14,7 +14,8 @@ from pathlib import Path
 
 from errors import CitaError, NeedsOcrError
 from ingest.confine import Isolation
-from models.runtime import Hardware, Runtime, Weights, choose_runtime
+from models.fit import Memory, Weights, memory_needed
+from models.runtime import Hardware, Runtime, choose_runtime
 from settings import CODE, Settings
 
 LIBRARIES = (
@@ -71,10 +72,12 @@ class LlamaCpp:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """The model that answers, and how it is run here; nothing of that for one that is no GGUF or cannot be read."""
+    """The model that answers, how it is run here and what memory it takes; nothing of that for one that is no GGUF,
+    cannot be read or does not fit."""
 
     model: str
     runtime: Runtime | None
+    memory: Memory | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,10 +257,12 @@ def _generation(settings: Settings, hardware: Hardware | None) -> tuple[Generati
     try:
         info = registry.get(name)
         weights = Weights.read(Path(info.path)) if info.path else None
+        if weights is None or hardware is None:
+            return Generation(name, None, None), []
+        runtime = choose_runtime(settings.generate, weights, hardware)
     except CitaError as error:
-        return Generation(name, None), [Problem(error.message, error.hint)]
-    runtime = choose_runtime(settings.generate, weights, hardware) if weights and hardware else None
-    return Generation(name, runtime), []
+        return Generation(name, None, None), [Problem(error.message, error.hint)]
+    return Generation(name, runtime, memory_needed(weights, runtime)), []
 
 
 def _llama_cpp_problems(llama_cpp: LlamaCpp) -> list[Problem]:

@@ -21,6 +21,8 @@ Value = int | float | bool | str | list["Value"]
 MAGIC = b"GGUF"
 MAX_ENTRIES = 100_000  # metadata keys, and tensors; the largest models have some thousands
 MAX_ARRAY = 2_000_000  # the largest vocabularies have 262,144 tokens and twice as many merges
+MAX_ELEMENTS = 4_000_000  # of all arrays together
+MAX_BLOCKS = 1024
 MAX_HEADER = 256 * 1024 * 1024
 MAX_STRING = 16 * 1024 * 1024
 MAX_ALIGNMENT = 4096
@@ -59,12 +61,20 @@ NOT_GENERATORS = {"bert", "nomic-bert", "nomic-bert-moe", "jina-bert-v2", "jina-
 
 
 @dataclass(frozen=True, slots=True)
+class Tensor:
+    """A tensor of weights: its dimensions in ggml's order, its kind (ggml.h, `enum ggml_type`), its bytes."""
+
+    shape: tuple[int, ...]
+    kind: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Header:
-    """What stands before a GGUF's weights. `tensors` are names with dimensions, in ggml's order; `parameters` counts
-    the elements of all of them."""
+    """What stands before a GGUF's weights. `tensors` are by name; `parameters` counts the elements of all of them."""
 
     metadata: dict[str, Value]
-    tensors: dict[str, tuple[int, ...]]
+    tensors: dict[str, Tensor]
     parameters: int
     size: int
 
@@ -169,7 +179,7 @@ def _misfit(adapter: Header, model: Header) -> str:
         return f"it is for the architecture {made_for!r}, the model is a {architecture!r}"
     if not adapter.tensors:
         return "it has no weights"
-    for name, shape in adapter.tensors.items():
+    for name, part_of in adapter.tensors.items():
         tensor, _, part = name.rpartition(".")
         if part not in ("lora_a", "lora_b"):
             return f"its tensor {name!r} is no part of a LoRA"
@@ -178,7 +188,7 @@ def _misfit(adapter: Header, model: Header) -> str:
         other = adapter.tensors.get(f"{tensor}.{'lora_b' if part == 'lora_a' else 'lora_a'}")
         if other is None:
             return f"its tensor {name!r} lacks its counterpart"
-        if part == "lora_a" and not _multiplies(tensor, model.tensors[tensor], shape, other):
+        if part == "lora_a" and not _multiplies(tensor, model.tensors[tensor].shape, part_of.shape, other.shape):
             return f"its tensor {tensor!r} is of another size"
     return ""
 
@@ -219,6 +229,7 @@ class _Reader:
         self._path = path
         self._size = os.fstat(file.fileno()).st_size
         self._at = 0
+        self._elements = 0  # of arrays, so far
 
     def header(self) -> Header:
         self._check_magic()
@@ -229,10 +240,17 @@ class _Reader:
             if key in metadata:
                 raise self._damaged(f"it holds {key!r} twice")
             metadata[key] = self._value(self._scalar("I"))
-        found = [self._tensor() for _ in range(tensors)]
-        self._check_weights(metadata, [end for _, _, end in found])
-        shapes = {name: shape for name, shape, _ in found}
-        return Header(metadata, shapes, sum(math.prod(shape) for _, shape, _ in found), self._size)
+        self._check_blocks(metadata)
+        found: dict[str, Tensor] = {}
+        offsets = []
+        for _ in range(tensors):
+            name, tensor, offset = self._tensor()
+            if name in found:
+                raise self._damaged(f"it holds tensor {name!r} twice")
+            found[name] = tensor
+            offsets.append(offset)
+        self._check_weights(metadata, found, offsets)
+        return Header(metadata, found, sum(math.prod(tensor.shape) for tensor in found.values()), self._size)
 
     def _check_magic(self) -> None:
         start = self._file.read(8)
@@ -255,23 +273,38 @@ class _Reader:
                 hint="Download a current conversion of the model.",
             )
 
-    def _tensor(self) -> tuple[str, tuple[int, ...], int]:
-        """(name, dimensions, the end of its bytes counted from the start of the weights)"""
+    def _tensor(self) -> tuple[str, Tensor, int]:
+        """Its name, itself, and where it begins, counted from the start of the weights."""
         name = self._string()
         dimensions = self._scalar("I")
         if dimensions > MAX_DIMENSIONS:
             raise self._damaged(f"tensor {name!r} has {dimensions} dimensions")
         shape = tuple(self._scalar("Q") for _ in range(dimensions))
-        block, size = BLOCKS.get(self._scalar("I"), (1, 0))  # a type newer than this table: checked by its offset only
-        return name, shape, self._scalar("Q") + math.prod(shape) // block * size
+        kind = self._scalar("I")
+        block, size = BLOCKS.get(kind, (1, 0))  # of a kind newer than this table only the place is checked
+        return name, Tensor(shape, kind, math.prod(shape) // block * size), self._scalar("Q")
 
-    def _check_weights(self, metadata: dict[str, Value], ends: list[int]) -> None:
+    def _check_blocks(self, metadata: dict[str, Value]) -> None:
+        """What a model is made of is counted before anything is made by that count."""
+        for key, value in metadata.items():
+            if key.endswith(".block_count") and (not isinstance(value, int) or not 0 <= value <= MAX_BLOCKS):
+                raise self._damaged(f"its {key} is {str(value)[:40]}")
+
+    def _check_weights(self, metadata: dict[str, Value], tensors: dict[str, Tensor], offsets: list[int]) -> None:
+        """They follow one another, as llama.cpp asks (ggml/src/gguf.cpp), and end where the file does at the latest."""
         alignment = metadata.get("general.alignment", 32)
         if not isinstance(alignment, int) or not 0 < alignment <= MAX_ALIGNMENT:
-            raise self._damaged(f"its alignment is {alignment!r}")
-        start = -(-self._at // alignment) * alignment
-        needed = start + max(ends, default=0)
-        if ends and needed > self._size:
+            raise self._damaged(f"its alignment is {str(alignment)[:40]}")
+        expected: int | None = 0
+        end = 0
+        for (name, tensor), offset in zip(tensors.items(), offsets, strict=True):
+            if expected is not None and offset != expected:
+                raise self._damaged(f"tensor {name!r} begins at {offset} where {expected} is due")
+            end = max(end, offset + tensor.size)
+            known = tensor.kind in BLOCKS
+            expected = -(-(offset + tensor.size) // alignment) * alignment if known else None
+        needed = -(-self._at // alignment) * alignment + end
+        if tensors and needed > self._size:
             raise self._truncated(needed)
 
     def _value(self, kind: int) -> Value:
@@ -287,6 +320,9 @@ class _Reader:
     def _array(self) -> list[Value]:
         kind = self._scalar("I")
         count = self._count("array elements", MAX_ARRAY)
+        self._elements += count
+        if self._elements > MAX_ELEMENTS:
+            raise self._damaged(f"its arrays hold over {MAX_ELEMENTS} elements")
         if kind == STRING:
             return self._strings(count)
         if kind not in SCALARS:  # arrays in arrays: allowed by the format, used by no model

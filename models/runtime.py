@@ -5,28 +5,32 @@ What is not set in cita.toml (`[generate]`) is chosen here from what the model's
 
 import ctypes
 import os
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from models.gguf import Header, read_header
+from errors import ModelTooLargeError
+from models.fit import Weights, memory_needed
 from settings import Generate
 
 CacheType = Literal["f16", "q8_0", "q4_0"]
 
-CACHE_BYTES = {"f16": 2.0, "q8_0": 34 / 32, "q4_0": 18 / 32}  # of an element (ggml-common.h)
 GRAPHICS = (1, 2)  # ggml_backend_dev_type: a card of its own, or part of the processor
 BATCH = 512
 SMALL_BATCH = 256
 GIB = 1 << 30
 SPARE = GIB // 2  # bytes of memory left to everything else
 USABLE = 0.9  # of a card's free memory
+SHORTER = (16_384, 8192, 4096, 2048, 1024)  # contexts to fall back on
+LEAST_FILE = 64 << 20  # no model that answers is smaller
 
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
     """What llama.cpp is told. `context` and `batch` are tokens; `repack`: weights are laid out anew for this processor
-    when loaded, which takes memory of their size."""
+    when loaded, which takes memory of their size; `window_only`: layers that look back through a window keep no more
+    than that, so a prompt that goes back to an earlier one is read anew."""
 
     context: int
     threads: int
@@ -35,35 +39,7 @@ class Runtime:
     flash_attention: bool
     cache: CacheType
     repack: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """What of a model decides how it can run. Sizes are bytes; `per_token` is the cache's at 2 bytes an element."""
-
-    size: int
-    blocks: int
-    context: int
-    per_token: int
-    head: int
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """Raises what models.gguf.read_header raises."""
-        return cls.of(read_header(path))
-
-    @classmethod
-    def of(cls, header: Header) -> Self:
-        name = header.text("general.architecture")
-        blocks = header.number(f"{name}.block_count")
-        heads = header.number(f"{name}.attention.head_count", 1) or 1
-        of_head = header.number(f"{name}.embedding_length") // heads
-        keys = header.number(f"{name}.attention.key_length", of_head)
-        values = header.number(f"{name}.attention.value_length", of_head)
-        shared = header.metadata.get(f"{name}.attention.head_count_kv", heads)
-        # A list has a number for each block: 0 where it keeps no cache of its own.
-        kept = sum(n for n in shared if isinstance(n, int)) if isinstance(shared, list) else blocks * int(shared)
-        return cls(header.size, blocks, header.number(f"{name}.context_length"), 2 * kept * (keys + values), keys)
+    window_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,44 +56,87 @@ class Hardware:
     @classmethod
     def look(cls, llama_cpp: Any) -> Self:
         """With the library loaded, which may end the process where it was built for another processor."""
-        import psutil
-
         name, free = _card(llama_cpp)
         amx = b"AMX_INT8 = 1" in llama_cpp.llama_print_system_info()
-        return cls(_physical_cores(), psutil.virtual_memory().available, free, name, amx)
+        return cls(_physical_cores(), _free_memory(), free, name, amx)
 
 
 def choose_runtime(settings: Generate, weights: Weights, hardware: Hardware) -> Runtime:
-    """What is set, and what suits for the rest: on the card what fits of it, a smaller cache where memory is short."""
-    context = min(settings.context, weights.context or settings.context)
-    whole = weights.per_token * context
-    layers = _layers_on_card(settings, weights, hardware, whole)
-    room = hardware.memory - SPARE - weights.size  # beside the weights
-    short = not layers and whole > room
-    smaller: CacheType = "q8_0" if short and weights.head % 32 == 0 else "f16"
-    cache = smaller if settings.cache == "auto" else settings.cache
-    flash = {"on": True, "off": False, "auto": bool(layers) or cache != "f16"}
-    return Runtime(
-        context=context,
-        threads=settings.threads or hardware.cores,
-        batch=min(settings.batch or (SMALL_BATCH if short else BATCH), context),
-        gpu_layers=layers,
-        flash_attention=flash[settings.flash_attention],
-        cache=cache,
-        # A build by GCC 12 for a processor with AMX crashes on repacked weights (ggml-org/llama.cpp#20824).
-        repack=not hardware.amx and not layers and weights.size + whole < room,
+    """What is set, and what suits for the rest: on the card what fits of it, and of the memory beside it so much as is
+    free. Raises ModelTooLargeError if it does not fit, however small it is made, with what would."""
+    for runtime in _ways(settings, weights, hardware):
+        needed = memory_needed(weights, runtime).main
+        if needed + SPARE <= hardware.memory:
+            return runtime
+    raise ModelTooLargeError(
+        f"The model needs {needed / GIB:.1f} GB of memory at a context of {runtime.context} tokens;"
+        f" {hardware.memory / GIB:.1f} GB are free, of which {SPARE / GIB:.1f} GB are left to everything else.",
+        hint=_what_fits(settings, weights, hardware, needed),
     )
 
 
-def _layers_on_card(settings: Generate, weights: Weights, hardware: Hardware, cache: int) -> int:
+def _ways(settings: Generate, weights: Weights, hardware: Hardware) -> Iterator[Runtime]:
+    """Ways to run it, from the fastest to the one that takes least memory."""
+    context = min(settings.context, weights.context or settings.context)
+    whole = Runtime(
+        context=context,
+        threads=settings.threads or hardware.cores,
+        batch=min(settings.batch or BATCH, context),
+        gpu_layers=0,
+        flash_attention=settings.flash_attention == "on" or settings.cache not in ("auto", "f16"),
+        cache="f16" if settings.cache == "auto" else settings.cache,
+        repack=False,
+    )
+    if settings.flash_attention == "off":
+        whole = replace(whole, flash_attention=False)
+    if layers := _layers_on_card(settings, weights, hardware, whole):
+        whole = replace(whole, gpu_layers=layers, flash_attention=settings.flash_attention != "off")
+    # A build by GCC 12 for a processor with AMX crashes on repacked weights (ggml-org/llama.cpp#20824).
+    elif not hardware.amx:
+        yield replace(whole, repack=True)
+    yield whole
+    smaller = replace(whole, batch=min(settings.batch or SMALL_BATCH, context), window_only=weights.windowed > 0)
+    if settings.cache == "auto" and settings.flash_attention != "off" and weights.head % 32 == 0:
+        smaller = replace(smaller, cache="q8_0", flash_attention=True)
+    yield smaller
+
+
+def _what_fits(settings: Generate, weights: Weights, hardware: Hardware, needed: int) -> str:
+    """The longest context with which it fits, or the size of a model that would."""
+    for context in SHORTER:
+        shorter = settings.model_copy(update={"context": context})
+        for runtime in _ways(shorter, weights, hardware):
+            if runtime.context < settings.context and memory_needed(weights, runtime).main + SPARE <= hardware.memory:
+                return f"It fits with a context of {context}: set generate.context = {context} in cita.toml."
+    room = hardware.memory - SPARE - (needed - weights.size)
+    smaller = f"a model with a file under {room / GIB:.1f} GB" if room > LEAST_FILE else "a smaller model"
+    return f"Close other programs, or choose {smaller} with `cita models use NAME`."
+
+
+def _layers_on_card(settings: Generate, weights: Weights, hardware: Hardware, whole: Runtime) -> int:
     """The last layer, which gives the scores, counts as one more."""
     every = weights.blocks + 1
-    if settings.gpu_layers >= 0:
-        return min(settings.gpu_layers, every)
-    if not hardware.card:
-        return 0
-    of_layer = (weights.size + cache) / every
-    return min(every, int(max(0, hardware.card * USABLE - SPARE) / of_layer))
+    if not hardware.card or settings.gpu_layers >= 0:
+        return min(settings.gpu_layers, every) if hardware.card else 0
+    needed = memory_needed(weights, replace(whole, gpu_layers=every, flash_attention=settings.flash_attention != "off"))
+    of_layer = (needed.weights + needed.cache) / every
+    return min(every, int(max(0, hardware.card * USABLE - SPARE - needed.compute) / of_layer))
+
+
+def _free_memory() -> int:
+    """Bytes that can be taken without others being put out: the machine's, or where this is less its container's."""
+    import psutil
+
+    free: int = psutil.virtual_memory().available
+    group = Path("/sys/fs/cgroup")
+    try:
+        most = int((group / "memory.max").read_text())
+        used = int((group / "memory.current").read_text())
+        lines = (group / "memory.stat").read_text().splitlines()
+        cached = next((int(line.split()[1]) for line in lines if line.startswith("inactive_file ")), 0)
+    except (OSError, ValueError):  # no container, or "max"
+        return free
+    return min(free, max(0, most - used + cached))
 
 
 def _card(llama_cpp: Any) -> tuple[str, int]:

@@ -77,6 +77,11 @@ class LlamaGenerator:
         return self._worker.runtime if self._worker else None
 
     @property
+    def pid(self) -> int:
+        """Of the process that holds the model; 0 while there is none."""
+        return self._worker.pid if self._worker else 0
+
+    @property
     def passages_read(self) -> tuple[str, ...]:
         """The ids of the passages in the last prompt, in their order: what begins like it need not be read again."""
         return self._read
@@ -151,7 +156,7 @@ class LlamaGenerator:
     def _start_worker(self) -> "_Worker":
         path = Path(self.info.path).absolute()
         read_header(path)  # a clear message for a file that is gone or damaged by now
-        load = {"path": str(path), "settings": self._settings.model_dump()}
+        load: dict[str, Any] = {"path": str(path), "settings": self._settings.model_dump()}
         if self.info.adapter:
             adapter = Path(self.info.adapter).absolute()
             check_adapter(adapter, path)
@@ -166,7 +171,7 @@ class _Worker:
         self._name = name
         self.death: ModelError | None = None
         self.runtime: Runtime | None = None
-        self._unloadable = ""
+        self._unloadable: Event = {}
         self._ids = itertools.count(1)
         self._replies: dict[int, queue.SimpleQueue[Event | None]] = {}
         self._lock = threading.Lock()
@@ -174,6 +179,10 @@ class _Worker:
         self._send(load)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def ask(self, **request: Any) -> abc.Generator[Event, None, None]:
         """Yields the replies to a request, its 'end' last, and 'waiting' while there are none.
@@ -226,7 +235,7 @@ class _Worker:
                 break
             event = json.loads(line)
             if event["event"] == "unloadable":
-                self._unloadable = event["message"]
+                self._unloadable = event
             elif event["event"] == "loaded":
                 self.runtime = Runtime(**event["runtime"])
             elif replies := self._replies.get(event["id"]):  # else nobody waits for it any more
@@ -241,8 +250,9 @@ class _Worker:
     def _cause_of_death(self) -> ModelError:
         if self._unloadable:
             return ModelError(
-                f"Model {self._name!r} cannot be loaded: {self._unloadable}.",
-                hint="The file may be damaged or newer than this llama.cpp, or memory too short for it:"
+                f"Model {self._name!r} cannot be loaded: {self._unloadable['message'].rstrip('.')}.",
+                hint=self._unloadable.get("hint")
+                or "The file may be damaged or newer than this llama.cpp, or memory too short for it:"
                 " try a smaller model, or lower generate.context in cita.toml.",
             )
         return ModelDiedError(

@@ -10,8 +10,8 @@ a LoRA adapter to apply, {"adapter", "scale"}, and says how it runs it, {"event"
     {"id", "do": "cancel"}                         ends that request at once, also while its prompt is being read
 
 and may answer {"id", "event": "error", "message"}, {"id", "event": "notice", "message"} and go on without the grammar,
-or {"event": "unloadable", "message"} and end. It ends when its standard input does, so it never outlives the process
-that started it. It opens no connection.
+or {"event": "unloadable", "message"} (and "hint", if it knows what to do) and end. It ends when its standard input
+does, so it never outlives the process that started it. It opens no connection.
 
 What a prompt has in common with the one before it, answer included, is not evaluated again. There are two `slots` for
 that: the answers to questions keep theirs while the model helps with something else in between.
@@ -33,7 +33,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import numpy as np
 
-from models.runtime import Hardware, Weights, choose_runtime
+from errors import CitaError
+from models.fit import SLOTS, Weights
+from models.runtime import Hardware, choose_runtime
 from rag.process import be_the_first_to_go, own_standard_output, send
 from settings import Generate
 
@@ -43,7 +45,6 @@ if TYPE_CHECKING:
 Message = dict[str, Any]
 
 GGML_LOG_LEVEL_ERROR = 4  # ggml.h
-SLOTS = 2
 GGML_TYPES = {"f16": 1, "q8_0": 8, "q4_0": 2}
 NO_ROOM, ABORTED = 1, 2  # of llama_decode
 TOP_K = 40
@@ -81,6 +82,9 @@ def main() -> None:
     inbox = Inbox(sys.stdin.buffer)
     try:
         model = LlamaModel(**inbox.next(), cancelled=inbox.is_cancelled)
+    except CitaError as error:
+        send(replies, {"event": "unloadable", "message": error.message, "hint": error.hint})
+        return
     except (ValueError, RuntimeError, OSError, AssertionError) as error:
         send(replies, {"event": "unloadable", "message": str(error)})
         return
@@ -218,6 +222,8 @@ class LlamaModel:
 
     def _keep(self, slot: int, count: int) -> int:
         """Forgets all but the first `count` tokens, or all where the model cannot go back; says how many are left."""
+        if self.runtime.window_only and count < len(self._held[slot]):
+            count = 0  # what the window of the first `count` saw is gone
         memory = self.library.llama_get_memory(self.context)
         if not self.library.llama_memory_seq_rm(memory, slot, count, -1):
             self.library.llama_memory_seq_rm(memory, slot, 0, -1)
@@ -296,6 +302,8 @@ class LlamaModel:
         parameters = self.library.llama_context_default_params()
         parameters.n_ctx = runtime.context
         parameters.n_seq_max = SLOTS
+        parameters.n_outputs_max = SLOTS  # scores are wanted of one token at a time; else there is room for a batch's
+        parameters.swa_full = not runtime.window_only
         parameters.kv_unified = True  # the slots share the context
         parameters.n_batch = parameters.n_ubatch = runtime.batch
         parameters.n_threads = parameters.n_threads_batch = runtime.threads

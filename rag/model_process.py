@@ -28,6 +28,7 @@ class ModelProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
+            env={**os.environ, "GGML_NO_BACKTRACE": "1"},  # else one that llama.cpp aborts starts a debugger
             start_new_session=True,  # Ctrl-C in the terminal is for us; we tell it what to do
         )
 

@@ -1,15 +1,18 @@
 """What is set counts; the rest is chosen for the model and the machine."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from models.runtime import GIB, Hardware, Weights, choose_runtime
+from errors import ModelTooLargeError
+from models.fit import Weights, memory_needed
+from models.runtime import GIB, Hardware, choose_runtime
 from settings import Generate
-from tests.gguf_files import header_gguf
 
-LLAMA_8B = Weights(size=5 * GIB, blocks=32, context=8192, per_token=131_072, head=128)
+LLAMA_8B = Weights(
+    size=5 * GIB, blocks=32, context=8192, head=128, full=65_536, width=4096, heads=32, query=4096, shared=1024,
+    inner=14_336, tokens=128_256, repacked=4 * GIB,
+)  # fmt: skip
 LAPTOP = Hardware(cores=8, memory=12 * GIB, card=0, card_name="", amx=False)
 
 
@@ -31,7 +34,7 @@ def test_a_context_is_never_longer_than_the_model_was_made_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("card", "layers"), [(24 * GIB, 33), (4 * GIB, 18), (GIB // 2, 0), (0, 0)], ids=["all", "half", "none", "no card"]
+    ("card", "layers"), [(24 * GIB, 33), (4 * GIB, 17), (GIB // 2, 0), (0, 0)], ids=["all", "half", "none", "no card"]
 )
 def test_as_many_layers_as_fit_are_on_the_card(card: int, layers: int) -> None:
     runtime = choose_runtime(Generate(context=4096), LLAMA_8B, replace(LAPTOP, card=card))
@@ -40,31 +43,40 @@ def test_as_many_layers_as_fit_are_on_the_card(card: int, layers: int) -> None:
 
 
 def test_where_memory_is_short_the_cache_is_smaller() -> None:
-    short = replace(LAPTOP, memory=LLAMA_8B.size + GIB)
+    short = replace(LAPTOP, memory=6 * GIB + 3 * GIB // 10)
     runtime = choose_runtime(Generate(context=8192), LLAMA_8B, short)
     assert (runtime.cache, runtime.flash_attention, runtime.batch, runtime.repack) == ("q8_0", True, 256, False)
-    odd = choose_runtime(Generate(context=8192), replace(LLAMA_8B, head=80), short)
-    assert odd.cache == "f16"  # llama.cpp keeps smaller kinds for heads of multiples of 32 alone
+    assert not runtime.window_only  # it has none
+    windowed = replace(LLAMA_8B, full=16_384, windowed=49_152, window=1024)
+    assert choose_runtime(Generate(context=8192), windowed, replace(short, memory=6 * GIB)).window_only
+    odd = replace(LLAMA_8B, head=80)  # llama.cpp keeps smaller kinds for heads of multiples of 32 alone
+    with pytest.raises(ModelTooLargeError):
+        choose_runtime(Generate(context=8192), odd, short)
+
+
+@pytest.mark.parametrize("memory", [12 * GIB, 8 * GIB, 27 * GIB // 4, 6 * GIB + 3 * GIB // 10])
+def test_what_is_chosen_leaves_memory_to_everything_else(memory: int) -> None:
+    runtime = choose_runtime(Generate(context=8192), LLAMA_8B, replace(LAPTOP, memory=memory))
+    assert memory_needed(LLAMA_8B, runtime).main <= memory - GIB // 2
+
+
+def test_a_model_too_large_is_refused_with_the_context_that_fits() -> None:
+    with pytest.raises(
+        ModelTooLargeError, match=r"needs 5\.\d GB of memory at a context of 8192.*5\.9 GB are free"
+    ) as error:
+        choose_runtime(Generate(context=8192), LLAMA_8B, replace(LAPTOP, memory=59 * GIB // 10))
+    context = int(error.value.hint.split("generate.context = ")[1].split()[0])
+    assert context < 8192
+    choose_runtime(Generate(context=context), LLAMA_8B, replace(LAPTOP, memory=59 * GIB // 10))
+
+
+def test_a_model_too_large_for_any_context_is_refused_with_the_size_that_fits() -> None:
+    with pytest.raises(ModelTooLargeError) as error:
+        choose_runtime(Generate(context=4096), LLAMA_8B, replace(LAPTOP, memory=4 * GIB))
+    room = float(error.value.hint.split("under ")[1].split()[0])
+    small = replace(LLAMA_8B, size=int((room - 0.1) * GIB), repacked=0)
+    choose_runtime(Generate(context=4096), small, replace(LAPTOP, memory=4 * GIB))
 
 
 def test_weights_are_not_laid_out_anew_by_a_library_that_crashes_on_them() -> None:
     assert not choose_runtime(Generate(), LLAMA_8B, replace(LAPTOP, amx=True)).repack
-
-
-def test_weights_are_read_from_the_header(tmp_path: Path) -> None:
-    path = header_gguf(
-        tmp_path / "m.gguf", "llama", llama__block_count=4, llama__embedding_length=1024, llama__context_length=512,
-        llama__attention__head_count=8, llama__attention__head_count_kv=2,
-    )  # fmt: skip
-    weights = Weights.read(path)
-    assert (weights.blocks, weights.context, weights.head) == (4, 512, 128)
-    assert weights.per_token == 2 * 4 * 2 * (128 + 128)
-    assert weights.size == path.stat().st_size
-
-
-def test_blocks_without_a_cache_of_their_own_cost_none(tmp_path: Path) -> None:
-    path = header_gguf(
-        tmp_path / "m.gguf", "granitehybrid", granitehybrid__block_count=4, granitehybrid__embedding_length=1024,
-        granitehybrid__attention__head_count=8, granitehybrid__attention__head_count_kv=[0, 0, 2, 0],
-    )  # fmt: skip
-    assert Weights.read(path).per_token == 2 * 2 * (128 + 128)
