@@ -16,6 +16,7 @@ def print_citations(citations: Sequence["Citation"], since: Mapping[str, str] | 
         print_line("\n" + wrapped(place, f"[{citation.n}] ", "    "), "bold")
         print_line(indented(f"“{citation.quote}”"))
         print_unsure(citation.confidence)
+        print_hiding(citation.source_hides)
         if not citation.supported:
             verdict = _VERDICTS["partly" if citation.verdict == "partly" else "unsupported"]
             print_line(wrapped(clean(_with_reason(verdict, citation.reason)), "    ", "    "), "yellow")
@@ -62,6 +63,12 @@ def print_refusal(answer: "Answer") -> None:
     if answer.refusal.missing:
         print_line("\n" + wrapped(clean(", ".join(answer.refusal.missing)), "Nothing found speaks of: ", "    "))
         print_line(wrapped("Add a document that does, or ask in its words."))
+
+
+def print_hiding(hides: bool) -> None:
+    """Warns of a file that has text which its reader does not see."""
+    if hides:
+        print_line("    The file has hidden text: `cita list --hidden` shows what.", "yellow")
 
 
 def print_unsure(confidence: float | None) -> None:

@@ -29,7 +29,7 @@ from cli.writing import (
 if TYPE_CHECKING:
     from engine import Status
     from ingest.links import LinkTargets
-    from ingest.types import IndexProgress, IndexReport, PathReason, Source, WatchEvent
+    from ingest.types import HiddenText, IndexProgress, IndexReport, PathReason, Source, WatchEvent
 
 app = typer.Typer()
 
@@ -176,29 +176,66 @@ def _report_line(report: "IndexReport") -> str:
 def list_sources(
     context: typer.Context,
     failed: Annotated[bool, typer.Option("--failed", help="Only files that are not in the index.")] = False,
+    hidden: Annotated[bool, typer.Option("--hidden", help="Only files with text that is not seen, and which.")] = False,
     as_json: Json = False,
 ) -> None:
     """List the files with their status.
 
     JSON: {"sources": [{"path", "status", "reason", "pages", "passages", "indexed_at", "title", "language", "metadata",
-    "tags", "links": [{"link", "path"}]}]}. A link's `path` is null where no document of that name is there.
+    "tags", "links": [{"link", "path"}], "hidden": [{"kind", "characters", "pages", "excerpt"}]}]}. A link's `path` is
+    null where no document of that name is there. `hidden` is text that a reader does not see, by kind: "invisible",
+    "colour" (that of what is behind it), "tiny", "outside" (the page), "characters" (invisible ones), "comment": these
+    are not in the index; "part" (a hidden sheet, row, column or slide) is.
     """
     with opened_engine(context) as engine:
         every = engine.sources()
-    sources = [source for source in every if not failed or source.status != "indexed"]
+    sources = [
+        source for source in every if (not failed or source.status != "indexed") and (not hidden or source.hidden)
+    ]
     if as_json:
         from ingest.links import LinkTargets
 
         targets = LinkTargets(source.path for source in every)
         print_json({"sources": [_source_json(source, targets) for source in sources]})
     else:
-        _print_sources(sources, failed)
+        _print_hidden(sources) if hidden else _print_sources(sources, failed)
 
 
 def _source_json(source: "Source", targets: "LinkTargets") -> dict[str, Any]:
     keys = ("path", "status", "reason", "pages", "passages", "indexed_at", "title", "language", "metadata", "tags")
     links = [{"link": link, "path": targets.resolve(link, source.path)} for link in source.links]
-    return {**pick(source, keys), "links": links}
+    return {**pick(source, keys), "links": links, "hidden": [asdict(hidden) for hidden in source.hidden]}
+
+
+def _print_hidden(sources: Sequence["Source"]) -> None:
+    if not sources:
+        say("No file has hidden text.")
+        return
+    print_table(
+        ("File", "Hidden", "Pages", "Characters", "Begins"),
+        [(clean_name(source.path), *_hidden_row(one)) for source in sources for one in source.hidden],
+    )
+
+
+def _hidden_row(hidden: "HiddenText") -> tuple[str, ...]:
+    pages = ", ".join(map(str, hidden.pages))
+    return HIDDEN[hidden.kind], pages, str(hidden.characters), clean(hidden.excerpt)
+
+
+HIDDEN: dict[str, str] = {
+    "invisible": "by its style",
+    "colour": "in the colour behind it",
+    "tiny": "too small to read",
+    "outside": "outside the page",
+    "characters": "in invisible characters",
+    "part": "hidden sheet, row, column or slide",
+    "comment": "comment",
+}
+
+
+def _remark(source: "Source") -> str:
+    """Why a source is as it is, and that it has hidden text."""
+    return " ".join(filter(None, (source.reason, "Hidden text." if source.hidden else "")))
 
 
 def _print_sources(sources: Sequence["Source"], failed: bool) -> None:
@@ -210,7 +247,7 @@ def _print_sources(sources: Sequence["Source"], failed: bool) -> None:
         print_table(("File", "Status", "Reason"), left_out)
         return
     rows = [
-        (clean_name(source.path), source.status, str(source.pages or ""), str(source.passages), clean(source.reason))
+        (clean_name(source.path), source.status, str(source.pages or ""), str(source.passages), clean(_remark(source)))
         for source in sources
     ]
     print_table(("File", "Status", "Pages", "Passages", "Reason"), rows)
@@ -223,7 +260,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
     JSON: {"home", "folders", "sources": {status: count}, "passages", "embedder", "vector_index", "model", "version",
     "healthy", "problems", "indexed_at", "rerankers": [{"name", "path", "active", "reason": "set", "helps",
     "unmeasured", "no-gain", "slow" or "not-set", "verdict": {"path", "fingerprint", "embedder", "questions", "n",
-    "before", "after", "p", "seconds", "at"} or null, "fingerprint"}]}.
+    "before", "after", "p", "seconds", "at"} or null, "fingerprint"}], "hidden": files with hidden text}.
     """
     with opened_engine(context) as engine:
         status = engine.status()
@@ -245,6 +282,7 @@ def _reranking(status: "Status") -> list[str]:
 def status_pairs(status: "Status") -> list[tuple[str, str]]:
     """What `cita status` prints; `cita doctor` prints it too."""
     files = ", ".join(f"{count} {name}" for name, count in status.sources.items()) or "none yet"
+    files += f"; {status.hidden} with hidden text" if status.hidden else ""
     return [
         ("Home", clean_name(status.home)),
         ("Folders", "\n".join(map(clean_name, status.folders))),

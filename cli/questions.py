@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from cli.answers import print_citations, print_conflict, print_refusal, print_uncited, print_unsure
+from cli.answers import print_citations, print_conflict, print_hiding, print_refusal, print_uncited, print_unsure
 from cli.opening import NOTHING_INDEXED, is_empty, load_settings, opened_engine
 from cli.options import Json, K, Languages, Question, Since, Tags, Types, Until, Within, asked_question, chosen_filters
 from cli.writing import clean, console, indented, pick, place_words, print_json, print_line, print_table, say, wrapped
@@ -46,7 +46,8 @@ def search(
     any may fit, of several kinds all must. A document's date is its own where it has one, else its file's.
 
     JSON: {"question", "passages": [{"rank", "score", "id", "source", "page", "page_to", "section", "text",
-    "confidence", "copies": [{"id", "source", "page"}]}], "seconds"}. `confidence` (0 to 1) is text recognition's, null
+    "confidence", "source_hides", "copies": [{"id", "source", "page"}]}], "seconds"}. `source_hides` says whether the
+    file has hidden text (`cita list --hidden`). `confidence` (0 to 1) is text recognition's, null
     where the text was not recognised from a picture; `copies` are passages elsewhere that say the same.
 
     With --explain each passage also has "explain": {"lexical_rank", "dense_rank", "fused_rank", "lexical", "cosine",
@@ -70,6 +71,7 @@ def search(
         print_line(wrapped(place_words(*_stands(passage)), f"{hit.rank}. ", "    "), "bold")
         print_line(indented(passage.text) + "\n")
         print_unsure(passage.confidence)
+        print_hiding(passage.source_hides)
         if hit.copies:
             print_line(wrapped(_copies(hit.copies), "    ", "    ") + "\n")
         if hit.explanation:
@@ -142,6 +144,7 @@ def _hit_json(hit: "Hit") -> dict[str, Any]:
         "score": hit.score,
         **_passage_json(hit.passage),
         "confidence": hit.passage.confidence,
+        "source_hides": hit.passage.source_hides,
         "copies": [{"id": copy.id, "source": copy.path, "page": copy.page} for copy in hit.copies],
     }
     return found | ({"explain": asdict(hit.explanation)} if hit.explanation else {})
@@ -202,13 +205,14 @@ def ask(
     as they are, in their own language.
 
     JSON: {"question", "answer", "abstained", "citations": [{"n", "id", "source", "page", "section", "quote", "start",
-    "end", "supported", "confidence", "verdict", "reason"}], "sentences": [{"text", "citations", "supported", "verdict",
-    "reason"}], "model", "timings": {"retrieve", "first_token", "total"}, "conflict": [{"value", "citations", "date"}],
-    "refusal": {"reason": "nothing", "unsure" or "model", "nearest": [a citation], "missing": [word]} or null,
-    "conversation", "turn"}; `start` and `end` are character offsets of the quote in the passage's text, `confidence` is
-    that of `cita search`, `conversation` and `turn` (from 1) are null where nothing was kept. "conflict" has the values
-    where sources contradict each other. "verdict" is "supported", "partly" or "unsupported", "reason" why not, in the
-    question's language; "supported" whether it is the first.
+    "end", "supported", "confidence", "verdict", "reason", "source_hides"}], "sentences": [{"text", "citations",
+    "supported", "verdict", "reason"}], "model", "timings": {"retrieve", "first_token", "total"}, "conflict":
+    [{"value", "citations", "date"}], "refusal": {"reason": "nothing", "unsure" or "model", "nearest": [a citation],
+    "missing": [word]} or null, "conversation", "turn"}; `start` and `end` are character offsets of the quote in the
+    passage's text, `confidence` and `source_hides` are those of `cita search`, `conversation` and `turn` (from 1) are
+    null where nothing was kept. "conflict" has the values where sources contradict each other. "verdict" is
+    "supported", "partly" or "unsupported", "reason" why not, in the question's language; "supported" whether it is the
+    first.
     """
     asked, filters = asked_question(question), chosen_filters(within, types, tags, languages, since, until)
     with opened_engine(context) as engine:

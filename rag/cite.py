@@ -196,6 +196,7 @@ def citation(passage: Passage, start: int, end: int, n: int) -> Citation:
         end=end,
         supported=False,
         confidence=passage.confidence,
+        source_hides=passage.source_hides,
     )
 
 

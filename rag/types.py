@@ -184,7 +184,7 @@ class Citation:
     """The evidence for a claim: `quote` is characters `start` to `end` of the passage `id`'s text. `confidence` (0 to
     1) is text recognition's; None where the passage was not recognised from a picture. `verdict` is whether it carries
     what cites it (of several claims the worst; by itself what `supported` says), `reason` why not, in the question's
-    language."""
+    language. `source_hides` as in Passage."""
 
     n: int
     id: str
@@ -198,6 +198,7 @@ class Citation:
     confidence: float | None = None
     verdict: Support | None = None
     reason: str = ""
+    source_hides: bool = False
 
     def __post_init__(self) -> None:
         _with_verdict(self)

@@ -228,7 +228,9 @@ def _draw_hit(number: int, hit: Hit, turn: Turn, texts: Texts) -> None:
                 reader.place(passage.page, passage.page_to, texts),
                 passage.section,
                 passage.text,
-                _remarks(_unsure(passage.confidence, texts), _since(evidence, texts)),
+                _remarks(
+                    _unsure(passage.confidence, texts), _hides(passage.source_hides, texts), _since(evidence, texts)
+                ),
                 _copies(hit.copies, texts),
             )
         )
@@ -271,7 +273,12 @@ def _draw_citation(number: int, citation: Citation, hit: Hit | None, evidence: E
                 reader.place(citation.page, None, texts),
                 citation.section,
                 citation.quote,
-                _remarks(unsupported, _unsure(citation.confidence, texts), _since(evidence, texts)),
+                _remarks(
+                    unsupported,
+                    _unsure(citation.confidence, texts),
+                    _hides(citation.source_hides, texts),
+                    _since(evidence, texts),
+                ),
                 _copies(hit.copies if hit else (), texts),
             )
         )
@@ -301,6 +308,10 @@ def _unsure(confidence: float | None, texts: Texts) -> str:
     if confidence is None or confidence >= LOW_CONFIDENCE:
         return ""
     return texts.ask_recognised.format(percent=round(100 * confidence))
+
+
+def _hides(hides: bool, texts: Texts) -> str:
+    return texts.ask_hides if hides else ""
 
 
 def _draw_timing(answer: Answer, texts: Texts) -> None:

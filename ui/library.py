@@ -32,6 +32,7 @@ def draw() -> None:
     sources = engine.sources()
     _draw_counts(sources, texts)
     _draw_sources(sources, texts)
+    _draw_hidden([source for source in sources if source.hidden], texts)
     _draw_locked(engine, [source for source in sources if source.status == "encrypted"], texts)
     _draw_folders(engine, settings, texts)
 
@@ -223,6 +224,29 @@ def _draw_sources(sources: list[Source], texts: Texts) -> None:
     )
 
 
+def _draw_hidden(sources: list[Source], texts: Texts) -> None:
+    """Where there are documents with hidden text: which, and what of it can be said."""
+    if not sources:
+        return
+    with st.expander(texts.library_hidden.format(n=len(sources)), icon=":material/visibility_off:"):
+        st.caption(texts.library_hidden_lead)
+        st.dataframe(
+            [
+                {
+                    texts.library_column_file: printable(source.path),
+                    texts.library_hidden_how: texts.hidden(one.kind),
+                    texts.library_column_pages: ", ".join(map(str, one.pages)),
+                    texts.library_characters: one.characters,
+                    texts.library_hidden_begins: one.excerpt,
+                }
+                for source in sorted(sources, key=lambda source: source.path.casefold())
+                for one in source.hidden
+            ],
+            hide_index=True,
+            column_config={texts.library_hidden_begins: st.column_config.TextColumn(width=330)},
+        )
+
+
 def _draw_locked(engine: Engine, locked: list[Source], texts: Texts) -> None:
     """Where there are documents with a password: which, and a box for it."""
     if not locked:
@@ -260,7 +284,9 @@ def _row(source: Source, texts: Texts) -> dict[str, Any]:
     return {
         texts.library_column_status: [texts.status(source.status)],
         texts.library_column_file: printable(source.path),
-        texts.library_column_reason: source.reason,
+        texts.library_column_reason: " · ".join(
+            filter(None, (source.reason, texts.library_hides if source.hidden else ""))
+        ),
         texts.library_column_pages: source.pages,
         texts.library_column_passages: source.passages or None,
         texts.library_column_indexed: source.indexed_at[:16].replace("T", " "),

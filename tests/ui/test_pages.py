@@ -14,7 +14,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from errors import ModelDiedError, UsageError
-from ingest.types import Filters, IndexProgress, IndexReport, PathReason, Source, WatchEvent
+from ingest.types import HIDDEN_KINDS, Filters, HiddenText, IndexProgress, IndexReport, PathReason, Source, WatchEvent
 from models.doctor import Generation
 from models.runtime import Runtime
 from models.types import ModelInfo
@@ -252,6 +252,34 @@ def test_a_quote_that_was_recognised_with_doubt_says_so(
 
     engine._answer = recognised  # type: ignore[method-assign]
     assert ("Recognised from a picture, 63 % sure" in html(asked(draw, "How many days?"))) is shown
+
+
+@pytest.mark.parametrize("hides", [True, False])
+def test_a_source_with_hidden_text_is_warned_of_beside_its_citation(
+    hides: bool, engine: FakeEngine, draw: Draw
+) -> None:
+    def answered(question: str, model: str) -> Iterator[Event]:
+        citation = Citation(1, LEASE.id, LEASE.path, 2, "", "thirty days", 0, 11, True, source_hides=hides)
+        yield Completed(Answer(question, "Thirty. [1]", False, (citation,), (), model, Timings(0, 0, 0)))
+
+    engine._answer = answered  # type: ignore[method-assign]
+    assert (ENGLISH.ask_hides in html(asked(draw, "How many days?"))) is hides
+
+
+def test_the_library_says_what_a_reader_of_its_documents_does_not_see(engine: FakeEngine, draw: Draw) -> None:
+    hidden = (HiddenText("colour", 59, (2, 3), HOSTILE), HiddenText("comment", 40))
+    sources = engine.sources()
+    engine.sources = lambda: [dataclasses.replace(sources[0], hidden=hidden), *sources[1:]]  # type: ignore[method-assign]
+    app = draw("library")
+    listed, told = (frame.value for frame in app.dataframe)
+    assert ENGLISH.library_hides in listed[ENGLISH.library_column_reason].to_list()
+    assert told.iloc[0].to_list() == [sources[0].path, ENGLISH.hidden_colour, "2, 3", 59, HOSTILE]
+    assert told.iloc[1].to_list()[1:4] == [ENGLISH.hidden_comment, "", 40]
+
+
+@pytest.mark.parametrize("texts", [ENGLISH, SPANISH], ids=["en", "es"])
+def test_every_way_to_hide_text_has_a_name(texts: Texts) -> None:
+    assert len({texts.hidden(kind) for kind in HIDDEN_KINDS}) == len(HIDDEN_KINDS)
 
 
 def test_an_unsupported_citation_is_marked_and_not_hidden(engine: FakeEngine, draw: Draw) -> None:
