@@ -11,7 +11,7 @@ import secrets
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_args
@@ -45,7 +45,6 @@ from rag.types import (
     Since,
     Token,
     Turn,
-    TurnState,
 )
 
 if TYPE_CHECKING:
@@ -61,19 +60,9 @@ Sha256 = Callable[[Hit], str]
 Look = Callable[[Evidence], tuple[Since, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
-    """What of a turn is kept as JSON; a key that an earlier Cita did not write has its default here."""
-
-    state: TurnState = "stopped"
-    filters: Filters = Filters()
-    k: int | None = None
-    understood: str = ""
-    draft: str = ""
-    answer: Answer | None = None
-    evidence: tuple[Evidence, ...] = ()
-    error: str = ""
-    hint: str = ""
+# What of a turn has columns of its own; the rest is one value, as JSON. A key that an earlier Cita did not write has
+# its default.
+_COLUMNS = {"n", "at", "question", "rating", "reason"}
 
 
 class History:
@@ -114,12 +103,12 @@ class History:
         sha256: Sha256,
     ) -> Iterator[Event]:
         """The events, after a Recorded. A turn that cannot be kept is said in Completed.problem; it costs no answer."""
-        value, problem = Value(filters=filters, k=k), ""
-        hits: tuple[Hit, ...] = ()
         asked = question.encode(errors="replace").decode()
+        turn, problem = KeptTurn(0, "", asked, filters=filters, k=k), ""  # its number and time are given below
+        hits: tuple[Hit, ...] = ()
         with closing(cast("Any", events)):
             try:
-                begun = self._begun(conversation, asked, value)
+                begun = self._begun(conversation, turn)
             except CitaError as error:
                 begun, problem = None, str(error)
             if begun:
@@ -127,48 +116,48 @@ class History:
             try:
                 for event in events:
                     if isinstance(event, Retrieved):
-                        hits, value = event.hits, replace(value, understood=event.understood)
+                        hits, turn = event.hits, replace(turn, understood=event.understood)
                     elif isinstance(event, Token):
-                        value = replace(value, draft=value.draft + event.text)
+                        turn = replace(turn, draft=turn.draft + event.text)
                     elif isinstance(event, Completed):
-                        value = _answered(value, event.answer, hits, sha256)
-                        problem = problem or self._kept(begun, value)
+                        turn = _answered(turn, event.answer, hits, sha256)
+                        problem = problem or self._kept(begun, turn)
                         begun, event = None, replace(event, problem=problem)
                     yield event
             except CitaError as error:
-                self._kept(begun, replace(value, state="failed", error=error.message, hint=error.hint))
+                self._kept(begun, replace(turn, state="failed", error=error.message, hint=error.hint))
                 raise
             except BaseException:  # stopped: by whoever asked, or with the process
-                self._kept(begun, value)
+                self._kept(begun, turn)
                 raise
 
-    def _begun(self, conversation: str, question: str, value: Value) -> Recorded:
+    def _begun(self, conversation: str, turn: KeptTurn) -> Recorded:
         try:
-            return self._begin(conversation, question, value)
+            return self._begin(conversation, turn)
         except HistoryDamagedError:  # said in the log and in problems(); what could be read goes on in a new file
-            return self._begin(conversation, question, value)
+            return self._begin(conversation, turn)
 
-    def _begin(self, conversation: str, question: str, value: Value) -> Recorded:
+    def _begin(self, conversation: str, turn: KeptTurn) -> Recorded:
         at = now()
         with self._file.transaction() as write:
             known = write.execute("UPDATE conversations SET changed_at = ? WHERE id = ?", (at, conversation)).rowcount
             if not known:  # a new one, or one that was deleted meanwhile
                 conversation = secrets.token_hex(4)
-                row = (conversation, _title(question), at, at)
+                row = (conversation, _title(turn.question), at, at)
                 write.execute("INSERT INTO conversations (id, title, started_at, changed_at) VALUES (?, ?, ?, ?)", row)
             (last,) = write.execute(
                 "SELECT coalesce(max(n), 0) FROM turns WHERE conversation = ?", (conversation,)
             ).fetchone()
-            insert_turn(write, conversation, last + 1, at, question, _written(value), "", "")
+            insert_turn(write, conversation, last + 1, at, turn.question, _written(turn), "", "")
         return Recorded(conversation, last + 1)
 
-    def _kept(self, begun: Recorded | None, value: Value) -> str:
+    def _kept(self, begun: Recorded | None, turn: KeptTurn) -> str:
         """Why it could not be kept; '' if it is, or was not to be."""
         if begun is None:
             return ""
         try:
             with self._file.transaction() as write:
-                _change(write, begun.conversation, begun.turn, value=_written(value))
+                _change(write, begun.conversation, begun.turn, value=_written(turn))
         except CitaError as error:
             return str(error)
         return ""
@@ -316,14 +305,14 @@ def _change(write: sqlite3.Connection, conversation: str, n: int, **changes: str
     write.execute("UPDATE said SET answer = ? WHERE rowid = ?", (said_text(changed["value"]), row))
 
 
-def _answered(value: Value, answer: Answer, hits: Sequence[Hit], sha256: Sha256) -> Value:
+def _answered(turn: KeptTurn, answer: Answer, hits: Sequence[Hit], sha256: Sha256) -> KeptTurn:
     """With the passages that are shown for it, as they are now."""
     nearest = answer.refusal.nearest if answer.refusal else ()
     quoted = {citation.id for citation in (*answer.citations, *nearest)}
     quoted |= {hit.passage.id for hit in hits[:NEAREST]} if answer.abstained else set()
     shown = [hit for hit in hits if hit.passage.id in quoted]
     evidence = tuple(Evidence(_plain(hit), sha256(hit)) for hit in shown)
-    return replace(value, state="answered", draft="", answer=answer, evidence=evidence)
+    return replace(turn, state="answered", draft="", answer=answer, evidence=evidence)
 
 
 def _plain(hit: Hit) -> Hit:
@@ -333,21 +322,20 @@ def _plain(hit: Hit) -> Hit:
 
 
 @cache
-def _adapter() -> "TypeAdapter[Value]":
+def _adapter() -> "TypeAdapter[KeptTurn]":
     from pydantic import TypeAdapter
 
-    return TypeAdapter(Value)
+    return TypeAdapter(KeptTurn)
 
 
-def _written(value: Value) -> str:
-    return json.dumps(_adapter().dump_python(value, mode="json"))
+def _written(turn: KeptTurn) -> str:
+    return json.dumps(_adapter().dump_python(turn, mode="json", exclude=_COLUMNS))
 
 
 def _turn(row: dict[str, Any]) -> KeptTurn:
-    value = _adapter().validate_python(json.loads(row["value"]))
-    kept = {name: getattr(value, name) for name in Value.__dataclass_fields__}
     rating = row["rating"] if row["rating"] in get_args(Rating) else None
-    return KeptTurn(row["n"], row["at"], row["question"], rating=rating, reason=row["reason"], **kept)
+    columns = {name: row[name] for name in _COLUMNS} | {"rating": rating}
+    return _adapter().validate_python(json.loads(row["value"]) | columns)
 
 
 def _looked_at(turn: KeptTurn, look: Look) -> KeptTurn:
