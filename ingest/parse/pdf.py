@@ -422,8 +422,8 @@ class _PageReader:
                 seen &= ~which
         if seen.all():
             return words
-        texts, *arrays = words
-        return Words(list(compress(texts, seen)), *(array[seen] for array in arrays))
+        arrays = {name: value[seen] for name, value in words._asdict().items() if name != "texts"}
+        return Words(texts=list(compress(words.texts, seen)), **arrays)
 
     def _drawn_on(self, words: Words) -> NDArray[np.bool]:
         """Which words stand on something that is not white, as a picture or a coloured area, or may be drawn as one."""
@@ -541,7 +541,7 @@ class _PageReader:
         areas = np.flatnonzero(wide)[:MAX_AREAS]
         stroked = _written(calls.draw_mode, [paths[at] for at in areas.tolist()], 2, kind=np.int32)[:, 1] != 0
         for at in areas[stroked].tolist():
-            boxes += self._strokes(ctypes.cast(paths[at], raw.FPDF_PAGEOBJECT))
+            boxes += self._strokes(paths[at])
         if all(right - left > top - bottom for left, bottom, right, top in boxes):
             return ()  # no table's
         for at in areas[~stroked & (up[areas] < _ROW_HEIGHT)].tolist():  # a coloured row has no other rulings, often
@@ -562,23 +562,24 @@ class _PageReader:
 
     def _segments(self, path: Any) -> Iterator[tuple[tuple[float, float], tuple[float, float]]]:
         """The straight segments of a path, on the page."""
-        raw, matrix = self._raw, self._matrix
-        count = raw.FPDFPath_CountSegments(path)
-        if count > MAX_SEGMENTS or not raw.FPDFPageObj_GetMatrix(path, ctypes.byref(matrix)):
+        raw, calls, matrix = self._raw, self._calls, self._matrix
+        count = calls.segments(path)
+        if count > MAX_SEGMENTS or not calls.matrix_of(path, ctypes.byref(matrix)):
             return
         a, b, c, d, e, f = matrix.a, matrix.b, matrix.c, matrix.d, matrix.e, matrix.f
         x, y = ctypes.c_float(), ctypes.c_float()
+        x_at, y_at = ctypes.byref(x), ctypes.byref(y)
         start = here = (0.0, 0.0)
         for at in range(count):
-            segment = raw.FPDFPath_GetPathSegment(path, at)
-            raw.FPDFPathSegment_GetPoint(segment, ctypes.byref(x), ctypes.byref(y))
+            segment = calls.segment_at(path, at)
+            calls.point(segment, x_at, y_at)
             there = (a * x.value + c * y.value + e, b * x.value + d * y.value + f)
-            kind = raw.FPDFPathSegment_GetType(segment)
+            kind = calls.segment_kind(segment)
             if kind == raw.FPDF_SEGMENT_MOVETO:
                 start = there
             elif kind == raw.FPDF_SEGMENT_LINETO:
                 yield here, there
-            if raw.FPDFPathSegment_GetClose(segment):
+            if calls.closes(segment):
                 yield there, start
                 there = start
             here = there
@@ -618,6 +619,11 @@ class _Calls(NamedTuple):
     bounds: Any
     draw_mode: Any
     segments: Any
+    matrix_of: Any
+    segment_at: Any
+    point: Any
+    segment_kind: Any
+    closes: Any
     fill_colour: Any
     render_mode: Any
 
@@ -642,6 +648,11 @@ def _fast_calls() -> _Calls:
         ctypes.cast(raw.FPDFPageObj_GetBounds, ctypes.PYFUNCTYPE(number)),
         ctypes.cast(raw.FPDFPath_GetDrawMode, ctypes.PYFUNCTYPE(number)),
         ctypes.cast(raw.FPDFPath_CountSegments, ctypes.PYFUNCTYPE(number)),
+        ctypes.cast(raw.FPDFPageObj_GetMatrix, ctypes.PYFUNCTYPE(number)),
+        ctypes.cast(raw.FPDFPath_GetPathSegment, ctypes.PYFUNCTYPE(_Handle)),
+        ctypes.cast(raw.FPDFPathSegment_GetPoint, ctypes.PYFUNCTYPE(number)),
+        ctypes.cast(raw.FPDFPathSegment_GetType, ctypes.PYFUNCTYPE(number)),
+        ctypes.cast(raw.FPDFPathSegment_GetClose, ctypes.PYFUNCTYPE(number)),
         ctypes.cast(raw.FPDFPageObj_GetFillColor, ctypes.PYFUNCTYPE(number)),
         ctypes.cast(raw.FPDFTextObj_GetTextRenderMode, ctypes.PYFUNCTYPE(number)),
     )
