@@ -68,6 +68,8 @@ def describe(model: ModelInfo, texts: Texts) -> str:
     parts.append(model.quantisation)
     if model.size:
         parts.append(_size(model.size))
+    if model.adapter:
+        parts.append(texts.models_adapter.format(name=Path(model.adapter).name, scale=f"{model.scale:g}"))
     if model.context:
         parts.append(texts.models_context.format(n=f"{model.context:,}"))
     return " · ".join(part for part in parts if part)
@@ -86,9 +88,18 @@ def _draw_add(engine: Engine, texts: Texts) -> None:
     st.html(render.block("section", render.span("h", texts.models_add), render.span("lead", texts.models_add_lead)))
     with st.form("add-model", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
         path = st.text_input(texts.models_path, placeholder=str(Path.home() / "model.gguf"), key="gguf")
+        bases = [model.name for model in engine.models() if model.path and not model.ranks and not model.adapter]
+        base = st.selectbox(
+            texts.models_adapter_for,
+            ["", *bases],
+            format_func=lambda name: render.label(name) or texts.models_no_adapter,
+            key="base",
+            help=texts.models_adapter_help,
+            disabled=not bases,
+        )
         added = st.form_submit_button(texts.models_add_button, icon=":material/add:")
     if added and path.strip():
-        model = engine.add_model(Path(path.strip()).expanduser())
+        model = engine.add_model(Path(path.strip()).expanduser(), base)
         st.session_state.added_model = model.name
         st.rerun()
     name = st.session_state.pop("added_model", None)

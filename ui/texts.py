@@ -339,6 +339,10 @@ class Texts:
     models_add_lead: str
     models_path: str
     models_add_button: str
+    models_adapter: str
+    models_adapter_for: str
+    models_adapter_help: str
+    models_no_adapter: str
     models_added: str
     models_parameters: str
     models_context: str
@@ -772,6 +776,11 @@ ENGLISH = Texts(
     models_add_lead="Any GGUF file on this computer. It is used where it lies, not copied.",
     models_path="Path of a .gguf file",
     models_add_button="Add model",
+    models_adapter="with {name}, weight {scale}",
+    models_adapter_for="Adapter for",
+    models_adapter_help="A LoRA adapter (GGUF) works with the model that it was made for: both together are a model of"
+    " their own.",
+    models_no_adapter="It is a model",
     models_added="{name} was added.",
     models_parameters="{n} parameters",
     models_context="reads {n} tokens",
@@ -1163,6 +1172,11 @@ SPANISH = Texts(
     models_add_lead="Cualquier archivo GGUF de este equipo. Se usa donde está, no se copia.",
     models_path="Ruta de un archivo .gguf",
     models_add_button="Añadir modelo",
+    models_adapter="con {name}, peso {scale}",
+    models_adapter_for="Adaptador para",
+    models_adapter_help="Un adaptador LoRA (GGUF) funciona con el modelo para el que se hizo: los dos juntos son un"
+    " modelo propio.",
+    models_no_adapter="Es un modelo",
     models_added="Se añadió {name}.",
     models_parameters="{n} de parámetros",
     models_context="lee {n} tokens",
