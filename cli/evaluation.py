@@ -1,7 +1,6 @@
 """Evaluation: eval."""
 
 import json
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
@@ -13,14 +12,13 @@ import typer
 from cli.opening import is_empty, load_settings, opened_engine
 from cli.options import Json
 from cli.writing import (
-    PlainProgress,
     clean,
     clean_name,
-    console,
     place_words,
     print_json,
     print_line,
     print_table,
+    progress,
     say,
     wrapped,
     write_new,
@@ -113,7 +111,7 @@ def evaluate(
     if before:
         check_comparable(before, [question.text for question in dataset.questions])
     with opened_engine(context) as engine:
-        run = _with_questions(lambda progress: run_on(engine, progress))
+        run = _with_questions(lambda show: run_on(engine, show))
         measured = _measured_rerankers(engine, dataset, load_settings(context).rerank.seconds, rerankers)
         bad = rated_bad(engine) if feedback else []
     if run.unknown:
@@ -187,8 +185,8 @@ def _measured_rerankers(
     for reranker in chosen:
         say(f"Measuring reranker {clean_name(reranker.name)}")
 
-        def run(progress: "Progress", reranker: "RerankerInfo" = reranker) -> "Verdict":
-            return measure(engine, dataset, reranker, seconds, progress)
+        def run(show: "Progress", reranker: "RerankerInfo" = reranker) -> "Verdict":
+            return measure(engine, dataset, reranker, seconds, show)
 
         engine.keep_verdict(_with_questions(run))
     paths = {reranker.path for reranker in chosen}
@@ -214,21 +212,14 @@ def _earlier(against: Path, run_on: Callable[["Engine", "Progress"], "Run"]) -> 
     if not (settings.index / "catalog.db").is_file():
         raise UsageError(f"{str(against)!r} is not a home of Cita's.", hint="Name one that has index/catalog.db.")
     with closing(open_engine(settings)) as engine:
-        run = _with_questions(lambda progress: run_on(engine, progress))
+        run = _with_questions(lambda show: run_on(engine, show))
     return replace(run, name=str(against))
 
 
 def _with_questions(run: Callable[["Progress"], T]) -> T:
-    """With a bar on a terminal, with a line now and then elsewhere."""
-    if not sys.stderr.isatty():
-        pause = PlainProgress()
-        return run(lambda done, of: pause.say(f"{done} of {of} questions"))
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    columns = (TextColumn("Asking"), BarColumn(bar_width=16), MofNCompleteColumn())
-    with Progress(*columns, console=console(stderr=True), transient=True) as bar:
-        task = bar.add_task("")
-        return run(lambda done, of: bar.update(task, completed=done, total=of))
+    """Runs it and shows how far it has come."""
+    with progress("Asking", "questions") as show:
+        return run(show)
 
 
 def _print_run(run: "Run", before: "Run | None", failures: int) -> None:

@@ -12,16 +12,15 @@ import typer
 from cli.opening import NOTHING_INDEXED, opened_engine
 from cli.options import Json
 from cli.writing import (
-    PlainProgress,
     clean,
     clean_name,
-    console,
     duration_words,
     pick,
     print_json,
     print_line,
     print_pairs,
     print_table,
+    progress,
     say,
     wrapped,
 )
@@ -57,7 +56,7 @@ def index(
     files that are in the index but for the pages that the reason names.
     """
     with opened_engine(context) as engine:
-        report = with_progress(lambda progress: engine.index(progress, confirm, read_data))
+        report = with_progress(lambda show: engine.index(show, confirm, read_data))
     if as_json:
         print_json(asdict(report))
     else:
@@ -65,36 +64,9 @@ def index(
 
 
 def with_progress(run: Callable[[Callable[["IndexProgress"], None]], "IndexReport"]) -> "IndexReport":
-    """With a bar on a terminal, with a line now and then elsewhere."""
-    if not sys.stderr.isatty():
-        plain = PlainProgress()
-        return run(lambda now: plain.say(f"{now.files_done} of {now.files} files, {_rate(now)}"))
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.table import Column
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=16),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}", markup=False),
-        TextColumn(
-            "{task.fields[path]}", markup=False, table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")
-        ),
-    )
-    with Progress(*columns, console=console(stderr=True), expand=True, transient=True) as bar:
-        task = bar.add_task("Looking for changes", total=None, rate="", path="")
-
-        def show(now: "IndexProgress") -> None:
-            bar.update(
-                task,
-                description="Indexing",
-                total=now.files,
-                completed=now.files_done,
-                rate=_rate(now),
-                path=clean_name(now.path),
-            )
-
-        return run(show)
+    """Runs it and shows how far it has come."""
+    with progress("Indexing", "files", "looking for changes") as show:
+        return run(lambda now: show(now.files_done, now.files, _rate(now), now.path))
 
 
 def _rate(now: "IndexProgress") -> str:

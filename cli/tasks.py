@@ -1,6 +1,5 @@
 """Tasks on whole documents: summarise, compare, extract, draft."""
 
-import sys
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import asdict
@@ -11,7 +10,7 @@ import typer
 
 from cli.opening import NOTHING_INDEXED, is_empty, opened_engine
 from cli.options import Json, Within, asked_question
-from cli.writing import PlainProgress, clean, clean_name, console, print_json, print_line, say, write_new
+from cli.writing import clean, print_json, print_line, progress, say, write_new
 from errors import CitaError, UsageError
 from ingest.types import Filters
 
@@ -144,23 +143,10 @@ def _print_task(
 
 
 def _worked(events: "Generator[TaskEvent]") -> "Report":
-    """Runs a task to its end, with a bar on a terminal, with a line now and then elsewhere."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    plain = None if sys.stderr.isatty() else PlainProgress()
-    columns = (
-        TextColumn("Working"),
-        BarColumn(bar_width=16),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[doing]}", markup=False),
-    )
-    bar = Progress(*columns, console=console(stderr=True), transient=True, disable=plain is not None)
-    with closing(events), bar:
-        task = bar.add_task("", total=None, doing="")
+    """Runs a task to its end and shows how far it has come."""
+    with closing(events), progress("Working", "parts") as show:
         for event in events:
             if event.event == "finished":
                 return event.report
-            if plain:
-                plain.say(f"{event.done} of {event.total} parts, {clean_name(event.doing)}")
-            bar.update(task, total=event.total, completed=event.done, doing=clean_name(event.doing))
+            show(event.done, event.total, name=event.doing)
     raise CitaError("The task broke off.", hint="Start it again: what is done is kept.")

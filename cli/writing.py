@@ -7,10 +7,11 @@ import shutil
 import sys
 import textwrap
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import typer
 
@@ -133,18 +134,52 @@ def duration_words(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
 
 
-class PlainProgress:
+class Show(Protocol):
+    def __call__(self, done: int, total: int, said: str = "", name: str = "") -> None:
+        """`said` is a remark on how it goes, `name` what is worked on now."""
+
+
+@contextmanager
+def progress(doing: str, what: str, said: str = "") -> Iterator[Show]:
+    """How far something has come that takes long: a bar on a terminal, a line now and then elsewhere. `what` are the
+    things that are counted, `said` stands there until the first is known."""
+    if not sys.stderr.isatty():
+        yield _Lines(what)
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.table import Column
+
+    columns = (
+        TextColumn(doing),
+        BarColumn(bar_width=16),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[said]}", markup=False),
+        TextColumn(
+            "{task.fields[name]}", markup=False, table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")
+        ),
+    )
+    with Progress(*columns, console=console(stderr=True), expand=True, transient=True) as bar:
+        task = bar.add_task(doing, total=None, said=said, name="")
+
+        def show(done: int, total: int, said: str = "", name: str = "") -> None:
+            bar.update(task, completed=done, total=total, said=said, name=clean_name(name))
+
+        yield show
+
+
+class _Lines:
     """A line now and then, for logs and pipes."""
 
     SECONDS = 5.0
 
-    def __init__(self) -> None:
+    def __init__(self, what: str) -> None:
+        self._what = what
         self._next = time.monotonic() + self.SECONDS
 
-    def say(self, line: str) -> None:
+    def __call__(self, done: int, total: int, said: str = "", name: str = "") -> None:
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + self.SECONDS
-            say(line)
+            say(", ".join(filter(None, (f"{done} of {total} {self._what}", said or clean_name(name)))))
 
 
 def write_new(file: Path, content: bytes) -> None:

@@ -28,7 +28,6 @@ import engine as engine_module
 import models.doctor
 from cli.index import HIDDEN
 from cli.opening import NOTHING_INDEXED
-from cli.writing import PlainProgress
 from engine import Status
 from errors import EngineUnreachableError, ModelDiedError
 from ingest.confine import Isolation
@@ -1101,7 +1100,7 @@ FakeEngine.index = index
 
 
 def test_the_progress_in_a_log_is_a_line_now_and_then(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(PlainProgress, "SECONDS", 0.0)
+    monkeypatch.setattr("cli.writing._Lines.SECONDS", 0.0)
     done = run("index", "--json")
     assert done.stderr == "1 of 2 files, 10 passages/s, 0.1 s left\n2 of 2 files, 10 passages/s, 0.0 s left\n"
     assert keys(done.json) == INDEX

@@ -50,7 +50,6 @@ SHARED_LIBRARIES: dict[str, str] = {
     "pydantic": "settings, and what crosses a socket",
     "streamlit": "every page draws with it",
     "typer": "every group of commands declares its own",
-    "rich": "the bars of what takes long, and the tables",
     "langchain_core": "the retriever, the prompt, the generator and the chain are its runnables",
     "lxml": "pages as trees, and the tables that unstructured gives as HTML",
     "PIL": "pictures of pages: rendered, shown, recognised",

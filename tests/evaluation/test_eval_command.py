@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 import engine as engine_module
-from cli.writing import PlainProgress
 from engine import Engine, Status
 from evaluation import rerankers
 from evaluation.dataset import Dataset, read_questions
@@ -176,7 +175,7 @@ def test_nothing_indexed_is_said(questions: Path, engine: ScriptedEngine, monkey
 
 
 def test_progress_is_told_beside_the_result(questions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(PlainProgress, "SECONDS", 0.0)
+    monkeypatch.setattr("cli.writing._Lines.SECONDS", 0.0)
     done = run("eval", questions, "--json")
     assert done.stderr.startswith("1 of 3 questions\n2 of 3 questions\n3 of 3 questions\n")
     assert set(done.json) == RUN
