@@ -1,22 +1,36 @@
 """Sources that give different values for the same: what a person must see side by side, not averaged.
 
-Found by rules: two pieces of different sources conflict where both are likely answers, say nearly the same, and give
-values of the kind asked for that differ. Not found: contradictions that are no date, figure or name, and those in other
-words altogether.
+Found by rules. Two likely pieces of different sources conflict where they are word for word the same but for one thing
+that the question does not name (or but for a denial), or where each has nearly all that the question asks about, in its
+own words, and clearly one value of the kind asked for, and these differ. Not found: contradictions in other words that
+are no date, figure or name.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 
-from ingest.analyse import stem, words
+from ingest.analyse import fold, words
+from ingest.numbers import numbers
 from ingest.stopwords import STOPWORDS
-from rag.answer_type import Value
+from rag.abstain import Ranked
+from rag.answer_signs import Ask, negates
+from rag.answer_type import VALUED, Value, values
 from rag.candidates import Candidate
+from rag.figures import carries, figures
+from rag.tables import Range
 from rag.types import Hit
 
-ALIKE = 0.5  # the share of the smaller one's words that two pieces must have in common, their values aside
-FEWEST = 3  # words in common
+LIKELY = 1.5  # how far below the best, in log-odds, a twin of it may be
+FURTHEST = 6.0  # and a piece in other words: a false claim need not be worded as the question is
+TWIN = 0.6  # the share of the longer one's words that twins have in common, in their order
+FEWEST = 4  # words in common
+LONGEST = 8  # words of a value in which twins differ
+ABOUT = 0.6  # the share of the question that a piece in other words has, with the one before it
+NEAR = 0.55  # the cosine of such a piece and the question
+COUNTED = ("time", "number", "money", "person", "place")  # kinds of which pieces in other words are held together
+CLEAR = 1.5  # how many times as near to the question's words as the next of its kind a value stands
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,51 +41,184 @@ class Claim:
     candidate: Candidate
 
 
-def find_conflict(likely: Sequence[Candidate], hits: Sequence[Hit]) -> list[Claim]:
-    """What the likely candidates (best first) give as different answers, each with its best piece; nothing if they
-    agree, or but one source speaks."""
-    if not likely or not likely[0].values:
+def find_conflict(ask: Ask, ranked: Ranked, hits: Sequence[Hit], row: Candidate | None = None) -> list[Claim]:
+    """What likely candidates give as different answers, each with its best piece; nothing if they agree, or but one
+    source speaks. With `row`, what other tables have in the same row, but for one cell."""
+    if not ranked.candidates:
         return []
-    best = likely[0]
-    claims = [Claim(best.values[0].value, best)]
-    for other in likely[1:]:
-        path = hits[other.n - 1].passage.path
-        if not other.values or path == hits[best.n - 1].passage.path:
-            continue
-        value = _counterpart(best, other, hits)
-        if value and not any(_same(value, claim.value) for claim in claims):
-            claims.append(Claim(value, other))
+    best = row or ranked.candidates[0]
+    scores = dict(zip(map(id, ranked.candidates), ranked.scores, strict=True))
+    others = [
+        (other, scores[id(best)] - scores[id(other)])
+        for other in ranked.candidates
+        if hits[other.n - 1].passage.path != hits[best.n - 1].passage.path and (other.cell or not row)
+    ]
+    claims = _claims(best, ((other, _twins(ask, best, other, hits)) for other, below in others if below <= LIKELY))
+    if claims or row:
+        return claims
+    found = ((other, _counterparts(ask, best, other, hits)) for other, below in others if below <= FURTHEST)
+    claims = _claims(best, found)
+    return claims if len(claims) == 2 else []  # where each says something else, it is no question of a single value
+
+
+def _claims(best: Candidate, found: Iterable[tuple[Candidate, tuple[Value, Value] | None]]) -> list[Claim]:
+    """The best candidate's value, and the others', each once."""
+    claims: list[Claim] = []
+    for other, pair in found:
+        if pair is not None:
+            claims = claims or [Claim(pair[0], best)]
+            if not any(_compatible(pair[1], claim.value) for claim in claims):
+                claims.append(Claim(pair[1], other))
     return claims if len(claims) > 1 else []
 
 
-def _counterpart(best: Candidate, other: Candidate, hits: Sequence[Hit]) -> Value | None:
-    """What the other piece has in the place of the best one's value; None where it says the same or something else."""
-    known = {value.value.key for value in best.values}
-    theirs = [one.value for one in other.values]
-    first = best.values[0].value
-    if any(_same(first, value) for value in theirs):
+# ------------------------------------------------------------------------------- the same words but for one thing
+
+
+def _twins(ask: Ask, one: Candidate, other: Candidate, hits: Sequence[Hit]) -> tuple[Value, Value] | None:
+    """The one thing in which two pieces differ, as either has it; None if they differ in more, or in what the question
+    names: then they speak of different things."""
+    a, b = _spans(one.text), _spans(other.text)
+    differing = _differing(_folded(one.text, a), _folded(other.text, b))
+    if differing is None:
         return None
-    language = hits[best.n - 1].passage.language
-    said = _content(best.text, language) - _content(first.text, language)
-    for value in theirs:
-        if value.key in known:  # both speak of it
-            continue
-        also = _content(other.text, language) - _content(value.text, language)
-        common = said & also
-        fewer = min(len(said), len(also))
-        if len(common) >= min(FEWEST, fewer) and fewer and len(common) / fewer >= ALIKE:
-            return value
-    return None
+    i, j = differing
+    if i.start == i.stop or j.start == j.stop:
+        return _denial(one.text, a, other.text, b, differing)
+    if max(i.stop - i.start, j.stop - j.start) > LONGEST:
+        return None
+    language = hits[one.n - 1].passage.language
+    first, second = _value(one.text, a[i]), _value(other.text, b[j])
+    if any(n >= 0 for value in (first, second) for n in ask.places(value.text, language)):
+        return None
+    if ask.numbers & (numbers(first.text) | numbers(second.text)) or _compatible(first, second):
+        return None
+    whole, counterpart = _of_kind(ask, one.text, first), _of_kind(ask, other.text, second)
+    return (whole, counterpart) if whole and counterpart else None
 
 
-def _same(one: Value, other: Value) -> bool:
-    """Whether the values are the same, or one is a part of the other: 'Smith' of 'John Smith'."""
-    return one.key <= other.key or other.key <= one.key
+def _differing(a: Sequence[str], b: Sequence[str]) -> tuple[slice, slice] | None:
+    """Which words of each differ, if there is one such place, grammar aside, and enough are the same."""
+    matcher = SequenceMatcher(None, a, b, autojunk=False)
+    if sum(block.size for block in matcher.get_matching_blocks()) < max(FEWEST, TWIN * max(len(a), len(b))):
+        return None
+    changed = [
+        (slice(i1, i2), slice(j1, j2))
+        for tag, i1, i2, j1, j2 in matcher.get_opcodes()
+        if tag != "equal" and not {*a[i1:i2], *b[j1:j2]} <= _BARE
+    ]
+    return changed[0] if len(changed) == 1 else None
 
 
-def _content(text: str, language: str) -> set[str]:
-    stop = STOPWORDS.get(language, STOPWORDS["en"])
-    return {stem(word, language) for word in words(_MARKS.sub(" ", text)) if word not in stop}
+def _denial(
+    one: str, a: Sequence[Range], other: str, b: Sequence[Range], differing: tuple[slice, slice]
+) -> tuple[Value, Value] | None:
+    """Where one says no more than the other but 'not': that with the word before and behind it, as either has it."""
+    i, j = differing
+    more = _value(one, a[i]) if a[i] else _value(other, b[j])
+    if not negates(more.text) or len(more.key) > 1:
+        return None
+    i, j = (slice(max(part.start - 1, 0), part.stop + 1) for part in (i, j))
+    return _value(one, a[i]), _value(other, b[j])
 
 
-_MARKS = re.compile(r"[*_`|]")
+def _of_kind(ask: Ask, text: str, part: Value) -> Value | None:
+    """The value of the kind asked for that the differing words are of; of no kind, these words."""
+    if ask.kind not in VALUED:
+        return part if ask.kind != "reason" and part.key else None
+    found = values(ask.kind, text, ask.question)
+    whole = next((value for value in found if value.start < part.end and part.start < value.end), None)
+    if whole is None:
+        return None
+    start, end = min(whole.start, part.start), max(whole.end, part.end)
+    return Value(start, end, text[start:end], whole.key | part.key)
+
+
+def _spans(text: str) -> list[Range]:
+    return [match.span() for match in _WORD.finditer(text)]
+
+
+def _folded(text: str, spans: Sequence[Range]) -> list[str]:
+    return [fold(text[slice(*span)]) for span in spans]
+
+
+def _value(text: str, spans: Sequence[Range]) -> Value:
+    start, end = spans[0][0], spans[-1][1]
+    return Value(start, end, text[start:end], frozenset(words(text[start:end])))
+
+
+_WORD = re.compile(r"[^\W_]+(?:[.,’'][^\W_]+)*|[$€£%]")
+_BARE = frozenset(fold(word) for word in STOPWORDS["en"] | STOPWORDS["es"]) - {"no", "not", "ni", "nor", "sin"}
+
+# ------------------------------------------------------------------------------ in other words, of the kind asked for
+
+
+def _counterparts(ask: Ask, one: Candidate, other: Candidate, hits: Sequence[Hit]) -> tuple[Value, Value] | None:
+    """The values that two pieces give, each clearly and about all that is asked; None where either has the other's."""
+    if ask.kind not in COUNTED:
+        return None
+    texts = [hits[candidate.n - 1].passage.text for candidate in (one, other)]
+    if not all(_speaks_of(ask, candidate, text) for candidate, text in zip((one, other), texts, strict=True)):
+        return None
+    first, second = _clear(ask, one, texts[1]), _clear(ask, other, texts[0])
+    if first is None or second is None or _compatible(first, second) or not _same_measure(ask, first, second):
+        return None
+    return first, second
+
+
+def _speaks_of(ask: Ask, candidate: Candidate, text: str) -> bool:
+    """Whether a piece has nearly all that the question asks about, and its passage the names and numbers."""
+    signs = candidate.signs
+    return (
+        signs["names in the passage"] >= 1
+        and signs["words with the piece before"] >= ABOUT
+        and signs["cosine"] >= NEAR
+        and ask.numbers <= numbers(text)
+        and signs["extremes"] >= 1
+        and not signs["denial differs"]
+    )
+
+
+def _clear(ask: Ask, candidate: Candidate, elsewhere: str) -> Value | None:
+    """The value of the piece that answers, if it is clear which, and the passage `elsewhere` does not have it."""
+    fitting = [one for one in candidate.values if _fits(ask, one.value, candidate.text)]
+    said = set(words(elsewhere)) | numbers(elsewhere)
+    if not fitting or fitting[0].value.key <= said:
+        return None
+    first, *others = [one for one in fitting if not one.value.key <= said]
+    return None if others and first.nearness < CLEAR * others[0].nearness else first.value
+
+
+def _fits(ask: Ask, value: Value, text: str) -> bool:
+    """Whether a value may be an answer: a person by two names, none of them in the question; no word that has its
+    capital from the sentence that it begins."""
+    if ask.kind == "person":
+        return " " in value.text and not set(words(value.text)) & set(words(ask.question))
+    return ask.kind != "place" or " " in value.text or text[: value.start].strip(" \"'“‘(*_") != ""
+
+
+def _same_measure(ask: Ask, one: Value, other: Value) -> bool:
+    """Whether figures are of the same thing, as far as the words behind them say it, and times both name a year or
+    neither does."""
+    if ask.kind == "time":
+        return bool(_YEAR.search(one.text)) == bool(_YEAR.search(other.text))
+    if ask.kind not in ("number", "money"):
+        return True
+    units = [{word for word in words(value.text) if word.isalpha() and not numbers(word)} for value in (one, other)]
+    return not units[0] or not units[1] or bool(units[0] & units[1])
+
+
+_YEAR = re.compile(r"\b[12]\d{3}\b")
+
+
+def _compatible(one: Value, other: Value) -> bool:
+    """Whether the values are the same, or one is a part of the other ('Smith' of 'John Smith', '2019' of a day in it),
+    however written; a denial is not a part."""
+    if negates(one.text) != negates(other.text):
+        return False
+    if one.key <= other.key or other.key <= one.key:
+        return True
+    a, b = figures(one.text), figures(other.text)
+    return bool(a.found and b.found) and (
+        all(carries(b, figure) for figure in a.found) or all(carries(a, figure) for figure in b.found)
+    )

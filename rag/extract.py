@@ -28,7 +28,6 @@ from rag.prompt import Prompt
 from rag.tables import Range, cells
 from rag.types import ABSTENTION, Abstain, AnswerSentence, Citation, Hit, Length, Refusal, Side, Support
 
-LIKELY = 1.5  # how far below the best one may be that contradicts it
 MOST_COPIES = 2  # of a hit that are looked at
 NEAREST = 3  # pieces that are shown where there is no answer
 # Kinds of which a value is put first; how near to the question's words it must stand, and how many times as near as the
@@ -164,10 +163,10 @@ class ExtractiveGenerator:
 
     def quote(self, judged: "Judged", length: Length = "middle") -> Extract:
         """The answer, however unsure; there is a candidate."""
+        if claims := find_conflict(judged.ask, judged.ranked, judged.hits, judged.cell):
+            return self._conflicting(claims, judged.hits, judged.probability)
         if judged.cell:
             return Extract(tuple(_quoted(judged.ask, [judged.cell], judged.hits)), judged.probability)
-        if claims := find_conflict(_likely(judged.ranked), judged.hits):
-            return self._conflicting(claims, judged.hits, judged.probability)
         return Extract(tuple(_quoted(judged.ask, choose(judged.ranked, length), judged.hits)), judged.probability)
 
     def refusal(self, prompt: Prompt) -> Refusal | None:
@@ -255,12 +254,6 @@ def named_best(ranked: Ranked) -> Candidate | None:
 def _alike(one: Candidate, other: Candidate) -> bool:
     a, b = set(words(one.text)), set(words(other.text))
     return len(a & b) >= _TOO_ALIKE * min(len(a), len(b))
-
-
-def _likely(ranked: Ranked) -> list[Candidate]:
-    return [
-        one for one, score in zip(ranked.candidates, ranked.scores, strict=True) if score >= ranked.scores[0] - LIKELY
-    ]
 
 
 def _quoted(ask: Ask, chosen: Sequence[Candidate], hits: Sequence[Hit]) -> list[Quoted]:
