@@ -1,5 +1,7 @@
 """How answers are said: what is set for all of them, and what is chosen for the next."""
 
+from typing import Literal
+
 import streamlit as st
 
 from rag.types import ANSWER_LANGUAGES, LENGTHS, TONES, Voice
@@ -39,7 +41,7 @@ def _instructions(settings: Settings, texts: Texts) -> dict[str, str | None]:
     wanted: dict[str, str | None] = dict.fromkeys(settings.instructions)
     for number, (folder, instruction) in enumerate([*settings.instructions.items(), ("", "")]):
         narrow, wide = st.columns([1, 3])
-        shown = "visible" if not number else "collapsed"
+        shown: Literal["visible", "collapsed"] = "collapsed" if number else "visible"
         name = narrow.text_input(
             texts.settings_folder, folder, placeholder="contracts/", key=f"folder-{number}", label_visibility=shown
         )
@@ -64,7 +66,7 @@ def chosen(settings: Settings) -> Voice:
     return voice_of(settings, *(st.session_state.get(key) for key in KEYS))
 
 
-def _choices(texts: Texts, held: tuple[str | None, ...], keys: tuple[str, ...]) -> list[str]:
+def _choices(texts: Texts, held: tuple[str | None, ...], keys: tuple[str, ...]) -> list[str | None]:
     names = {
         "neutral": texts.tone_neutral, "formal": texts.tone_formal, "plain": texts.tone_plain,
         "technical": texts.tone_technical, "friendly": texts.tone_friendly, "short": texts.length_short,
