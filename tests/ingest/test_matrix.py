@@ -19,14 +19,13 @@ from ingest.catalog import Catalog, NewPassage
 from ingest.embed import Vectors
 from ingest.matrix import Matrices
 from ingest.types import Passage, Source
+from tests.ingest.conftest import with_flipped_bits
 from tests.ingest.test_vectors import remove, store, unit
 
 COUNT = 300
 
 
-@pytest.fixture(autouse=True)
-def _files_of_anything(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segments, "WORTH_A_FILE", 1)
+pytestmark = pytest.mark.usefixtures("files_of_anything")
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +40,6 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalog]:
         found.store(Source("/library", f"{n}.txt", 1, 1, str(n), "indexed", passages=1), [new], fresh)
     yield found
     found.close()
-
-
-@pytest.fixture
-def catalog(tmp_path: Path) -> Iterator[Catalog]:
-    with closing(Catalog(tmp_path / "index")) as found:
-        yield found
 
 
 def by_definition(catalog: Catalog, query: Vectors, k: int, rows: set[int] | None = None) -> list[tuple[int, float]]:
@@ -217,13 +210,7 @@ def test_a_damaged_file_is_replaced_and_nothing_is_missed(tmp_path: Path) -> Non
             store(catalog, [f"{path} {n}" for n in range(3)], f"{path}")
         catalog.note_run({})
     (file,) = files(tmp_path)
-    sound, chance = file.read_bytes(), random.Random(3)
-    for _ in range(60):
-        data = bytearray(sound)
-        data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
-        for old in files(tmp_path):
-            old.unlink()
-        file.write_bytes(data)
+    for _ in with_flipped_bits(file, "vectors-*"):
         with closing(Catalog(tmp_path)) as catalog:
             assert_nearest(catalog, unit("q"), 40)
             catalog.note_run({})

@@ -10,14 +10,13 @@ import pytest
 from ingest import segments
 from ingest.catalog import Catalog
 from ingest.types import Source
+from tests.ingest.conftest import with_flipped_bits
 from tests.ingest.test_catalog import store
 
 WORDS = ["rent", "house", "garden", "lease", "tenant", "deposit", "GPT-4", "notice"]
 
 
-@pytest.fixture(autouse=True)
-def _files_of_anything(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segments, "WORTH_A_FILE", 1)
+pytestmark = pytest.mark.usefixtures("files_of_anything")
 
 
 @pytest.fixture
@@ -106,13 +105,7 @@ def test_a_damaged_file_is_replaced_and_nothing_is_missed(folder: Path) -> None:
         expected = {word: found(catalog, word) for word in WORDS}
         catalog.note_run({})
     (file,) = files(folder)
-    sound, chance = file.read_bytes(), random.Random(3)
-    for _ in range(60):
-        data = bytearray(sound)
-        data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
-        for old in files(folder):
-            old.unlink()
-        file.write_bytes(data)
+    for _ in with_flipped_bits(file, "postings-*"):
         with closing(Catalog(folder)) as catalog:
             assert {word: found(catalog, word) for word in WORDS} == expected
             catalog.note_run({})
