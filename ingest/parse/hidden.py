@@ -9,7 +9,6 @@ another file or a script hides. Pictures of text are not looked at.
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from ingest.types import HIDDEN_KINDS, Block, Document, HiddenKind, HiddenText
@@ -34,7 +33,6 @@ _OVERRIDDEN = re.compile("[\u202d\u202e]([^\u202c\n]*)")
 # A comment in words, not switched-off markup or code.
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _CODE = re.compile(r"[{}<>=;|\\]|\w\(|://|\w[_/.]\w")
-_HTML_COMMENT = re.compile(r"<!--(.*?)-->", re.S)
 
 
 @dataclass
@@ -66,9 +64,9 @@ class Hidden:
 
     def add_comments(self, text: str) -> None:
         """The comments of HTML that say something in words."""
-        if "<!--" in text:
-            for match in _HTML_COMMENT.finditer(text):
-                self.add_comment(match[1])
+        end = 0
+        while (start := text.find("<!--", end)) >= 0 and (end := text.find("-->", start + 4)) >= 0:
+            self.add_comment(text[start + 4 : end])
 
     def add_comment(self, text: str) -> None:
         """A comment, if it is one in words and not a mark, or markup or code that was switched off."""
@@ -170,7 +168,3 @@ def same_colour(one: str, other: str) -> bool:
         return all(abs(int(one[at : at + 2], 16) - int(other[at : at + 2], 16)) <= 7 for at in (0, 2, 4))
     except ValueError:
         return False
-
-
-def joined(parts: Iterable[str]) -> str:
-    return " ".join(" ".join(parts).split())

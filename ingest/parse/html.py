@@ -135,7 +135,7 @@ def is_hidden(element: str, hidden: Hidden) -> bool:
         root = read_html(f"<div>{element}</div>")
     except ParseError:
         return False
-    inner = next(iter(root.find("body/div")), None) if root is not None else None
+    inner: Any = next(iter(root.find("body/div")), None) if root is not None else None
     kind = hidden_elements(root).get(inner) if inner is not None else None
     if kind is None:
         return False

@@ -23,7 +23,8 @@ class _Look(NamedTuple):
     shaded: bool | None = None
 
     def over(self, other: "_Look") -> "_Look":
-        return _Look(*(own if own is not None else its for own, its in zip(self, other, strict=True)))
+        said = {name: value for name, value in self._asdict().items() if value is not None}
+        return other._replace(**said) if said else other
 
 
 _PLAIN = _Look()

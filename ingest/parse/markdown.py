@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 MEDIA_TYPE = "text/markdown"
 MAX_LINKS = 10_000
+MAX_BEFORE = 1_000  # characters of its line before a comment that are looked at
 MAX_FRONT_MATTER = 20_000  # characters; longer is no metadata, and YAML takes its time over it
 
 _KINDS: dict[str, BlockKind] = {
@@ -290,7 +291,8 @@ class _Comments:
 
     def is_hidden(self, text: str, start: int) -> bool:
         """Whether what begins there is a comment to any reader: two %% in a line may be meant as such."""
-        line = text[text.rfind("\n", 0, start) + 1 : start]
+        before = max(0, start - MAX_BEFORE)
+        line = text[max(before, text.rfind("\n", before, start) + 1) : start]
         return line.count("`") % 2 == 0 and (text.startswith("<!--", start) or not line.strip())
 
     def cut(self, lines: Lines, span: Span) -> str:

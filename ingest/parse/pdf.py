@@ -404,9 +404,9 @@ class _PageReader:
         without_ink |= (modes == raw.FPDF_TEXTRENDERMODE_FILL) & (inks[:, 3] == 0)
         white = (modes == raw.FPDF_TEXTRENDERMODE_FILL) & (inks[:, :3] >= WHITE).all(axis=1) & ~without_ink
         if (without_ink | white).any():
-            drawn_on = self._drawn_on(words)
-            without_ink &= ~drawn_on
-            white &= ~drawn_on
+            asked = np.flatnonzero(without_ink | white)
+            seen_there = asked[self._drawn_on(words, asked)]
+            without_ink[seen_there] = white[seen_there] = False
         tiny = words.top - words.bottom < TINY
         if tiny.any():
             tiny[tiny] = self._sizes(words.start[tiny]) < TINY
@@ -425,8 +425,9 @@ class _PageReader:
         arrays = {name: value[seen] for name, value in words._asdict().items() if name != "texts"}
         return Words(texts=list(compress(words.texts, seen)), **arrays)
 
-    def _drawn_on(self, words: Words) -> NDArray[np.bool]:
-        """Which words stand on something that is not white, as a picture or a coloured area, or may be drawn as one."""
+    def _drawn_on(self, words: Words, asked: Numbers) -> NDArray[np.bool]:
+        """Which of the words `asked` stand on something that is not white, as a picture or a coloured area, or may be
+        drawn as one."""
         raw, calls, page = self._raw, self._calls, self._page.raw
         count = min(raw.FPDFPage_CountObjects(page), MAX_OBJECTS)
         things = list(map(calls.object_at, repeat(ctypes.cast(page, _Handle)), range(count)))
@@ -440,7 +441,7 @@ class _PageReader:
         marker = np.fromiter((calls.segments(path) == 2 for path in paths), bool, len(paths))  # a broad line, as a bar
         behind[is_path] |= stroked & marker
         boxes = np.array(self._turned(*_written(calls.bounds, list(compress(things, behind)), 4).T)).T
-        x, y = (words.x0 + words.x1) / 2, (words.bottom + words.top) / 2
+        x, y = ((words.x0 + words.x1) / 2)[asked], ((words.bottom + words.top) / 2)[asked]
         if self._mirrored:
             x = self.width - x
         found = np.zeros(len(x), bool)

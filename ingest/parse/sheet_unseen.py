@@ -1,7 +1,7 @@
 """What of an XLSX sheet is not seen: hidden rows and columns; cells in the colour of paper or that show no value."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import islice
 from xml.etree.ElementTree import Element
 
@@ -84,11 +84,24 @@ def leave_out_unseen(
             place, style = _PLACE.search(match[0]), match[1]
             if place:
                 _empty(grid, int(place[2]) - 1 - top, _column(place[1]) - left, styles[style], hidden)
-    kept: dict[tuple[int, int], None] = {}
+    rows, columns = _hidden_places(sheet, top, left, max(map(len, grid), default=0))
+    for number, row in enumerate(grid) if rows or columns else ():
+        cells = row if number in rows else [cell for column, cell in enumerate(row) if column in columns]
+        if text := "  ".join(filter(None, cells)):
+            hidden.add("part", text)
+
+
+def _hidden_places(sheet: bytes, top: int, left: int, width: int) -> tuple[set[int], set[int]]:
+    """The hidden rows and columns of a grid that begins in row `top` and column `left`."""
+    rows: set[int] = set()
+    columns: set[int] = set()
     for match in _HIDDEN.finditer(sheet):
-        kept.update(dict.fromkeys(_places(grid, match[1], dict(_ATTRIBUTE.findall(match[0])), top, left)))
-    for row, column in sorted(kept):
-        hidden.add("part", grid[row][column])
+        values = {name: int(value) - 1 for name, value in _ATTRIBUTE.findall(match[0])}
+        if match[1] == b"row":
+            rows.add(values.get(b"r", -1) - top)
+        elif len(columns) < width:
+            columns.update(range(max(0, values.get(b"min", 0) - left), min(width, values.get(b"max", -1) - left + 1)))
+    return rows, columns
 
 
 def _cells_of(styles: Iterable[bytes]) -> re.Pattern[bytes]:
@@ -100,23 +113,6 @@ def _empty(grid: list[list[str]], row: int, column: int, kind: HiddenKind, hidde
     if 0 <= row < len(grid) and 0 <= column < len(grid[row]) and any(map(str.isalpha, grid[row][column])):
         hidden.add(kind, grid[row][column])
         grid[row][column] = ""
-
-
-def _places(
-    grid: list[list[str]], tag: bytes, values: dict[bytes, bytes], top: int, left: int
-) -> Iterator[tuple[int, int]]:
-    """The cells of a row, or of some columns, that have text."""
-    first, last = (values.get(name, b"0") for name in ((b"r", b"r") if tag == b"row" else (b"min", b"max")))
-    rows, columns = range(len(grid)), range(max(0, int(first) - 1 - left), max(0, int(last) - left))
-    if tag == b"row":
-        row = int(first) - 1 - top
-        rows, columns = range(row, row + 1), range(max(map(len, grid), default=0))
-    for at in rows:
-        for column in columns if 0 <= at < len(grid) else ():
-            if column >= len(grid[at]):
-                break
-            if grid[at][column]:
-                yield at, column
 
 
 def _column(letters: bytes) -> int:

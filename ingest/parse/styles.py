@@ -24,9 +24,7 @@ Styles = dict[str, str]
 _STYLED = "//*[@style or @hidden or @color or @bgcolor or self::dialog]"
 _NAMED = "//*[@style or @hidden or @color or @bgcolor or self::dialog or @class or @id]"
 _PROPERTIES = re.compile(r"([a-z-]+)\s*:\s*([^;]*)")
-_AT_RULE = re.compile(r"@[\w-]+[^{};]*(?:;|\{(?:[^{}]|\{[^{}]*\})*\})")
-_RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
-_COMMENT = re.compile(r"/\*.*?\*/", re.S)
+_AT_RULE = re.compile(r"@[\w-]++[^{};@]*+(?:;|\{(?:[^{}]++|\{[^{}]*+\})*+\})")
 _SELECTOR = re.compile(r"(?P<tag>[a-z][a-z0-9]*)?(?:\.(?P<class>-?[_a-z][\w-]*)|#(?P<id>-?[_a-z][\w-]*))?", re.I)
 _TELLING = re.compile(
     r"display|visibility|opacity|font-size|(?<![a-z-])color|background|position|text-indent|overflow|clip|transform"
@@ -36,7 +34,7 @@ _POINTS = {None: 0.75, "px": 0.75, "pt": 1.0, "em": 12.0, "rem": 12.0, "%": 0.12
            "cm": 28.35, "mm": 2.835}  # fmt: skip
 _NAMES = {"white": "ffffff", "black": "000000", "transparent": "", "red": "ff0000", "yellow": "ffff00",
           "snow": "fffafa", "ivory": "fffff0", "whitesmoke": "f5f5f5", "ghostwhite": "f8f8ff"}  # fmt: skip
-_RGB = re.compile(r"rgba?\(\s*(\d{1,3})[\s,]+(\d{1,3})[\s,]+(\d{1,3})(?:[\s,/]+([\d.]+)%?)?\s*\)")
+_RGB = re.compile(r"rgba?\(\s*(\d{1,3})[\s,]+(\d{1,3})[\s,]+(\d{1,3})(?:[\s,/]+(\d*\.?\d*)%?)?\s*\)")
 _NO_TEXT = frozenset(("script", "style", "noscript", "template", "head", "title"))
 _CLIPPED = re.compile(
     r"rect\(\s*[01](?:px)?[\s,]+[01](?:px)?[\s,]+[01](?:px)?[\s,]+[01](?:px)?\s*\)|inset\((?:50|100)%"
@@ -57,14 +55,14 @@ class _Sheets:
         sheets = cls()
         sheets.other_backgrounds = any("stylesheet" in (link.get("rel") or "").lower() for link in root.iter("link"))
         text = "\n".join(style.text or "" for style in root.iter("style"))[:MAX_SHEET]
-        plain = _AT_RULE.sub("", text := _COMMENT.sub("", text).lower())
+        text = _without_comments(text).lower()
         sheets.other_backgrounds |= "background" in "".join(_AT_RULE.findall(text))
-        for number, rule in enumerate(_RULE.finditer(plain)):
-            if number >= MAX_RULES:
-                sheets.other_backgrounds = True
-                break
-            if _TELLING.search(rule[2]):
-                sheets._add(rule[1], _declared(rule[2]))
+        rules = _AT_RULE.sub("", text).split("}")
+        sheets.other_backgrounds |= len(rules) > MAX_RULES
+        for rule in rules[:MAX_RULES]:
+            selectors, _, styles = rule.rpartition("{")
+            if _TELLING.search(styles):
+                sheets._add(selectors, _declared(styles))
         return sheets
 
     def _add(self, selectors: str, styles: Styles) -> None:
@@ -92,6 +90,15 @@ class _Sheets:
                     found.update(self.by_class.get((owner, name), {}))
             found.update(self.by_id.get((element.get("id") or "").lower(), {}))
         return found
+
+
+def _without_comments(text: str) -> str:
+    """One that is not closed goes on to the end."""
+    first, *rest = text.split("/*")
+    kept = [first]
+    for part in rest:
+        kept.append(part.partition("*/")[2])
+    return "".join(kept)
 
 
 def _declared(text: str) -> Styles:
@@ -231,7 +238,7 @@ def _colour(value: str) -> str | None:
     if match := re.fullmatch(r"#([0-9a-f])([0-9a-f])([0-9a-f])", value):
         return "".join(2 * digit for digit in match.groups())
     if match := _RGB.fullmatch(value):
-        if match[4] and float(match[4].strip(".") or 0) == 0:
+        if match[4] is not None and not match[4].strip("0."):
             return ""
         return "".join(f"{min(int(part), 255):02x}" for part in match.groups()[:3])
     return None
