@@ -36,9 +36,10 @@ def doctor(context: typer.Context, as_json: Json = False) -> None:
     JSON: {"version", "machine": {"system", "processor", "cores", "memory", "memory_available", "disk_free", "python",
     "sqlite", "libraries", "embedder", "embedder_runtime", "llama_cpp": {"loads", "gpu", "detail", "card"},
     "generation": {"model", "runtime": {"context", "threads", "batch", "gpu_layers", "flash_attention", "cache",
-    "repack"} or null}, "ocr": {"works", "version", "languages", "missing"}, "isolation": {"network", "files",
-    "processes", "memory", "detail"}}, "home": what `cita status` has, or null, "ok", "problems": [{"problem",
-    "remedy"}]}; sizes are bytes; "generation": the model that answers and how a GGUF is run here; "ocr": text
+    "repack", "window_only"} or null, "memory": {"weights", "repacked", "cache", "compute", "process", "card"} or null,
+    "problem"}, "ocr": {"works", "version", "languages", "missing"}, "isolation": {"network", "files", "processes",
+    "memory", "detail"}}, "home": what `cita status` has, or null, "ok", "problems": [{"problem", "remedy"}]}; sizes are
+    bytes; "generation": the model that answers, how a GGUF is run here and what memory it takes; "ocr": text
     recognition; "isolation": what the readers of documents are kept from.
     """
     from models.doctor import examine
@@ -94,7 +95,8 @@ def _generation_words(generation: dict[str, Any]) -> str:
         return clean(generation["model"])
     values = {name: ("on" if value else "off") if isinstance(value, bool) else value for name, value in runtime.items()}
     chosen = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in values.items())
-    return f"{clean(generation['model'])}\n{chosen}"
+    takes = sum(generation["memory"].values()) - generation["memory"]["card"]
+    return f"{clean(generation['model'])}\n{chosen}\ntakes {size_words(takes)} of memory"
 
 
 def _ocr_words(ocr: dict[str, Any]) -> str:

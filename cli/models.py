@@ -1,4 +1,4 @@
-"""Models: list, add, use."""
+"""Models: list, add, use, show, discover."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,19 +6,48 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.opening import opened_engine
+from cli.opening import load_settings, opened_engine
 from cli.options import Json
-from cli.writing import clean, clean_name, pick, print_json, print_table, say, size_words
+from cli.writing import (
+    clean,
+    clean_name,
+    pick,
+    print_json,
+    print_line,
+    print_pairs,
+    print_table,
+    say,
+    size_words,
+    wrapped,
+)
+from errors import ModelNotFoundError, UsageError
 
 if TYPE_CHECKING:
+    from models.fit import Memory
+    from models.runtime import Runtime
     from models.types import ModelInfo
 
 app = typer.Typer()
 
+KEYS = (
+    "name",
+    "title",
+    "path",
+    "size",
+    "architecture",
+    "quantisation",
+    "parameters",
+    "context",
+    "active",
+    "ranks",
+    "adapter",
+    "scale",
+)
+
 
 @app.callback()
 def models() -> None:
-    """The models that write the answers: list, add, use."""
+    """The models that write the answers: list, find, add, use."""
 
 
 @app.command(name="list")
@@ -77,10 +106,129 @@ def use_model(
         _print_models(engine.models(), as_json)
 
 
+@app.command(name="show")
+def show_model(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A name of `cita models list`, or a GGUF file.")],
+    as_json: Json = False,
+) -> None:
+    """Show what a model is, how it is prompted and why, and what memory it takes here; nothing of it is loaded.
+
+    JSON: {"model": as `cita models list` has it, "tokenizer", "tokens", "family", "why": "chat template", "vocabulary",
+    "architecture" or "nothing", "runtime", "memory", "problem": as `cita doctor` has them}.
+    """
+    from models.types import EXTRACTIVE, ModelInfo
+    from rag.about_model import about_model
+
+    with opened_engine(context) as engine:
+        known = {info.name: info for info in engine.models()}
+    info = known.get(model) or ModelInfo(Path(model).stem, str(Path(model).expanduser()))
+    if info.path and model not in known and not Path(info.path).exists():
+        raise ModelNotFoundError(
+            f"There is no model and no file {model!r}.", hint="`cita models list` names the models there are."
+        )
+    if info.name == EXTRACTIVE.name:
+        raise UsageError(
+            "`extractive` is no model: it quotes the documents.", hint="Name another of `cita models list`."
+        )
+    about = about_model(info, load_settings(context))
+    info, running = about.info, about.generation
+    if as_json:
+        print_json(
+            {
+                "model": pick(info, KEYS),
+                **pick(about, ("tokenizer", "tokens", "family", "why")),
+                **pick(running, ("runtime", "memory", "problem")),
+            }
+        )
+        return
+    pairs = [
+        ("Name", clean_name(info.name)),
+        ("Title", clean(info.title)),
+        ("File", f"{clean(info.path)}\n{size_words(info.size)}"),
+        ("Kind", " ".join(filter(None, (clean(info.architecture), info.quantisation)))),
+        ("Parameters", f"{info.parameters:,}"),
+        ("Context", f"{info.context:,} tokens" if info.context else "not given"),
+        ("Tokenizer", f"{clean(about.tokenizer)}, {about.tokens:,} tokens"),
+        ("Prompt", f"{about.family}, by its {about.why}" if about.why != "nothing" else about.family or "reranker"),
+    ]
+    if running.memory and running.runtime:
+        pairs.append(("Memory", _memory_words(running.memory, running.runtime)))
+    print_pairs([(name, value) for name, value in pairs if value])
+    if running.problem:
+        print_line("\n" + wrapped(clean(running.problem), "! ", "  "), "bold yellow")
+
+
+def _memory_words(memory: "Memory", runtime: "Runtime") -> str:
+    parts = {
+        "weights": memory.weights,
+        "laid out for the processor": memory.repacked,
+        f"cache of {runtime.context:,} tokens as {runtime.cache}": memory.cache,
+        "computing": memory.compute,
+        "its process": memory.process,
+    }
+    lines = [f"{size_words(size)} {name}" for name, size in parts.items() if size]
+    card = f", {size_words(memory.card)} of it on the graphics card" if memory.card else ""
+    return f"{size_words(memory.total)}{card}\n" + "\n".join(lines)
+
+
+@app.command(name="discover")
+def discover_models(
+    context: typer.Context,
+    hashes: Annotated[
+        bool, typer.Option("--hash", help="Read each file whole for its sha256, where its program does not say it.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Find the models that other programs keep on this computer: the Hugging Face cache, LM Studio, Ollama, GPT4All,
+    Jan, llama.cpp. They are used where they are: `cita models add PATH`.
+
+    JSON: {"models": [{"name", "title", "path", "size", "architecture", "quantisation", "parameters", "context",
+    "ranks", "sha256", "known": the name it has in `cita models list` or "", "problem": why it cannot be used or "",
+    "places": [{"program", "name", "path"}]}]}.
+    """
+    from models.discover import Hashes, discover
+
+    with opened_engine(context) as engine:
+        names = {info.path: info.name for info in engine.models() if not info.adapter}
+    settings = load_settings(context)
+    kept = Hashes(settings.models / "hashes.json")
+    rows = []
+    for found in discover():
+        paths = [str(place.path) for place in found.places]
+        sha256 = found.sha256 or (kept.sha256(Path(found.info.path)) if hashes else "")
+        rows.append(
+            {
+                **pick(found.info, [key for key in KEYS if key not in ("active", "adapter", "scale")]),
+                "sha256": sha256,
+                "known": next((names[path] for path in paths if path in names), ""),
+                "problem": found.problem,
+                "places": [
+                    {"program": place.program, "name": place.name, "path": str(place.path)} for place in found.places
+                ],
+            }
+        )
+    if as_json:
+        print_json({"models": rows})
+        return
+    if not rows:
+        print_line("No other program keeps a model on this computer where it is usually kept.")
+    for row in rows:
+        kind = " ".join(filter(None, (row["architecture"], row["quantisation"], size_words(row["size"]))))
+        print_line(
+            f"{clean(row['name'])}: {clean(kind)}" + (f" (here: {clean_name(row['known'])})" if row["known"] else "")
+        )
+        for place in row["places"]:
+            print_line(f"  {place['program']}: {clean(place['path'])}")
+        if row["sha256"] and hashes:
+            print_line(f"  sha256 {row['sha256']}")
+        if row["problem"]:
+            print_line(wrapped(clean(row["problem"]), "  ! ", "    "), "bold yellow")
+
+
 def _print_models(models: Sequence["ModelInfo"], as_json: bool) -> None:
     if as_json:
-        keys = ("name", "title", "path", "size", "architecture", "quantisation", "parameters", "context", "active")
-        print_json({"models": [pick(model, (*keys, "ranks", "adapter", "scale")) for model in models]})
+        print_json({"models": [pick(model, KEYS) for model in models]})
         return
     rows = [
         (

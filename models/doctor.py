@@ -16,6 +16,7 @@ from errors import CitaError, NeedsOcrError
 from ingest.confine import Isolation
 from models.fit import Memory, Weights, memory_needed
 from models.runtime import Hardware, Runtime, choose_runtime
+from models.types import ModelInfo
 from settings import CODE, Settings
 
 LIBRARIES = (
@@ -73,11 +74,12 @@ class LlamaCpp:
 @dataclass(frozen=True, slots=True)
 class Generation:
     """The model that answers, how it is run here and what memory it takes; nothing of that for one that is no GGUF,
-    cannot be read or does not fit."""
+    cannot be read or does not fit, of which `problem` says why."""
 
     model: str
     runtime: Runtime | None
     memory: Memory | None
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,9 +224,10 @@ def _embedder(settings: Settings) -> tuple[str, list[Problem]]:
     return runtime, []
 
 
-def how_it_runs(settings: Settings) -> Generation:
-    """How the model that answers is run on this machine. Raises nothing."""
-    return _generation(settings, _load_llama_cpp()[1])[0]
+def how_it_runs(settings: Settings, info: ModelInfo | None = None) -> Generation:
+    """How `info`, or the model that answers, is run on this machine. Raises nothing."""
+    hardware = _load_llama_cpp()[1]
+    return (_generation_of(info, settings, hardware) if info else _generation(settings, hardware))[0]
 
 
 def _load_llama_cpp() -> tuple[LlamaCpp, Hardware | None]:
@@ -255,14 +258,20 @@ def _generation(settings: Settings, hardware: Hardware | None) -> tuple[Generati
     registry = Registry(settings.models)
     name = settings.generate.model or registry.active_name()
     try:
-        info = registry.get(name)
-        weights = Weights.read(Path(info.path)) if info.path else None
-        if weights is None or hardware is None:
-            return Generation(name, None, None), []
+        return _generation_of(registry.get(name), settings, hardware)
+    except CitaError as error:
+        return Generation(name, None, None, str(error)), [Problem(error.message, error.hint)]
+
+
+def _generation_of(info: ModelInfo, settings: Settings, hardware: Hardware | None) -> tuple[Generation, list[Problem]]:
+    if not info.path or hardware is None:
+        return Generation(info.name, None, None), []
+    try:
+        weights = Weights.read(Path(info.path))
         runtime = choose_runtime(settings.generate, weights, hardware)
     except CitaError as error:
-        return Generation(name, None, None), [Problem(error.message, error.hint)]
-    return Generation(name, runtime, memory_needed(weights, runtime)), []
+        return Generation(info.name, None, None, str(error)), [Problem(error.message, error.hint)]
+    return Generation(info.name, runtime, memory_needed(weights, runtime)), []
 
 
 def _llama_cpp_problems(llama_cpp: LlamaCpp) -> list[Problem]:

@@ -22,9 +22,11 @@ FLOAT, HALF = 4, 2  # bytes
 PADDING = 256  # tokens to which a cache is rounded up
 MIB = 1 << 20
 
-# Of the process itself: Python with llama.cpp, and what it keeps of each token of the vocabulary (benchmarks/fit.py).
-PROCESS = 70 * MIB
-OF_TOKEN = 300
+# Of the process itself: Python with llama.cpp, and what it keeps of each token of the vocabulary and of each pair of
+# tokens that make another (measured: benchmarks/fit.py, and 250,000 tokens with 500,000 pairs).
+PROCESS = 66 * MIB
+OF_TOKEN = 140
+OF_MERGE = 110
 
 # How often, by architecture, a layer without a window comes among those that have one (src/models/*.cpp). Where a
 # header says it itself it is read; what neither says is counted as if it had no window, which is never too little.
@@ -59,6 +61,7 @@ class Weights:
     shared: int = 0
     inner: int = 0
     tokens: int = 0
+    merges: int = 0
     repacked: int = 0
 
     @classmethod
@@ -97,6 +100,7 @@ class Weights:
             shared=max(kept, default=0) * keys,
             inner=max(inner, _most(header, f"{name}.feed_forward_length") if not experts else 0),
             tokens=len(header.values("tokenizer.ggml.tokens")),
+            merges=len(header.values("tokenizer.ggml.merges")),
             repacked=_repacked(header),
         )
 
@@ -138,7 +142,7 @@ def memory_needed(weights: Weights, runtime: "Runtime") -> Memory:
         repacked=weights.repacked if runtime.repack else 0,
         cache=cache,
         compute=compute,
-        process=PROCESS + weights.tokens * OF_TOKEN,
+        process=PROCESS + weights.tokens * OF_TOKEN + weights.merges * OF_MERGE,
         card=card,
     )
 

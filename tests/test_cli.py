@@ -495,7 +495,9 @@ def test_doctor_prints_the_machine_the_home_and_the_problems() -> None:
     assert keys(done) == {"version", "machine", "home", "ok", "problems"}
     assert keys(done["machine"]) == MACHINE
     assert keys(done["machine"]["llama_cpp"]) == {"loads", "gpu", "detail", "card"}
-    assert done["machine"]["generation"] == {"model": "extractive", "runtime": None}
+    assert done["machine"]["generation"] == {
+        "model": "extractive", "runtime": None, "memory": None, "problem": "",
+    }  # fmt: skip
     assert keys(done["machine"]["ocr"]) == {"works", "version", "languages", "missing"}
     assert keys(done["machine"]["isolation"]) == {"network", "files", "processes", "memory", "detail"}
     assert keys(done["home"]) == STATUS

@@ -31,10 +31,11 @@ LAYERS: dict[str, set[str]] = {
     "engine": {"rag", "models", "ingest", "remote"},  # remote: open_engine() connects to a home's owner
     "remote": {"engine"},
     "evaluation": {"evaluation", "engine", "rag", "models", "ingest"},
-    "ui": {"ui", "engine", "evaluation", "models.doctor", "models.runtime"},  # how this machine would run a model
+    # What is asked of the machine and not of a home: how it would run a model, which models other programs keep.
+    "ui": {"ui", "engine", "evaluation", "models.doctor", "models.runtime", "models.fit", "models.discover"},
     "app": {"ui", "engine"},
     "serve": {"serve", "engine"},
-    "cli": {"engine", "evaluation", "serve", "ui", "models.doctor"},  # doctor: works where no engine can open
+    "cli": {"engine", "evaluation", "serve", "ui", "models.doctor", "models.discover", "rag.about_model"},
 }
 
 OURS = set(LAYERS)
