@@ -774,7 +774,7 @@ class LocalEngine:
     ) -> Iterator[Event]:
         from rag.chain import ask
         from rag.verify import EmbedderSimilarity
-        from rag.voice import Manner, voice_of
+        from rag.voice import Manner
 
         if conversation:
             conversation = self._history.check(conversation)
@@ -798,7 +798,7 @@ class LocalEngine:
             verifying=settings.verify,
             similarity=EmbedderSimilarity(self._embedders.of_index()),
             entailment=self._entailment,
-            manner=Manner(voice or voice_of(settings), self._examples_shown),
+            manner=Manner(voice or settings.voice_of(), self._examples_shown),
         )
         events = _as_typed(question, events)
         if not conversation or not self._settings.history.on:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 from pydantic_settings import SettingsError as UnreadableVariableError
 
+import rag.types
 from errors import SettingsError
 from rag.types import Abstain, AnswerLanguage, Length, Tone
 
@@ -215,6 +216,19 @@ class Settings(BaseSettings):
     @property
     def file(self) -> Path:
         return self.home / "cita.toml"
+
+    def voice_of(
+        self, tone: Tone | None = None, length: Length | None = None, language: AnswerLanguage | None = None
+    ) -> rag.types.Voice:
+        """The voice that is set, or for one question another."""
+        held = self.voice
+        return rag.types.Voice(
+            held.persona.strip(),
+            tone or held.tone,
+            length or held.length,
+            language or held.language,
+            self.instructions,
+        )
 
     @classmethod
     def settings_customise_sources(

@@ -243,10 +243,8 @@ def _voice(
     context: typer.Context, tone: Tone | None, length: Length | None, language: AnswerLanguage | None
 ) -> "Voice | None":
     """What the options choose, the rest as it is set; None where they choose nothing."""
-    from rag.voice import voice_of
-
     chosen = tone or length or language
-    return voice_of(load_settings(context), tone, length, language) if chosen else None
+    return load_settings(context).voice_of(tone, length, language) if chosen else None
 
 
 class _Keeping:

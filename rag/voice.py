@@ -18,8 +18,7 @@ from typing import Any
 from ingest.analyse import detect_language
 from ingest.links import path_key
 from ingest.sentences import sentences
-from rag.types import ABSTENTION, AnswerLanguage, Example, Hit, Language, Length, Tone, Voice
-from settings import Settings
+from rag.types import ABSTENTION, Example, Hit, Language, Voice
 
 LEAST_ALIKE = 0.4  # cosine of two questions below which an answer to the one is no example for the other
 
@@ -38,23 +37,6 @@ class Manner:
 
     voice: Voice = Voice()
     examples: Callable[[str], Sequence[Example]] = no_examples
-
-
-def voice_of(
-    settings: Settings,
-    tone: Tone | None = None,
-    length: Length | None = None,
-    language: AnswerLanguage | None = None,
-) -> Voice:
-    """The voice that is set, or for one question another."""
-    held = settings.voice
-    return Voice(
-        held.persona.strip(),
-        tone or held.tone,
-        length or held.length,
-        language or held.language,
-        settings.instructions,
-    )
 
 
 def answer_language(voice: Voice, question: Language) -> Language:

@@ -5,7 +5,6 @@ from typing import Literal
 import streamlit as st
 
 from rag.types import ANSWER_LANGUAGES, LENGTHS, TONES, Voice
-from rag.voice import voice_of
 from settings import Settings
 from ui import render
 from ui.save import Changes
@@ -63,7 +62,7 @@ def draw_choice(settings: Settings, texts: Texts) -> None:
 
 def chosen(settings: Settings) -> Voice:
     """What is set, but for what draw_choice() asked."""
-    return voice_of(settings, *(st.session_state.get(key) for key in KEYS))
+    return settings.voice_of(*(st.session_state.get(key) for key in KEYS))
 
 
 def _choices(texts: Texts, held: tuple[str | None, ...], keys: tuple[str, ...]) -> list[str | None]:

@@ -11,9 +11,8 @@ import pytest
 from models.types import ModelInfo
 from rag.prompt import Prompt, fill_prompt
 from rag.types import ABSTENTION, LENGTHS, TONES, Example, Hit, Language, Voice
-from rag.voice import Manner, answer_language, example_turn, voice_of, wishes
+from rag.voice import Manner, answer_language, example_turn, wishes
 from settings import Settings
-from settings import Voice as VoiceSettings
 from tests.fakes import LEASE
 from tests.gguf_files import CHATML, LLAMA2
 
@@ -181,13 +180,5 @@ def test_the_answers_language_is_the_questions_unless_it_is_set() -> None:
     assert [answer_language(Voice(language="es"), language) for language in ("en", "es")] == ["es", "es"]
 
 
-def test_a_question_may_have_another_voice_than_is_set() -> None:
-    voice = VoiceSettings(persona=" a librarian ", tone="formal", length="short", language="es")
-    held = Settings(voice=voice, instructions={"/": "Be kind."})
-    assert voice_of(held) == Voice("a librarian", "formal", "short", "es", {"/": "Be kind."})
-    other = voice_of(held, "friendly", "long", "question")
-    assert other == Voice("a librarian", "friendly", "long", "question", {"/": "Be kind."})
-
-
 def test_nothing_wished_says_nothing_and_the_settings_as_they_come_wish_nothing() -> None:
-    assert wishes(Manner(voice_of(Settings())), HITS, "en") == ""
+    assert wishes(Manner(Settings().voice_of()), HITS, "en") == ""
