@@ -9,8 +9,15 @@ if TYPE_CHECKING:
     from rag.types import Answer, AnswerSentence, Citation
 
 
-def print_citations(citations: Sequence["Citation"], since: Mapping[str, str] | None = None) -> None:
-    """`since` says what has become of the files, by passage."""
+def print_grounds(answer: "Answer", since: Mapping[str, str] | None = None) -> None:
+    """What stands below an answer. `since` says what has become of the cited files, by passage."""
+    _print_conflict(answer)
+    _print_uncited(answer.sentences)
+    _print_citations(answer.citations, since or {})
+    _print_refusal(answer)
+
+
+def _print_citations(citations: Sequence["Citation"], since: Mapping[str, str]) -> None:
     for citation in citations:
         place = place_words(citation.source, citation.page, citation.page, citation.section)
         print_line("\n" + wrapped(place, f"[{citation.n}] ", "    "), "bold")
@@ -20,7 +27,7 @@ def print_citations(citations: Sequence["Citation"], since: Mapping[str, str] | 
         if not citation.supported:
             verdict = _VERDICTS["partly" if citation.verdict == "partly" else "unsupported"]
             print_line(wrapped(clean(_with_reason(verdict, citation.reason)), "    ", "    "), "yellow")
-        if since and (said := since.get(citation.id)):
+        if said := since.get(citation.id):
             print_line(wrapped(said, "    ", "    "), "yellow")
 
 
@@ -34,7 +41,7 @@ def _with_reason(said: str, reason: str) -> str:
     return f"{said}: {reason}." if reason else f"{said}."
 
 
-def print_uncited(sentences: Sequence["AnswerSentence"]) -> None:
+def _print_uncited(sentences: Sequence["AnswerSentence"]) -> None:
     """What the answer says without a passage."""
     for sentence in sentences:
         if not sentence.supported and not sentence.citations:
@@ -42,7 +49,7 @@ def print_uncited(sentences: Sequence["AnswerSentence"]) -> None:
             print_line("\n" + wrapped(clean(said), "", "    "), "yellow")
 
 
-def print_conflict(answer: "Answer") -> None:
+def _print_conflict(answer: "Answer") -> None:
     """Says that the sources contradict each other, and how."""
     if answer.conflict:
         sides = (
@@ -52,7 +59,7 @@ def print_conflict(answer: "Answer") -> None:
         print_line("\n" + wrapped(clean("; ".join(sides)), "The sources disagree: ", "    "), "yellow")
 
 
-def print_refusal(answer: "Answer") -> None:
+def _print_refusal(answer: "Answer") -> None:
     """What comes nearest where there is no answer, and what to add."""
     if answer.refusal is None:
         return

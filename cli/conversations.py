@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from cli.answers import print_citations
+from cli.answers import print_grounds
 from cli.opening import opened_engine
 from cli.options import Export, Id, Json
 from cli.writing import (
@@ -120,9 +120,10 @@ def _print_turn(turn: "KeptTurn") -> None:
         return
     print_line(clean(turn.answer.answer))
     since = {evidence.hit.passage.id: _since(evidence.since, evidence.now) for evidence in turn.evidence}
-    print_citations(turn.answer.citations, since)
+    print_grounds(turn.answer, since)
+    print_line("\n" + wrapped(f"Answered by {clean_name(turn.answer.model)}, {_local(turn.at)}"), "dim")
     if turn.rating:
-        print_line("\n" + wrapped(clean(f"Rated {turn.rating}{f': {turn.reason}' if turn.reason else '.'}")))
+        print_line(wrapped(clean(f"Rated {turn.rating}{f': {turn.reason}' if turn.reason else ''}")), "dim")
 
 
 def _since(since: str, now: str) -> str:

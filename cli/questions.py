@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from cli.answers import print_citations, print_conflict, print_hiding, print_refusal, print_uncited, print_unsure
+from cli.answers import print_grounds, print_hiding, print_unsure
 from cli.opening import NOTHING_INDEXED, is_empty, load_settings, opened_engine
 from cli.options import Json, K, Languages, Question, Since, Tags, Types, Until, Within, asked_question, chosen_filters
 from cli.writing import clean, console, indented, pick, place_words, print_json, print_line, print_table, say, wrapped
@@ -229,10 +229,7 @@ def ask(
         )  # fmt: skip
         print_json({**pick(answer, keys), **keeping.json})
     else:
-        print_conflict(answer)
-        print_uncited(answer.sentences)
-        print_citations(answer.citations)
-        print_refusal(answer)
+        print_grounds(answer)
     if conversation:
         say(keeping.words)
     if answer.invented:

@@ -114,7 +114,8 @@ def test_a_conversation_is_shown_with_what_became_of_its_files(told: FakeEngine)
     told.told["c1"] = Conversation("c1", "The \x1b[31mflat", turn.at, turn.at, (first, failed))
     shown = run("conversations", "show", "c1").stdout
     for expected in ("The \\x1b[31mflat (c1)", "1. Notice?", "thirty days. [1]", "“The notice period is thirty days.”",
-                     "This file is no longer there.", "Rated bad: Old.\n", "2. And?", "It died."):  # fmt: skip
+                     "This file is no longer there.", "Answered by extractive, ", "Rated bad: Old.\n", "2. And?",
+                     "It died."):  # fmt: skip
         assert expected in shown
     shown_first, shown_second = run("conversations", "show", "c1", "--json").json["turns"]
     assert (shown_first["citations"][0]["since"], shown_first["rating"], shown_second["state"]) == (
