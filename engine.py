@@ -588,7 +588,8 @@ class LocalEngine:
 
     def restore(self, file: Path) -> None:
         """Puts a backup in the place of the index, while others read, and adds its conversations and examples to those
-        that are there. Raises as Catalog.restore() does, and HistoryDamagedError; then nothing has changed."""
+        that are there. Raises as Catalog.restore() does, and HistoryDamagedError; then nothing has changed. Where the
+        conversations alone cannot be written (HistoryError, StorageFullError), the same restore adds them later."""
         file = file.expanduser().absolute()
         with self._indexing:
             self._history.check_lines(self._catalog.beside(file))
