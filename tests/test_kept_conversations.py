@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from engine import Engine, LocalEngine, open_engine
-from errors import HistoryDamagedError, UsageError
+from errors import HistoryDamagedError, StorageFullError, UsageError
 from ingest.enclosed import enclose, take_out
 from ingest.isolate import Isolator
+from rag import history_file
 from rag.history_file import FILE
 from settings import Settings
 from tests.fakes import WordEmbedder
@@ -147,3 +148,26 @@ def test_damaged_conversations_are_said_when_a_backup_is_made_and_the_next_one_h
     with closing(elsewhere(tmp_path)) as other:
         other.restore(tmp_path / "kept.cita")
         assert [one.id for one in other.conversations()] == [sound]
+
+
+def test_where_the_disk_is_full_no_conversation_comes_back_in_part_and_the_same_restore_adds_all_later(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id = ask(engine, "What is the notice period?")
+    ask(engine, "And the deposit?", id)
+    engine.backup(tmp_path / "kept.cita")
+    engine.forget_conversations()
+    insert = history_file.insert_turn
+
+    def full(write: sqlite3.Connection, *values: object) -> int:
+        if values[1] == 2:
+            raise sqlite3.OperationalError("database or disk is full")
+        return insert(write, *values)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(history_file, "insert_turn", full)
+        with pytest.raises(StorageFullError, match="Free some disk space"):
+            engine.restore(tmp_path / "kept.cita")
+    assert not engine.conversations()
+    engine.restore(tmp_path / "kept.cita")
+    assert [(one.id, one.turns) for one in engine.conversations()] == [(id, 2)]
