@@ -2,8 +2,10 @@
 fields of a record."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 
 from ingest.sentences import sentences
 from rag.tables import Range, Table, is_row, read_tables, table_lines, text_lines
@@ -29,9 +31,11 @@ def pieces(text: str) -> list[Piece]:
     """All pieces in order, without their list marks; headings and header rows are none."""
     records = list(_records(text))
     found = [piece for table in read_tables(text) for piece in _rows(table)] + [Piece(*record) for record in records]
-    known = [line for table in table_lines(text) for line in table if is_row(text, line)] + records
+    known = sorted([line for table in table_lines(text) for line in table if is_row(text, line)] + records)
+    ends = list(accumulate((end for _, end in known), max))
     for start, end in sentences(text):
-        if any(first <= start < last for first, last in known):
+        before = bisect_right(known, (start, len(text)))
+        if before and start < ends[before - 1]:
             continue
         marker = _MARKER.match(text[start:end])
         begin = start + marker.end() if marker else start

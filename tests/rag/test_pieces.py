@@ -1,5 +1,7 @@
 """What of a passage can answer: sentences, items, rows with their header, records; and lists that are shown whole."""
 
+import random
+
 import pytest
 
 from rag.pieces import pieces, whole_list
@@ -74,3 +76,14 @@ def test_a_table_goes_on_below_a_line_that_names_its_next_rows() -> None:
 
 def test_the_first_row_of_a_table_without_a_header_is_a_piece() -> None:
     assert texts("Rent  400 euros\nWater  30 euros") == ["Rent  400 euros", "Water  30 euros"]
+
+
+def test_a_long_table_is_taken_apart_in_time_that_grows_with_it() -> None:
+    assert len(pieces("Item  2018\n" + "Rent  400\n" * 20_000)) == 20_000
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_a_text_is_like_its_pieces_lie_in_it(seed: int) -> None:
+    rng = random.Random(seed)
+    text = "".join(rng.choices("ab1 9\t|\n  -—$(),.%:#*", k=400))
+    assert all(0 <= piece.start < piece.end <= len(text) for piece in pieces(text))
