@@ -24,6 +24,7 @@ MAX_ARRAY = 2_000_000  # the largest vocabularies have 262,144 tokens and twice 
 MAX_ELEMENTS = 4_000_000  # of all arrays together
 MAX_BLOCKS = 1024
 MAX_HEADER = 256 * 1024 * 1024
+MAX_NAME, MAX_KEY = 64, 65_535  # bytes (ggml.h, `GGML_MAX_NAME`; the format)
 MAX_STRING = 16 * 1024 * 1024
 MAX_ALIGNMENT = 4096
 MAX_DIMENSIONS = 4
@@ -118,7 +119,7 @@ def read_model(path: Path) -> ModelInfo:
     ):
         kind = header.text("general.type") if architecture not in NOT_GENERATORS else architecture
         raise NotAModelError(
-            f"{str(path)!r} is of the kind {kind!r}: it writes no answers.",
+            f"{str(path)!r} is of the kind {_short(kind)}: it writes no answers.",
             hint="Apply it to the model that it was made for with `cita models add ADAPTER.gguf --to MODEL`."
             if kind == ADAPTER
             else "Add the language model's own GGUF.",
@@ -236,9 +237,9 @@ class _Reader:
         tensors, entries = self._count("tensors", MAX_ENTRIES), self._count("metadata entries", MAX_ENTRIES)
         metadata: dict[str, Value] = {}
         for _ in range(entries):
-            key = self._string()
+            key = self._bytes(self._count("bytes in a key", MAX_KEY)).decode("utf-8", "replace")
             if key in metadata:
-                raise self._damaged(f"it holds {key!r} twice")
+                raise self._damaged(f"it holds {_short(key)} twice")
             metadata[key] = self._value(self._scalar("I"))
         self._check_blocks(metadata)
         found: dict[str, Tensor] = {}
@@ -275,7 +276,7 @@ class _Reader:
 
     def _tensor(self) -> tuple[str, Tensor, int]:
         """Its name, itself, and where it begins, counted from the start of the weights."""
-        name = self._string()
+        name = self._bytes(self._count("bytes in a tensor's name", MAX_NAME)).decode("utf-8", "replace")
         dimensions = self._scalar("I")
         if dimensions > MAX_DIMENSIONS:
             raise self._damaged(f"tensor {name!r} has {dimensions} dimensions")
@@ -288,7 +289,7 @@ class _Reader:
         """What a model is made of is counted before anything is made by that count."""
         for key, value in metadata.items():
             if key.endswith(".block_count") and (not isinstance(value, int) or not 0 <= value <= MAX_BLOCKS):
-                raise self._damaged(f"its {key} is {str(value)[:40]}")
+                raise self._damaged(f"its {_short(key)} is {str(value)[:40]}")
 
     def _check_weights(self, metadata: dict[str, Value], tensors: dict[str, Tensor], offsets: list[int]) -> None:
         """They follow one another, as llama.cpp asks (ggml/src/gguf.cpp), and end where the file does at the latest."""
@@ -377,6 +378,11 @@ class _Reader:
             f"{str(self._path)!r} is a GGUF cut short: it has {self._size}{of} bytes.",
             hint="The download did not finish; download it again.",
         )
+
+
+def _short(text: str) -> str:
+    """What a file calls something, for a message: it may be megabytes."""
+    return repr(text if len(text) <= 60 else f"{text[:60]}...")
 
 
 def _ranks(header: Header, architecture: str) -> bool:

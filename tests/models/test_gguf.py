@@ -62,7 +62,7 @@ def test_only_tokens_that_look_like_marks_count_as_special_among_the_user_define
         pytest.param(b"GGUF" + struct.pack(">IQQ", 3, 0, 0), "big-endian", id="big-endian"),
         pytest.param(b"GGUF" + struct.pack("<IQQ", 3, 2**60, 0), f"claims {2**60} tensors", id="tensors"),
         pytest.param(b"GGUF" + struct.pack("<IQQ", 3, 0, 2**60), f"claims {2**60} metadata", id="entries"),
-        pytest.param(b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, 2**62), "bytes in a string", id="string"),
+        pytest.param(b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, 2**62), "bytes in a key", id="string"),
         pytest.param(b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, 1000), "cut short", id="string-past-end"),
         pytest.param(
             b"GGUF" + struct.pack("<IQQQ1sIIQ", 3, 0, 1, 1, b"k", 9, 9, 1) + b"\0" * 64,
