@@ -25,6 +25,7 @@ from rag.types import ABSTENTION, LENGTHS, Answer, Completed, Example, Length, V
 from rag.voice import Manner
 from settings import Generate, Retrieve, Settings
 from tests.gguf_files import tiny_gguf
+from tests.lora_gguf import lora_gguf, saying_instead
 from tests.tiny_model import TRAINED, make_example
 
 TEXTS = {
@@ -211,3 +212,15 @@ def test_examples_that_cannot_be_read_cost_no_answer(engine: LocalEngine, caplog
     (engine._settings.home / "conversations.db").write_bytes(b"not a database" * 500)
     assert completed(engine, "How long is the notice period?").answer
     assert "answered without examples" in caplog.text
+
+
+def test_a_model_with_an_adapter_answers_otherwise_than_its_base(engine: LocalEngine, tmp_path: Path) -> None:
+    base = next(model for model in engine.models() if model.active)
+    adapter = lora_gguf(tmp_path / "curt.gguf", saying_instead(Path(base.path), "\u2581thirty", "\u2581days"))
+    curt = engine.add_model(adapter, base.name)
+    question = "What is the notice period?"
+    assert completed(engine, question).answer == "The notice period is thirty days [1]."
+    assert completed(engine, question, model=curt.name).answer == "The notice period is days [1]."
+    weak = engine.add_model(adapter, base.name, 0.1)  # the same model, loaded anew with another weight
+    assert weak.name == curt.name
+    assert completed(engine, question, model=curt.name).answer == "The notice period is thirty days [1]."
