@@ -9,8 +9,9 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from errors import CitaError, NeedsOcrError
 from ingest.confine import Isolation
@@ -18,6 +19,9 @@ from models.fit import Memory, Weights, memory_needed
 from models.runtime import Hardware, Runtime, choose_runtime
 from models.types import ModelInfo
 from settings import CODE, Settings
+
+if TYPE_CHECKING:
+    from models.registry import Registry
 
 LIBRARIES = (
     "torch",
@@ -258,9 +262,24 @@ def _generation(settings: Settings, hardware: Hardware | None) -> tuple[Generati
     registry = Registry(settings.models)
     name = settings.generate.model or registry.active_name()
     try:
-        return _generation_of(registry.get(name), settings, hardware)
+        found, problems = _generation_of(registry.get(name), settings, hardware)
+        other = _nearest(registry, settings, hardware) if found.problem and hardware else ""
     except CitaError as error:
         return Generation(name, None, None, str(error)), [Problem(error.message, error.hint)]
+    if other:
+        remedy = f"`cita models use {other}`: it is the largest of your models that fits."
+        problems = [replace(problem, remedy=f"{problem.remedy} {remedy}") for problem in problems]
+        found = replace(found, problem=f"{found.problem} {remedy}")
+    return found, problems
+
+
+def _nearest(registry: "Registry", settings: Settings, hardware: Hardware) -> str:
+    """The name of the largest model that writes answers and fits; '' if none does."""
+    models = [info for info in registry.list() if info.size and not info.ranks]
+    for info in sorted(models, key=lambda info: info.size, reverse=True):
+        if _generation_of(info, settings, hardware)[0].runtime:
+            return info.name
+    return ""
 
 
 def _generation_of(info: ModelInfo, settings: Settings, hardware: Hardware | None) -> tuple[Generation, list[Problem]]:

@@ -1,12 +1,13 @@
-"""Models: what answers now, which there are, adding a GGUF by its path."""
+"""Models: what answers now, which there are, which other programs keep, adding a GGUF by its path."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
 
 from engine import Engine
-from models.doctor import how_it_runs
-from models.runtime import Runtime
+from models.discover import Found, discover
+from models.doctor import Generation, how_it_runs
 from models.types import EXTRACTIVE, ModelInfo
 from ui import render
 from ui.engine import get_engine, get_settings
@@ -18,8 +19,10 @@ def draw() -> None:
     engine, texts = get_engine(), get_texts()
     heading(texts.models_title, texts.models_lead)
     active = engine.status().model
-    for number, model in enumerate(sorted(engine.models(), key=lambda model: model.name != active)):
+    models = engine.models()
+    for number, model in enumerate(sorted(models, key=lambda model: model.name != active)):
         _draw_model(engine, number, model, model.name == active, texts)
+    _draw_found(engine, models, texts)
     _draw_add(engine, texts)
 
 
@@ -41,15 +44,38 @@ def _draw_runtime(model: ModelInfo, texts: Texts) -> None:
     settings = get_settings()
     asked = (model.name, model.size, settings.generate)
     if st.session_state.get("runtime_asked") != asked:
-        st.session_state.runtime_asked, st.session_state.runtime = asked, how_it_runs(settings).runtime
-    runtime: Runtime | None = st.session_state.runtime
-    if runtime:
+        st.session_state.runtime_asked, st.session_state.generation = asked, how_it_runs(settings)
+    generation: Generation = st.session_state.generation
+    if generation.problem:
+        st.warning(render.label(generation.problem), icon=":material/memory:")
+    if (runtime := generation.runtime) and generation.memory:
         st.caption(
             texts.models_runtime.format(
                 threads=runtime.threads, layers=runtime.gpu_layers, context=f"{runtime.context:,}",
                 batch=runtime.batch, cache=runtime.cache, flash=texts.on if runtime.flash_attention else texts.off,
             )
+            + " " + texts.models_memory.format(size=_size(generation.memory.total))
         )  # fmt: skip
+
+
+def _draw_found(engine: Engine, models: Sequence[ModelInfo], texts: Texts) -> None:
+    """What other programs keep and is not among `models` yet; their folders are looked through once a session."""
+    if "found_models" not in st.session_state:
+        st.session_state.found_models = [one for one in discover() if not one.problem and not one.info.ranks]
+    known = {model.path for model in models}
+    found: list[Found] = [
+        one for one in st.session_state.found_models if known.isdisjoint(str(place.path) for place in one.places)
+    ]
+    if not found:
+        return
+    st.html(render.block("section", render.span("h", texts.models_found), render.span("lead", texts.models_found_lead)))
+    for number, one in enumerate(found):
+        with st.container(key=f"model-found-{number}", horizontal=True, vertical_alignment="center"):
+            programs = ", ".join(dict.fromkeys(place.program for place in one.places))
+            st.html(render.model_card(one.info.name, programs, describe(one.info, texts), one.info.path))
+            if st.button(texts.models_found_use, key=f"use-found-{one.info.path}"):
+                engine.use_model(engine.add_model(Path(one.info.path)).name)
+                st.rerun()
 
 
 def _title(model: ModelInfo, texts: Texts) -> str:

@@ -347,6 +347,10 @@ class Texts:
     models_parameters: str
     models_context: str
     models_runtime: str
+    models_memory: str
+    models_found: str
+    models_found_lead: str
+    models_found_use: str
     on: str
     off: str
     models_reranker: str
@@ -790,6 +794,10 @@ ENGLISH = Texts(
         "Runs here with {threads} threads, {layers} layers on the graphics card, {context} tokens of context in batches"
         " of {batch}, cache {cache}, flash attention {flash}."
     ),
+    models_memory="It takes {size} of memory.",
+    models_found="Found on this computer",
+    models_found_lead="Models that other programs keep. They are used where they lie, not copied.",
+    models_found_use="Use this",
     models_reranker="ranks passages, writes no answers",
     settings_title="Settings",
     settings_lead="Kept in cita.toml in your home folder.",
@@ -1186,6 +1194,10 @@ SPANISH = Texts(
         "Aquí usa {threads} hilos, {layers} capas en la tarjeta gráfica, un contexto de {context} tokens en lotes de"
         " {batch}, caché {cache}, flash attention {flash}."
     ),
+    models_memory="Ocupa {size} de memoria.",
+    models_found="En este equipo",
+    models_found_lead="Modelos que guardan otros programas. Se usan donde están, no se copian.",
+    models_found_use="Usar este",
     models_reranker="ordena pasajes, no responde",
     settings_title="Ajustes",
     settings_lead="Se guardan en cita.toml, en tu carpeta de Cita.",

@@ -7,7 +7,12 @@ import ingest.parse.ocr
 from errors import StorageFullError
 from ingest.confine import Isolation
 from models import doctor
+from models.registry import Registry
+from models.runtime import GIB, Hardware
 from settings import Settings
+from tests.shaped_gguf import Shape, shaped_gguf
+
+LARGE = Shape(blocks=32, width=2048, heads=16, kv_heads=16, head=128, inner=8192)
 
 
 @pytest.mark.parametrize(
@@ -68,3 +73,21 @@ def test_a_worker_that_cannot_start_is_no_isolation(settings: Settings, monkeypa
     isolation = doctor._isolation(settings)
     assert (isolation.network, isolation.memory) == (False, False)
     assert "No folder can be made" in isolation.detail
+
+
+def test_a_model_that_does_not_fit_is_a_problem_with_the_largest_that_does(settings: Settings, tmp_path: Path) -> None:
+    registry = Registry(settings.models)
+    for name, shape in (("small", Shape(blocks=1)), ("middle", Shape(blocks=4)), ("large", LARGE)):
+        registry.add(shaped_gguf(tmp_path / f"{name}.gguf", shape, sparse=True))
+    registry.use(registry.add(tmp_path / "large.gguf").name)
+    laptop = Hardware(cores=2, memory=GIB, card=0, card_name="", amx=False)
+    found, (problem,) = doctor._generation(settings, laptop)
+    assert (found.runtime, found.memory) == (None, None)
+    assert "needs" in problem.problem
+    assert "`cita models use middle`: it is the largest of your models that fits" in problem.remedy
+    assert problem.remedy in found.problem
+    rich = Hardware(cores=2, memory=8 * GIB, card=0, card_name="", amx=False)
+    found, problems = doctor._generation(settings, rich)
+    assert (found.model, problems) == ("large", [])
+    assert found.memory
+    assert found.memory.weights == (tmp_path / "large.gguf").stat().st_size

@@ -2,11 +2,11 @@
 is loaded by a process of its own or refused there; the next model loads."""
 
 import random
+import resource
 import struct
 import subprocess
 import sys
 import time
-import tracemalloc
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -23,7 +23,7 @@ from tests.gguf_files import tiny_gguf
 
 COUNT = 1000
 LOADED = 6
-SECONDS, MEMORY = 2.0, 64 << 20  # of one header; the whole one takes 0.01 s and 1 MB
+SECONDS, MEMORY = 2.0, 64 << 20  # of one header, and more for any
 HUGE = (2**63, 2**64 - 1, 2**32, 2**31 - 1, 2**40)
 
 
@@ -93,27 +93,23 @@ def damaged(whole: Path, number: int) -> bytes:
 def test_a_thousand_damaged_headers_are_read_or_refused(whole: Path, tmp_path: Path) -> None:
     path, refused = tmp_path / "damaged.gguf", 0
     run = Runtime(4096, 2, 512, 0, flash_attention=False, cache="f16", repack=True)
-    tracemalloc.start()
-    try:
-        for number in range(COUNT):
-            path.write_bytes(damaged(whole, number))
-            tracemalloc.reset_peak()
-            began = time.process_time()
-            told = None
-            try:
-                info = read_model(path)
-                assert memory_needed(Weights.read(path), run).total > 0
-                assert info.size == path.stat().st_size
-            except ModelError as error:
-                told = error
-            if told:
-                refused += 1
-                assert told.hint, number
-                assert len(told.message) < 1000, number
-            assert time.process_time() - began < SECONDS, number
-            assert tracemalloc.get_traced_memory()[1] < MEMORY, number
-    finally:
-        tracemalloc.stop()
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for number in range(COUNT):
+        path.write_bytes(damaged(whole, number))
+        told = None
+        began = time.process_time()
+        try:
+            info = read_model(path)
+            assert memory_needed(Weights.read(path), run).total > 0
+            assert info.size == path.stat().st_size
+        except ModelError as error:
+            told = error
+        assert time.process_time() - began < SECONDS, number
+        if told:
+            refused += 1
+            assert told.hint, number
+            assert len(told.message) < 1000, number
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - held < MEMORY // 1024
     assert COUNT // 2 < refused < COUNT  # some damage, as to a name or a score, leaves a model
 
 

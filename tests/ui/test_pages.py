@@ -15,7 +15,9 @@ from streamlit.testing.v1 import AppTest
 
 from errors import ModelDiedError, UsageError
 from ingest.types import HIDDEN_KINDS, Filters, HiddenText, IndexProgress, IndexReport, PathReason, Source, WatchEvent
+from models.discover import Found, Place
 from models.doctor import Generation
+from models.fit import Memory
 from models.runtime import Runtime
 from models.types import ModelInfo
 from rag.types import (
@@ -616,13 +618,42 @@ def test_the_model_that_answers_says_how_it_is_run(
     engine: FakeEngine, draw: Draw, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runtime = Runtime(4096, 8, 512, 33, flash_attention=True, cache="f16", repack=False)
-    monkeypatch.setattr("ui.models.how_it_runs", lambda _: Generation("tiny", runtime))
+    memory = Memory(weights=2_000_000_000, repacked=0, cache=300_000_000, compute=90_000_000, process=10_000_000)
+    monkeypatch.setattr("ui.models.how_it_runs", lambda _: Generation("tiny", runtime, memory))
     engine._models.append(ModelInfo("tiny", "/m/tiny.gguf"))
     engine.used = "tiny"
     app = draw("models")
     assert not app.exception
     (caption,) = [each.value for each in app.caption if "33" in each.value]
     assert "8 threads" in caption
+    assert "takes 2.4 GB of memory" in caption
+
+
+def test_a_model_that_does_not_fit_is_said_not_to(
+    engine: FakeEngine, draw: Draw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ui.models.how_it_runs", lambda _: Generation("tiny", None, None, "It needs 9 GB."))
+    engine._models.append(ModelInfo("tiny", "/m/tiny.gguf"))
+    engine.used = "tiny"
+    assert "It needs 9 GB" in draw("models").warning[0].value
+
+
+def test_a_model_of_another_program_is_used_where_it_lies(
+    engine: FakeEngine, draw: Draw, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "studio.gguf"
+    path.write_bytes(b"GGUF")
+    usable = Found(ModelInfo("org/studio", str(path), 5_000_000), (Place("LM Studio", "org/studio", path),))
+    cut = Found(ModelInfo("cut", "/m/cut.gguf"), (Place("Jan", "cut", Path("/m/cut.gguf")),), "It is cut short.")
+    monkeypatch.setattr("ui.models.discover", lambda: [usable, cut])
+    app = draw("models")
+    assert not app.exception
+    assert ENGLISH.models_found in html(app)
+    assert "LM Studio" in html(app)
+    assert "/m/cut.gguf" not in html(app)
+    app.button(key=f"use-found-{path}").click().run()
+    assert engine.used == "studio"
+    assert ENGLISH.models_found not in html(app)  # it is among the models now
 
 
 def test_what_a_model_thought_is_folded_beside_its_answer(
