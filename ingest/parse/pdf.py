@@ -53,6 +53,8 @@ MAX_AREAS = 2_000  # of a page, whose edges are looked at
 MAX_SEGMENTS = 500  # of a path; one with more is a drawing
 MAX_ANNOTATIONS = 5_000  # of a page
 MAX_ATTACHMENTS = 1_000
+MAX_LAYERS = 10_000
+MAX_LAYER_NAME = 256  # characters
 MOST_ROWS = 1_024  # that PDFium's calls write one after the other
 MAX_PIXELS = 40_000_000
 FEW_LETTERS = 50  # of a page's text, beside a picture of half the page: a stamp on a scan, say
@@ -102,7 +104,7 @@ def warm() -> None:
         pdf.new_page(100, 100)
         pdf.save(file)
     with _open(file.getvalue(), None) as pdf:
-        _read_page(pdf, 1, Hidden())
+        _read_page(pdf, 1, Hidden(), frozenset())
     _describe(file.getvalue(), None)
 
 
@@ -129,10 +131,10 @@ def _no_collection() -> Iterator[None]:
 
 
 def _parse(data: bytes, recognised: Sequence["Recognition"], password: str | None) -> Document:
-    metadata, outline = _describe(data, password)
+    metadata, outline, switched_off = _describe(data, password)
     by_number, hidden = ocr.pages(recognised), Hidden()
     with _open(data, password) as pdf:
-        layer = [_read_page(pdf, number, hidden) for number in range(1, len(pdf) + 1)]
+        layer = [_read_page(pdf, number, hidden, switched_off) for number in range(1, len(pdf) + 1)]
         unread = [page.number for page in layer if page.number not in by_number and _needs_recognition(pdf, page)]
         attached = _attached_files(pdf)
     used = {page.number for page in layer if page.number in by_number and _says_more(by_number[page.number], page)}
@@ -250,14 +252,14 @@ def _load_page(pdf: "pypdfium2.PdfDocument", number: int) -> "pypdfium2.PdfPage"
         raise ParseError(f"Page {number} is damaged and cannot be opened.") from error
 
 
-def _read_page(pdf: "pypdfium2.PdfDocument", number: int, hidden: Hidden) -> Page:
-    """The page's lines; `hidden` is told of those that are not seen. A page that PDFium cannot open has none, as it
-    has no text to lose."""
+def _read_page(pdf: "pypdfium2.PdfDocument", number: int, hidden: Hidden, switched_off: frozenset[str]) -> Page:
+    """The page's lines; `hidden` is told of those that are not seen, as in the layers that are `switched_off`. A page
+    that PDFium cannot open has none, as it has no text to lose."""
     try:
         page = _load_page(pdf, number)
     except ParseError:
         return Page(number, 0.0, ())
-    reader = _PageReader(page)
+    reader = _PageReader(page, switched_off=switched_off)
     try:
         with np.errstate(all="ignore"):  # a place may be as far off as no number can say
             rulings = reader.rulings()
@@ -273,7 +275,9 @@ def _read_page(pdf: "pypdfium2.PdfDocument", number: int, hidden: Hidden) -> Pag
 class _PageReader:
     """A page's text and places through PDFium's raw calls, as few as will do: one call costs 1 to 2 microseconds."""
 
-    def __init__(self, page: "pypdfium2.PdfPage", *, as_shown: bool = False) -> None:
+    def __init__(
+        self, page: "pypdfium2.PdfPage", *, as_shown: bool = False, switched_off: frozenset[str] = frozenset()
+    ) -> None:
         """Boxes are upright for the eye that reads the text or, `as_shown`, for the one that looks at the page."""
         import pypdfium2.raw as raw
 
@@ -291,6 +295,7 @@ class _PageReader:
         self.text = self._codes.tobytes().decode("utf-32-le", "surrogatepass")
         self._rotation = page.get_rotation() if as_shown else self._text_rotation()
         self._face = ""  # of the line before
+        self._switched_off = switched_off
         self.hidden: dict[HiddenKind, str] = {}  # the words that lines() left out
         letters = len(_RIGHT_TO_LEFT.findall(self.text))
         self._both_ways = letters > 0
@@ -407,6 +412,8 @@ class _PageReader:
             asked = np.flatnonzero(without_ink | white)
             seen_there = asked[self._drawn_on(words, asked)]
             without_ink[seen_there] = white[seen_there] = False
+        if self._switched_off:
+            without_ink |= np.fromiter(map(self._is_off, distinct), bool, len(distinct))[of_word]
         tiny = words.top - words.bottom < TINY
         if tiny.any():
             tiny[tiny] = self._sizes(words.start[tiny]) < TINY
@@ -424,6 +431,16 @@ class _PageReader:
             return words
         arrays = {name: value[seen] for name, value in words._asdict().items() if name != "texts"}
         return Words(texts=list(compress(words.texts, seen)), **arrays)
+
+    def _is_off(self, thing: Any) -> bool:
+        """Whether a thing is in a layer that is switched off."""
+        raw = self._raw
+        thing = ctypes.cast(thing, raw.FPDF_PAGEOBJECT)
+        for at in range(max(0, raw.FPDFPageObj_CountMarks(thing))):
+            mark = raw.FPDFPageObj_GetMark(thing, at)
+            if _mark_text(raw.FPDFPageObjMark_GetName, mark) == "OC":
+                return _plain(_mark_text(raw.FPDFPageObjMark_GetParamStringValue, mark, b"Name")) in self._switched_off
+        return False
 
     def _drawn_on(self, words: Words, asked: Numbers) -> NDArray[np.bool]:
         """Which of the words `asked` stand on something that is not white, as a picture or a coloured area, or may be
@@ -756,6 +773,17 @@ def _wide(call: Any, *arguments: Any) -> str:
     return " ".join(clean("".join(map(chr, buffer[:-1]))).split())
 
 
+def _mark_text(call: Any, *arguments: Any) -> str:
+    """The name, or a value, of the mark of a thing on a page; '' where it is longer than that of any layer is taken to
+    be."""
+    buffer, length = (ctypes.c_ushort * MAX_LAYER_NAME)(), ctypes.c_ulong()
+    if not call(*arguments, buffer, ctypes.sizeof(buffer), ctypes.byref(length)) or length.value > ctypes.sizeof(
+        buffer
+    ):
+        return ""
+    return bytes(buffer)[: max(0, length.value - 2)].decode("utf-16-le", "replace")
+
+
 def _attached_files(pdf: "pypdfium2.PdfDocument") -> list[Block]:
     """A note that names the files inside the PDF, if there are any."""
     import pypdfium2.raw as raw
@@ -821,17 +849,20 @@ def _is_drawn_on(page: "pypdfium2.PdfPage") -> bool:
     return bool(min(across, down) >= LEAST_SIDE and across * down >= LEAST_AREA)
 
 
-def _describe(data: bytes, password: str | None) -> tuple[dict[str, str], list[OutlineEntry]]:
-    """Metadata and outline. Both are extras: where pypdf cannot read them, there are none."""
+def _describe(data: bytes, password: str | None) -> tuple[dict[str, str], list[OutlineEntry], frozenset[str]]:
+    """Metadata, outline and the names of the layers that are switched off. All are extras: where pypdf cannot read
+    them, there are none."""
     import pypdf
 
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it warns of every oddity it has already mended
     metadata: dict[str, str] = {}
     outline: list[OutlineEntry] = []
+    switched_off: frozenset[str] = frozenset()
     try:
         reader = pypdf.PdfReader(io.BytesIO(data))
         if reader.is_encrypted:
             reader.decrypt(password or "")
+        switched_off = _switched_off(reader)
         for name, value in (reader.metadata or {}).items():
             key = _METADATA.get(str(name))
             text = " ".join(clean(str(value)).split())
@@ -842,7 +873,25 @@ def _describe(data: bytes, password: str | None) -> tuple[dict[str, str], list[O
         raise
     except Exception as error:  # noqa: BLE001 - pypdf raises whatever a broken or hostile file makes it stumble over
         log.debug("No outline or metadata: %s", error)
-    return metadata, outline
+    return metadata, outline, switched_off
+
+
+def _switched_off(reader: "PdfReader") -> frozenset[str]:
+    """The names of layers (optional content groups) that are not shown when the file is opened."""
+    layers: Any = reader.root_object.get("/OCProperties")
+    if layers is None:
+        return frozenset()
+    layers = layers.get_object()
+    default: Any = layers.get("/D", {}).get_object() if "/D" in layers else {}
+    off = {id(one.get_object()): one.get_object() for one in islice(default.get("/OFF", ()), MAX_LAYERS)}
+    shown = (one.get_object() for one in islice(layers.get("/OCGs", ()), MAX_LAYERS))
+    seen = {_plain(str(one.get("/Name", ""))) for one in shown if id(one) not in off}
+    return frozenset(_plain(str(one.get("/Name", ""))) for one in off.values()) - seen - {""}
+
+
+def _plain(name: str) -> str:
+    """A layer's name without the signs that PDFium, which takes it for UTF-8, gives wrongly."""
+    return "".join(sign for sign in name if " " <= sign <= "~")
 
 
 def _iso(date: str) -> str:

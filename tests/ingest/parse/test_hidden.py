@@ -446,6 +446,38 @@ def test_what_a_pdf_shows_is_no_hidden_text(tmp_path: Path, draw: Callable[[Any]
     assert document.hidden == ()
 
 
+@pytest.mark.parametrize("off", [True, False])
+def test_a_layer_that_is_switched_off_is_hidden(tmp_path: Path, off: bool) -> None:
+    import pypdf
+    from pypdf.generic import ArrayObject, DecodedStreamObject, DictionaryObject, NameObject, TextStringObject
+
+    def dictionary(**values: Any) -> DictionaryObject:
+        return DictionaryObject({NameObject(f"/{name}"): value for name, value in values.items()})
+
+    path = tmp_path / "lease.pdf"
+    pdf(path, drawn)
+    writer = pypdf.PdfWriter(clone_from=path)
+    page = writer.pages[1]
+    layer = writer._add_object(dictionary(Type=NameObject("/OCG"), Name=TextStringObject("Entwürfe")))
+    default = dictionary(OFF=ArrayObject([layer] if off else []))
+    writer.root_object[NameObject("/OCProperties")] = dictionary(OCGs=ArrayObject([layer]), D=default)
+    page["/Resources"][NameObject("/Properties")] = dictionary(L0=layer)  # type: ignore[index]
+    contents = page.get_contents()
+    assert contents is not None
+    before, text, after = contents.get_data().partition(UNSEEN.encode())
+    start, end = before.rindex(b"BT"), after.index(b"ET") + 2
+    stream = DecodedStreamObject()
+    stream.set_data(b"%b /OC /L0 BDC %b%b%b EMC %b" % (before[:start], before[start:], text, after[:end], after[end:]))
+    page[NameObject("/Contents")] = writer._add_object(stream)
+    writer.write(path)
+    document = parse(path)
+    if off:
+        assert_hidden(document, "invisible")
+    else:
+        assert UNSEEN in text_of(document)
+        assert document.hidden == ()
+
+
 # --- sheets
 
 
