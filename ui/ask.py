@@ -84,11 +84,12 @@ def _options(sources: Sequence[Source], texts: Texts) -> None:
     with st.popover(label, icon=":material/tune:", type="tertiary"):
         filters.draw(sources, texts)
         st.slider(texts.ask_k, 1, max(30, k), k, key="k", help=texts.ask_k_help)
-        st.session_state.setdefault("abstain", get_settings().answer.abstain)
         names = {"strict": texts.ask_strict, "balanced": texts.ask_balanced, "helpful": texts.ask_helpful}
+        # A default, not a value put into the session: that is sent to the page once, before this is opened.
         st.segmented_control(
-            texts.ask_abstain, ABSTAIN, format_func=names.__getitem__, key="abstain", help=texts.ask_abstain_help
-        )
+            texts.ask_abstain, ABSTAIN, default=get_settings().answer.abstain, format_func=names.__getitem__,
+            required=True, key="abstain", help=texts.ask_abstain_help,
+        )  # fmt: skip
         voice.draw_choice(get_settings(), texts)
 
 

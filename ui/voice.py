@@ -55,9 +55,7 @@ def _instructions(settings: Settings, texts: Texts) -> dict[str, str | None]:
 def draw_choice(settings: Settings, texts: Texts) -> None:
     """For the questions asked next, beginning with what is set."""
     held = settings.voice
-    for key, value in zip(KEYS, (held.tone, held.length, held.language), strict=True):
-        st.session_state.setdefault(key, value)
-    _choices(texts, (None, None, None), KEYS)
+    _choices(texts, (held.tone, held.length, held.language), KEYS)
 
 
 def chosen(settings: Settings) -> Voice:

@@ -78,3 +78,16 @@ def test_a_question_is_asked_in_the_voice_that_is_set_or_chosen_for_it(
     app.chat_input(key="question").set_value("And the notice?").run()
     assert not app.exception
     assert engine.voice == Voice("a librarian", "formal", "short", "es", {"/": "Be kind."})
+
+
+def test_what_is_set_shows_as_chosen_however_late_the_options_are_opened(settings: Settings, draw: Draw) -> None:
+    """The page asks for what a control holds when the options are first opened, after any number of drawings."""
+    save_settings(settings, {"voice": {"tone": "technical"}, "answer": {"abstain": "strict"}})
+    app = draw("ask").run().run()
+    chosen = {key: [app.button_group(key=key).options[n] for n in app.button_group(key=key).proto.default]
+              for key in ("abstain", "voice-tone", "voice-length")}  # fmt: skip
+    assert chosen == {
+        "abstain": [ENGLISH.ask_strict],
+        "voice-tone": [ENGLISH.tone_technical],
+        "voice-length": [ENGLISH.length_middle],
+    }
