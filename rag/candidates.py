@@ -105,16 +105,16 @@ class Gatherer:
         language, title = hit.passage.language, known_by(hit.title, hit.passage.path)
         for table in read_tables(hit.passage.text):
             rows = [row for row in table.rows if is_named(row.label, ask.question, title, language)]
-            if rows and not table.columns:
-                table = self._continued(table, hit.passage)
             if not table.unit:
                 table = replace(table, unit=unit_in(" ".join(hit.passage.headings)))
+            if rows and not (table.columns and table.unit):
+                table = self._continued(table, hit.passage)
             for row in rows:
                 if cell := named_cell(ask, table, row, language):
                     yield row.start, cell
 
     def _continued(self, table: Table, passage: Passage) -> Table:
-        """The table with the columns that stand before it on its page."""
+        """The table with the columns, and what it is counted in, that stand before it on its page."""
         before = passage
         for _ in range(PAGES_BACK):
             beside = self._catalog.neighbours([before.id]).get(before.id, [])
@@ -123,7 +123,7 @@ class Gatherer:
             before = beside[0]
             for other in reversed(read_tables(before.text)):
                 table = with_columns(table, other)
-            if table.columns:
+            if table.columns and table.unit:
                 break
         return table
 

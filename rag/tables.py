@@ -90,7 +90,9 @@ def read_tables(text: str) -> list[Table]:
 
 def with_columns(table: Table, before: Table) -> Table:
     """The table with the columns and the unit of the one that it goes on from; as it is, if that has other columns."""
-    if table.columns or not table.rows or width(table.rows) != len(before.columns):
+    if not before.columns or (table.columns or before.columns) != before.columns:
+        return table
+    if not table.columns and width(table.rows) != len(before.columns):
         return table
     return replace(table, columns=before.columns, unit=table.unit or before.unit)
 

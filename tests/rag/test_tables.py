@@ -58,6 +58,8 @@ def test_what_the_rows_of_a_header_call_each_value(text: str, columns: tuple[str
 def test_a_table_that_goes_on_has_the_columns_of_the_one_before() -> None:
     first, second = read_tables("August 29,  August 30,\n2021  2020\n\nCash  $ 11  $ 12\nDebt  3  4")
     assert first.columns == second.columns == ("August 29, 2021", "August 30, 2020")
+    repeated = only("2017  2018\nDebt  3  4")
+    assert with_columns(repeated, only("(in millions)\n2017  2018\nCash  1  2")).unit == "in millions"
     wider = only("Cash  1  2  3\nDebt  4  5  6")
     assert with_columns(wider, first) == wider
 
