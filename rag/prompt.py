@@ -108,7 +108,7 @@ def fill_prompt(
             f" (a context of {budget + max_tokens} less {max_tokens} for the answer).",
             hint="Raise generate.context or lower generate.max_tokens in cita.toml, or choose another model.",
         )
-    examples = examples_for(manner.examples(question), language)
+    examples = examples_for(manner.examples(question), question, language)
     shown = _fitting(examples, lambda some: count_tokens(render(chosen, some)) <= budget)
     return Prompt(question, language, tuple(arrange(chosen)), render(chosen, shown), template.stop, template.family)
 

@@ -120,7 +120,7 @@ def test_what_a_document_says_is_never_an_instruction_of_the_user() -> None:
 
 
 def test_examples_are_turns_before_the_passages_marked_as_examples_and_cite_as_answers_do() -> None:
-    less = replace(EXAMPLE, id="f", question="Who pays?", answer="The tenant [2].", similarity=0.5)
+    less = replace(EXAMPLE, id="f", question="Who pays?", answer="The tenant [2].", similarity=0.8)
     text = fill(Manner(examples=lambda _: (EXAMPLE, less))).text
     parts = [
         "take no fact and no number from them",
@@ -154,6 +154,20 @@ def test_examples_get_only_the_room_that_the_passages_leave() -> None:
 def test_no_example_in_the_other_language_is_shown(language: Language, answer: str, shown: bool) -> None:
     text = fill(Manner(examples=lambda _: (replace(EXAMPLE, answer=answer),)), language).text
     assert (EXAMPLE.question in text) == shown
+
+
+@pytest.mark.parametrize(
+    ("question", "similarity", "shown"),
+    [
+        ("What is the notice period of the flat?", 0.5, True),  # shares words that say something
+        ("What is the notice period of the flat?", 0.49, False),
+        ("How long do I have to leave?", 0.69, False),
+        ("How long do I have to leave?", 0.7, True),
+    ],
+)
+def test_an_example_is_shown_where_its_question_is_alike_enough(question: str, similarity: float, shown: bool) -> None:
+    example = replace(EXAMPLE, question=question, similarity=similarity)
+    assert (question in fill(Manner(examples=lambda _: (example,))).text) == shown
 
 
 def test_an_example_that_abstains_cites_nothing() -> None:
