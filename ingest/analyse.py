@@ -75,7 +75,12 @@ def terms(text: str, language: str) -> list[str]:
 
     A text of nothing but stop words keeps them, so that it can still be found.
     """
-    return [stem(word, language) for word in _kept(text, language)]
+    return list(_terms(text, language))
+
+
+@lru_cache(maxsize=1024)  # a passage's are stored, and soon after counted
+def _terms(text: str, language: str) -> tuple[str, ...]:
+    return tuple([stem(word, language) for word in _kept(text, language)])
 
 
 def _kept(text: str, language: str) -> list[str]:

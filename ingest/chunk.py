@@ -13,7 +13,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from itertools import accumulate, groupby, pairwise, zip_longest
 
 from ingest.analyse import identify_language
@@ -29,7 +29,7 @@ LONGEST_TOKEN = 20  # characters; no token of a vocabulary is much longer
 REACH = 1.25  # of the limit; 12,000 words: 1.0 gives 165 tokens a passage, 5 new at most for an edit; 1.25 gives 171, 7
 OPENING = 64  # characters of a unit that say whether a passage may begin there
 
-_LONG_WORD = re.compile(rf"\S{{{LONGEST_TOKEN}}}\S")
+_LONG_WORDS = re.compile(rf"\S{{{LONGEST_TOKEN + 1},}}")
 
 Offsets = Callable[[str], Sequence[tuple[int, int]]]
 Key = tuple[int, bytes]  # how well a passage begins at a unit, smallest best: its rank, then the hash of its opening
@@ -64,9 +64,13 @@ def _bounded(offsets: Offsets) -> Offsets:
     """A tokenizer may take a word that it does not know for one token, however long. Here such a word (an embedded
     picture, a minified script) counts as many, or a passage of a few tokens would have megabytes of text."""
 
+    @lru_cache(256)
+    def has_long_token(word: str) -> bool:
+        return any(end - start > LONGEST_TOKEN for start, end in offsets(word))
+
     def bounded(text: str) -> Sequence[tuple[int, int]]:
         tokens = offsets(text)
-        if not _LONG_WORD.search(text) or max((end - start for start, end in tokens), default=0) <= LONGEST_TOKEN:
+        if not any(map(has_long_token, _LONG_WORDS.findall(text))):
             return tokens
         return [
             (part, min(part + LONGEST_TOKEN, end))

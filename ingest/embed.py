@@ -216,7 +216,7 @@ class _PrefixedEmbedder(ABC):
         self._question = lru_cache(QUESTIONS_KEPT)(self._embed_question)
 
     def offsets(self, text: str) -> Sequence[tuple[int, int]]:
-        return _Offsets(self._tokenizer, text, len(self._tokens.ids([text])[0]))
+        return _Offsets(self._tokenizer, text, self._tokens)
 
     def embed_passages(self, texts: Sequence[str]) -> Vectors:
         return self._embed([self._model.passage_prefix + text for text in texts])
@@ -252,41 +252,46 @@ class _Tokens:
     def ids(self, texts: Sequence[str]) -> list["array[int]"]:
         """One array of ids per text."""
         parts = [text.split("\n") if self._by_line else [text] for text in texts]
-        with self._lock:
-            known = {line: kept for lines in parts for line in lines if (kept := self._kept.get(line)) is not None}
-        missing = list({line: None for lines in parts for line in lines if line not in known})
+        found: dict[str, array[int] | None] = {line: self._kept.get(line) for lines in parts for line in lines}
+        missing = [line for line, ids in found.items() if ids is None]
         if missing:
             encoded = self._tokenizer.encode_batch_fast(missing, add_special_tokens=False)
             new = {line: array("i", encoding.ids) for line, encoding in zip(missing, encoded, strict=True)}
             self._keep(new)
-            known |= new
-        return [self._joined([known[line] for line in lines]) for lines in parts]
-
-    @staticmethod
-    def _joined(lines: Sequence["array[int]"]) -> "array[int]":
-        if len(lines) == 1:
-            return lines[0]
-        found = array("i")
-        for line in lines:
-            found += line
-        return found
+            found |= new
+        return [_joined([found[line] for line in lines]) for lines in parts]
 
     def _keep(self, new: Mapping[str, "array[int]"]) -> None:
         with self._lock:
-            self._kept.update((line, ids) for line, ids in new.items() if len(ids) <= self._longest)
+            for line, ids in new.items():
+                if len(ids) <= self._longest:
+                    self._kept[line] = ids
             while len(self._kept) > LINES_KEPT:
                 self._kept.popitem(last=False)
+
+
+def _joined(lines: Sequence["array[int] | None"]) -> "array[int]":
+    if len(lines) == 1 and lines[0] is not None:
+        return lines[0]
+    found = array("i")
+    for line in lines:
+        found += line or array("i")
+    return found
 
 
 class _Offsets(Sequence[tuple[int, int]]):
     """Character ranges of a text's tokens, made when they are looked at: most often only their number is asked for."""
 
-    def __init__(self, tokenizer: Any, text: str, count: int) -> None:
-        self._tokenizer, self._text, self._count = tokenizer, text, count
+    def __init__(self, tokenizer: Any, text: str, tokens: _Tokens) -> None:
+        self._tokenizer, self._text, self._tokens = tokenizer, text, tokens
 
     @cached_property
     def _ranges(self) -> list[tuple[int, int]]:
         return list(self._tokenizer.encode(self._text, add_special_tokens=False).offsets)
+
+    @cached_property
+    def _count(self) -> int:
+        return len(self._tokens.ids([self._text])[0])
 
     def __len__(self) -> int:
         return self._count

@@ -236,10 +236,13 @@ def _rows_of(
     yield from connection.execute(f"SELECT {columns} FROM passages WHERE source = ? ORDER BY position", (id,))
 
 
+_AS_JSON = json.JSONEncoder(ensure_ascii=True, default=repr).encode
+
+
 def _checksum(rows: Iterable[Sequence[Any]]) -> str:
     state = hashlib.blake2b(digest_size=8)
     for row in rows:
-        state.update(json.dumps(list(row), ensure_ascii=True, default=repr).encode())
+        state.update(_AS_JSON(list(row)).encode())
     return state.hexdigest()
 
 
