@@ -110,9 +110,14 @@ def use_model(
 def show_model(
     context: typer.Context,
     model: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A name of `cita models list`, or a GGUF file.")],
+    tokens: Annotated[
+        int | None, typer.Option("--context", metavar="N", min=256, help="With another context than generate.context.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Show what a model is, how it is prompted and why, and what memory it takes here; nothing of it is loaded.
+
+    How it runs is set in cita.toml, under [generate]: context, cache, batch, gpu_layers, flash_attention, threads.
 
     JSON: {"model": as `cita models list` has it, "tokenizer", "tokens", "family", "why": "chat template", "vocabulary",
     "architecture" or "nothing", "runtime", "memory", "problem": as `cita doctor` has them}.
@@ -131,7 +136,11 @@ def show_model(
         raise UsageError(
             "`extractive` is no model: it quotes the documents.", hint="Name another of `cita models list`."
         )
-    about = about_model(info, load_settings(context))
+    settings = load_settings(context)
+    if tokens:
+        generate = settings.generate.model_copy(update={"context": tokens})
+        settings = settings.model_copy(update={"generate": generate})
+    about = about_model(info, settings)
     info, running = about.info, about.generation
     if as_json:
         print_json(

@@ -35,6 +35,8 @@ def test_a_file_is_shown_with_its_prompt_and_the_memory_it_takes(tmp_path: Path)
     assert (shown["why"], shown["problem"]) == ("chat template", "")
     assert shown["memory"]["weights"] == path.stat().st_size
     assert shown["memory"]["cache"] == 4096 * 2 * 64 * 2  # tokens, keys and values, their width, bytes of an f16
+    half = run("models", "show", str(path), "--context", "2048", "--json").json
+    assert half["memory"]["cache"] == shown["memory"]["cache"] / 2
     out = run("models", "show", str(path)).stdout
     for words in ("Tiny Chat", "chatml, by its chat template", "cache of 4,096 tokens as f16"):
         assert words in out
