@@ -74,9 +74,7 @@ COMMANDS = [
     *([name] for name in ("summarise", "compare", "extract", "draft")),
     ["eval"],
     ["app"],
-    ["models", "list"],
-    ["models", "add"],
-    ["models", "use"],
+    *(["models", name] for name in ("list", "add", "use", "show", "discover")),
     *(["conversations", name] for name in ("list", "search", "show", "rename", "rate", "export", "delete", "forget")),
     *(["examples", name] for name in ("list", "add", "import", "keep", "export", "delete")),
     ["doctor"],
@@ -374,7 +372,7 @@ def test_ask_passes_on_how_sure_an_answer_must_be(
     given: list[object] = []
 
     def ask(*arguments: object) -> Iterator[Event]:
-        given.append(arguments[-1])
+        given.append(arguments[6])
         return FakeEngine().ask("notice")
 
     monkeypatch.setattr(engine, "ask", ask)
@@ -404,7 +402,7 @@ def test_ask_passes_on_how_many_where_and_who(engine: FakeEngine, monkeypatch: p
 
     monkeypatch.setattr(engine, "ask", ask)
     run("ask", "-k", "3", "--in", "a/b.pdf", "notice", "--in", "c", "--model", "tiny", "--json", *FILTERED)
-    assert given == ["notice", 3, replace(FILTERS, within=("a/b.pdf", "c")), "tiny", (), "", None]
+    assert given == ["notice", 3, replace(FILTERS, within=("a/b.pdf", "c")), "tiny", (), "", None, None]
 
 
 def test_search_passes_on_how_many_and_where(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
