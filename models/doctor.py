@@ -1,5 +1,6 @@
 """What this machine can run, what is wrong with it, and what to do."""
 
+import contextlib
 import importlib.metadata
 import json
 import os
@@ -42,6 +43,7 @@ GIB = 1 << 30
 LITTLE_MEMORY = 2 * GIB
 LITTLE_DISK = 2 * GIB
 LOAD_SECONDS = 60.0
+WORKER = "rag.llama_worker"
 
 REBUILD_LLAMA = (
     f"Build it for any processor: CMAKE_ARGS=-DGGML_NATIVE=OFF {sys.executable} -m pip install --force-reinstall "
@@ -253,7 +255,21 @@ def _load_llama_cpp() -> tuple[LlamaCpp, Hardware | None]:
         return LlamaCpp(False, False, (done.stderr.strip().splitlines() or ["gave no reason"])[-1]), None
     told = json.loads(done.stdout.strip().splitlines()[-1])
     hardware = Hardware(**told["hardware"])
+    hardware = replace(hardware, memory=hardware.memory + held_by_models())
     return LlamaCpp(True, told["gpu"], told["features"].strip(" |"), hardware.card_name), hardware
+
+
+def held_by_models() -> int:
+    """Bytes of memory that models of Cita hold now, and give back before another is loaded (rag/llama_worker.py)."""
+    import psutil
+
+    held = 0
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if WORKER in process.cmdline():
+                memory = process.memory_info()
+                held += memory.rss - getattr(memory, "shared", 0)  # the mapped weights count as free
+    return held
 
 
 def _generation(settings: Settings, hardware: Hardware | None) -> tuple[Generation, list[Problem]]:

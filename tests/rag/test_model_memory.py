@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from errors import ModelError
+from models.doctor import held_by_models
+from models.fit import Weights, memory_needed
 from models.gguf import read_model
 from models.runtime import Runtime
 from rag.generate import LlamaGenerator
@@ -68,3 +70,13 @@ def test_a_model_that_needs_more_memory_than_there_is_is_refused_before_it_takes
     assert "generate.context = 16384" in error.value.hint
     with closing(LlamaGenerator(read_model(path), Generate(context=16_384))) as generator:
         assert generator.count_tokens("some words") > 0
+
+
+def test_what_a_loaded_model_holds_counts_as_free_for_the_next(tmp_path: Path) -> None:
+    path = tiny_gguf(tmp_path / "m.gguf", width=512, context=32_768)
+    with closing(LlamaGenerator(read_model(path), Generate(context=32_768))) as generator:
+        generator.count_tokens("some words")
+        assert generator.runtime
+        cache = memory_needed(Weights.read(path), generator.runtime).cache
+        assert cache == 32_768 * 2 * 512 * 2
+        assert held_by_models() >= cache
