@@ -5,7 +5,8 @@
 Its world is a few kinds of facts ("The lease of Ada ends in 2021.") over lists of names and values; which name has
 which value is new in every prompt, so it can only know it from the passages. It is a llama of under a million weights
 that has seen one chat template, LLaMA 2's, filled by rag/prompt.py with prompts/tasks/answer.en.txt. When that text
-changes it has to be trained anew: 700 steps, 270 seconds of processor time.
+changes so much that its tests fail it has to be trained anew: 700 steps, 270 seconds of processor time. The one in the
+repository was trained before the tags of passages carried a mark; it reads past them.
 
 What it has learnt: to say the fact that is asked for, among others of the same name and of the same thing. What it has
 not, though its examples hold it: which of several passages says so (it guesses the number), and to abstain.
@@ -30,12 +31,13 @@ from torch.nn import functional
 
 from ingest.types import Passage
 from models.types import ModelInfo
-from rag.prompt import choose_template, fill_prompt
+from rag.prompt import choose_template, fill_prompt, passage_mark
 from rag.types import ABSTENTION, Hit
 from tests.gguf_files import BYTE, CONTROL, LLAMA2, NORMAL, UNKNOWN, USER_DEFINED, quantise
 
 TRAINED = Path(__file__).parent / "data" / "tiny.gguf"
 CONTEXT = 2048
+MARK = "7f3a9c"  # of passages' tags in training, the same each time
 INFO = ModelInfo("tiny", context=CONTEXT, chat_template=LLAMA2, bos_token="<s>", eos_token="</s>")
 
 
@@ -136,6 +138,7 @@ def turns(example: Example, instructed: bool = True) -> list[tuple[str, bool]]:
     """The example as the product's own prompt and the turns after it: texts, and whether the model says them."""
     template = choose_template(INFO)
     first = fill_prompt(example.questions[0], example.hits, INFO, "en", lambda _: 1, CONTEXT, 1).text
+    first = first.replace(passage_mark(), MARK)
     if not instructed:
         first = "<s>[INST] " + first.partition("<</SYS>>\n\n")[2]
     told = [first, *(template.user.replace("$user", f"Question: {question}") for question in example.questions[1:])]
