@@ -219,7 +219,7 @@ def tiny() -> Rows:
     }
     generator = LlamaGenerator(read_model(TRAINED), Generate(context=2048, max_tokens=40, threads=1))
     rng, rows = random.Random(6), {}
-    examples = [make_example(rng, 3, 1) for _ in range(100)]
+    examples = [make_example(rng, 3, 1) for _ in range(40)]
     for name, order in orders.items():
         counts: Counter[str] = Counter()
         for example in examples:
