@@ -84,6 +84,21 @@ def test_each_sentence_of_it_cites_a_passage_that_is_there(examples: list[Exampl
             assert all(sentence.citations for sentence in cited.sentences), draft
 
 
+def test_a_question_that_follows_up_reads_none_of_the_same_passages_again(examples: list[Example]) -> None:
+    follow_up = replace(examples[0], questions=("Where is the office of Zoe?",))
+    with closing(LlamaGenerator(read_model(TRAINED), READER)) as generator:
+        read_by(generator, examples[0])
+        read = read_by(generator, follow_up)
+        question = filled(generator, follow_up).text.rpartition("Question:")[2]
+        assert read <= generator.count_tokens(question)
+
+
+def read_by(generator: LlamaGenerator, example: Example) -> int:
+    """How many tokens of the prompt the worker had to read."""
+    *_, end = generator._live_worker().ask(do="generate", text=filled(generator, example).text, max_tokens=3)
+    return int(end["prompt"] - end["reused"])
+
+
 def test_a_question_to_the_engine_is_answered_from_a_file_with_a_verified_citation(
     ready_settings: Settings, tmp_path: Path
 ) -> None:
