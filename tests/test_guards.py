@@ -31,12 +31,19 @@ LAYERS: dict[str, set[str]] = {
     "engine": {"rag", "models", "ingest", "remote"},  # remote: open_engine() connects to a home's owner
     "remote": {"engine"},
     "evaluation": {"evaluation", "engine", "rag", "models", "ingest"},
-    # What is asked of the machine and not of a home: how it would run a model, which models other programs keep.
-    "ui": {"ui", "engine", "evaluation", "models.doctor", "models.runtime", "models.fit", "models.discover"},
+    # What is asked of the machine and not of a home: how it would run a model, which models other programs keep, which
+    # there are to fetch.
+    "ui": {
+        "ui", "engine", "evaluation", "models.doctor", "models.runtime", "models.fit", "models.discover",
+        "models.catalogue", "models.pull",
+    },
     "app": {"ui", "engine"},
     "serve": {"serve", "engine"},
-    "cli": {"engine", "evaluation", "serve", "ui", "models.doctor", "models.discover", "rag.about_model"},
-}
+    "cli": {
+        "engine", "evaluation", "serve", "ui", "models.doctor", "models.discover", "rag.about_model",
+        "models.catalogue", "models.pull",
+    },
+}  # fmt: skip
 
 OURS = set(LAYERS)
 
@@ -55,6 +62,7 @@ SHARED_LIBRARIES: dict[str, str] = {
     "lxml": "pages as trees, and the tables that unstructured gives as HTML",
     "PIL": "pictures of pages: rendered, shown, recognised",
     "llama_cpp": "the process of a model that answers, and that of a reranker",
+    "filelock": "one process a home, and one a download",
     "psutil": "the memory of the machine, and of a model's process",
     "onnxruntime": "the embedder, and the export that runs in a process of its own",
     "torch": "the embedder, the export that runs in a process of its own, the cross-encoder and the entailment model",
@@ -129,6 +137,21 @@ def test_each_outside_library_is_imported_in_one_file() -> None:
                 importers[name.split(".")[0]].add(str(path.relative_to(ROOT)))
     shared = {name: sorted(files) for name, files in importers.items() if len(files) > 1}
     assert {name: files for name, files in shared.items() if name not in SHARED_LIBRARIES} == {}
+
+
+# What opens connections. Of `socket` the others use what stays on this machine: test_offline.py watches it.
+CLIENTS = {"http.client", "urllib.request", "urllib3", "httpx", "requests", "aiohttp", "ftplib", "smtplib", "ssl",
+           "huggingface_hub"}  # fmt: skip
+
+
+def test_only_pull_can_connect_to_another_machine() -> None:
+    connecting = {
+        str(path.relative_to(ROOT))
+        for path in product_files()
+        for name in imports(path)
+        if any(f"{name}.".startswith(f"{client}.") for client in CLIENTS)
+    }
+    assert connecting == {"models/pull.py"}
 
 
 @pytest.mark.parametrize("path", FILES)
