@@ -12,7 +12,19 @@ from typing import Annotated
 
 import typer
 
-from cli import conversations, evaluation, examples, folders, index, machine, models, questions, tasks, upkeep
+from cli import (
+    catalogue,
+    conversations,
+    evaluation,
+    examples,
+    folders,
+    index,
+    machine,
+    models,
+    questions,
+    tasks,
+    upkeep,
+)
 from cli.group import Commands, explained
 from cli.opening import cita_version
 from cli.writing import say
@@ -20,6 +32,7 @@ from cli.writing import say
 app = typer.Typer(cls=Commands, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 for part in (folders, index, upkeep, questions, tasks, evaluation, machine):
     app.add_typer(part.app)
+models.app.add_typer(catalogue.app)
 app.add_typer(models.app, name="models")
 app.add_typer(conversations.app, name="conversations")
 app.add_typer(examples.app, name="examples")

@@ -1,4 +1,4 @@
-"""Models: list, add, use, show, discover."""
+"""Models: list, add, use, show, discover. catalogue.py has those that are to be fetched."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ from cli.writing import (
     size_words,
     wrapped,
 )
-from errors import ModelNotFoundError, UsageError
+from errors import CitaError, ModelNotFoundError, UsageError
 
 if TYPE_CHECKING:
     from models.fit import Memory
@@ -47,7 +47,7 @@ KEYS = (
 
 @app.callback()
 def models() -> None:
-    """The models that write the answers: list, find, add, use."""
+    """The models that write the answers: list, find, fetch, add, use."""
 
 
 @app.command(name="list")
@@ -65,7 +65,9 @@ def list_models(context: typer.Context, as_json: Json = False) -> None:
 @app.command(name="add")
 def add_model(
     context: typer.Context,
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="A GGUF file; it stays where it is.")],
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="A GGUF file, or a folder of them; they stay where they are.")
+    ],
     base: Annotated[
         str, typer.Option("--to", metavar="MODEL", help="It is a LoRA adapter for this model, as the list names it.")
     ] = "",
@@ -80,15 +82,52 @@ def add_model(
     A LoRA adapter (a GGUF, as llama.cpp's convert_lora_to_gguf.py makes it) is applied to the model that it was made
     for: both together are a model of their own. Add it again to change its weight.
 
+    A file that has the size of one of the catalogue's (`cita models available`) is read whole, to say whether it is
+    that one, byte for byte.
+
     JSON: {"models": [...]} as `cita models list` has it.
     """
+    from models.discover import gguf_files
+
+    folder = path.is_dir() and not base
+    paths = gguf_files(path) if folder else [path]
+    if not paths:
+        raise ModelNotFoundError(f"There is no GGUF in {str(path)!r}.", hint="Name a file that ends in .gguf.")
     with opened_engine(context) as engine:
-        added = engine.add_model(path.absolute(), base, scale)
-        if added.ranks:
-            say(f"Added reranker {clean_name(added.name)}. Measure whether it helps: cita eval FILE")
-        else:
-            say(f"Added {clean_name(added.name)}. Let it answer: cita models use {clean_name(added.name)}")
+        for file in paths:
+            try:
+                say_added(engine.add_model(file.absolute(), base, scale))
+            except CitaError as error:
+                if not folder:
+                    raise
+                say(f"{clean(str(file))}: {error}")
+                continue
+            if not base:
+                _say_recognised(file, load_settings(context).models)
         _print_models(engine.models(), as_json)
+
+
+def say_added(added: "ModelInfo") -> None:
+    """What can be done with it now."""
+    if added.ranks:
+        say(f"Added reranker {clean_name(added.name)}. Measure whether it helps: cita eval FILE")
+    else:
+        say(f"Added {clean_name(added.name)}. Let it answer: cita models use {clean_name(added.name)}")
+
+
+def _say_recognised(file: Path, folder: Path) -> None:
+    from models.catalogue import read_catalogue, recognise, same_size
+    from models.discover import Hashes
+
+    entries = read_catalogue()
+    alike = same_size(file.stat().st_size, entries)
+    if not alike:
+        return
+    if found := recognise(Hashes(folder / "hashes.json").sha256(file), entries):
+        entry, variant = found
+        say(f"It is {entry.title} ({variant.quantisation}) as the catalogue knows it, byte for byte.")
+    else:
+        say(f"It has the size of {alike.name} in the catalogue and other bytes: it was changed, or is damaged.")
 
 
 @app.command(name="use")
@@ -193,9 +232,11 @@ def discover_models(
     Jan, llama.cpp. They are used where they are: `cita models add PATH`.
 
     JSON: {"models": [{"name", "title", "path", "size", "architecture", "quantisation", "parameters", "context",
-    "ranks", "sha256", "known": the name it has in `cita models list` or "", "problem": why it cannot be used or "",
-    "places": [{"program", "name", "path"}]}]}.
+    "ranks", "sha256", "catalogue": the name it has in `cita models available`, where its hash says so, or "", "known":
+    the name it has in `cita models list` or "", "problem": why it cannot be used or "", "places": [{"program", "name",
+    "path"}]}]}.
     """
+    from models.catalogue import read_catalogue, recognise
     from models.discover import Hashes, discover
 
     with opened_engine(context) as engine:
@@ -206,10 +247,12 @@ def discover_models(
     for found in discover():
         paths = [str(place.path) for place in found.places]
         sha256 = found.sha256 or (kept.sha256(Path(found.info.path)) if hashes else "")
+        recognised = recognise(sha256, read_catalogue())
         rows.append(
             {
                 **pick(found.info, [key for key in KEYS if key not in ("active", "adapter", "scale")]),
                 "sha256": sha256,
+                "catalogue": f"{recognised[0].name}:{recognised[1].quantisation}" if recognised else "",
                 "known": next((names[path] for path in paths if path in names), ""),
                 "problem": found.problem,
                 "places": [
@@ -227,6 +270,8 @@ def discover_models(
         print_line(
             f"{clean(row['name'])}: {clean(kind)}" + (f" (here: {clean_name(row['known'])})" if row["known"] else "")
         )
+        if row["catalogue"]:
+            print_line(f"  {row['catalogue']} of the catalogue, byte for byte")
         for place in row["places"]:
             print_line(f"  {place['program']}: {clean(place['path'])}")
         if row["sha256"] and hashes:

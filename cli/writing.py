@@ -210,11 +210,11 @@ def print_verdict(report: "VerifyReport", as_json: bool, good: str) -> None:
         print_line(good)
 
 
-def confirm(question: str, yes: bool) -> None:
+def confirm(question: str, yes: bool, otherwise: str = "Nothing was deleted") -> None:
     """Raises UsageError where nobody can be asked, CitaError where the answer is no."""
     if yes:
         return
     if not sys.stdin.isatty():
-        raise UsageError("Nothing was deleted: this asks first.", hint="Add --yes.")
+        raise UsageError(f"{otherwise}: this asks first.", hint="Add --yes.")
     if not typer.confirm(question, err=True):
-        raise CitaError("Nothing was deleted.")
+        raise CitaError(f"{otherwise}.")

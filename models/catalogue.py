@@ -80,6 +80,24 @@ class Entry:
         return MANY in self.languages or language in self.languages
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A variant and what it would be here: about how much `memory` it takes, whether that `fits`, and whether its file
+    `here` lies in the models' folder already."""
+
+    entry: Entry
+    variant: Variant
+    memory: int
+    fits: Fit
+    here: bool
+
+    @property
+    def name(self) -> str:
+        """As it is typed: with its quantisation unless that is the first."""
+        first = self.variant == self.entry.variants[0]
+        return self.entry.name if first else f"{self.entry.name}:{self.variant.quantisation}"
+
+
 @lru_cache(maxsize=1)
 def read_catalogue(file: Path = CATALOGUE) -> tuple[Entry, ...]:
     """Raises ModelError, saying where, if it is not what catalogue.toml says of itself."""
@@ -126,6 +144,12 @@ def recognise(sha256: str, entries: Sequence[Entry]) -> tuple[Entry, Variant] | 
     return None
 
 
+def same_size(size: int, entries: Sequence[Entry]) -> Entry | None:
+    """One of them of which a file with so many bytes may be; only its hash tells whether it is."""
+    sized = (entry for entry in entries for variant in entry.variants if variant.sha256 and variant.bytes == size)
+    return next(sized, None)
+
+
 def memory_about(entry: Entry, variant: Variant, context: int) -> int:
     """Bytes of memory that it takes at a context of so many tokens, by a rule of thumb."""
     context = min(context, entry.context or context)
@@ -140,6 +164,28 @@ def fits(needed: int, hardware: Hardware, memory: int) -> Fit:
     if needed + SPARE <= hardware.memory + hardware.card:
         return "yes"
     return "alone" if needed + SPARE <= memory + hardware.card else "no"
+
+
+def offers(entries: Sequence[Entry], hardware: Hardware, memory: int, context: int, folder: Path) -> list[Offer]:
+    """All variants, in the catalogue's order, on a machine with so much memory in all."""
+    offered = []
+    for entry in entries:
+        for variant in entry.variants:
+            needed = memory_about(entry, variant, context)
+            here = is_here(entry, variant, folder)
+            offered.append(Offer(entry, variant, needed, fits(needed, hardware, memory), here))
+    return offered
+
+
+def place(entry: Entry, variant: Variant, folder: Path) -> Path:
+    """Where it belongs in the models' folder: a file, or a folder for one of several."""
+    return folder / entry.name if variant.also else folder / variant.file
+
+
+def is_here(entry: Entry, variant: Variant, folder: Path) -> bool:
+    """Are all its files there? What is in them is not looked at."""
+    whole = place(entry, variant, folder)
+    return all((whole / path).is_file() for path in (variant.file, *variant.also)) if variant.also else whole.is_file()
 
 
 def recommend(entries: Sequence[Entry], hardware: Hardware, context: int, language: str = "") -> Entry | None:

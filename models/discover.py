@@ -158,6 +158,11 @@ def _files(root: Path) -> Iterator[Path]:
                     yield path
 
 
+def gguf_files(root: Path) -> list[Path]:
+    """The GGUFs under `root` that may be whole models, in the order of their paths."""
+    return list(_files(root))
+
+
 def _may_be_model(name: str) -> bool:
     """By its name: not half a download, nor what sees pictures, nor the second of several parts."""
     lower = name.lower()

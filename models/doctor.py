@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from errors import CitaError, NeedsOcrError
 from ingest.confine import Isolation
 from models.fit import Memory, Weights, memory_needed
-from models.runtime import Hardware, Runtime, choose_runtime
+from models.runtime import Hardware, Runtime, choose_runtime, whole_memory
 from models.types import ModelInfo
 from settings import CODE, Settings
 
@@ -234,6 +234,15 @@ def how_it_runs(settings: Settings, info: ModelInfo | None = None) -> Generation
     """How `info`, or the model that answers, is run on this machine. Raises nothing."""
     hardware = _load_llama_cpp()[1]
     return (_generation_of(info, settings, hardware) if info else _generation(settings, hardware))[0]
+
+
+def hardware_here() -> tuple[Hardware, int]:
+    """What models run on, and the bytes of memory that there are, free or not. Where llama.cpp, which knows the
+    graphics card, does not load: what is known without it."""
+    import psutil
+
+    found = _load_llama_cpp()[1] or Hardware(1, psutil.virtual_memory().available, 0, "", False)
+    return found, whole_memory()
 
 
 def _load_llama_cpp() -> tuple[LlamaCpp, Hardware | None]:

@@ -32,7 +32,7 @@ from typing import Any, Literal, NoReturn, Self
 from urllib.parse import quote, urljoin, urlsplit
 
 from errors import ModelError, ModelNotFoundError, SettingsError
-from models.catalogue import Entry, Variant, is_safe
+from models.catalogue import Entry, Variant, is_safe, place
 
 HUB = "https://huggingface.co"
 NEWEST = "main"
@@ -99,25 +99,27 @@ def pull(
 
     Raises ModelError, ModelNotFoundError if the hub does not have it. There is then no file of that name.
     """
-    place = folder / entry.name if variant.also else folder
+    whole = place(entry, variant, folder)
+    inside = whole if variant.also else folder
     try:
         for path in variant.also:
-            place.joinpath(path).parent.mkdir(parents=True, exist_ok=True)
+            inside.joinpath(path).parent.mkdir(parents=True, exist_ok=True)
             small = Variant(variant.quantisation, variant.repository, path, 0, variant.revision)
-            _Download(hub, small, place).run(_unseen, wait)
-        place.mkdir(parents=True, exist_ok=True)
-        file = _Download(hub, variant, place).run(progress, wait)
+            _Download(hub, small, inside).run(_unseen, wait)
+        inside.mkdir(parents=True, exist_ok=True)
+        _Download(hub, variant, inside).run(progress, wait)
     except OSError as error:  # of the disk: those of the network were translated
         raise ModelError(
-            f"{error.filename or str(place)!r} cannot be written: {error.strerror}.",
+            f"{error.filename or str(inside)!r} cannot be written: {error.strerror}.",
             hint="See that the disk has space and that you may write there; what was fetched is kept.",
         ) from error
-    return place if variant.also else file
+    return whole
 
 
 def part_size(entry: Entry, variant: Variant, folder: Path) -> int:
     """How many bytes of its file were fetched before and are kept to go on from."""
-    part = (folder / entry.name if variant.also else folder) / f"{variant.file}.part"
+    whole = place(entry, variant, folder)
+    part = (whole if variant.also else folder) / f"{variant.file}.part"
     return part.stat().st_size if part.exists() else 0
 
 

@@ -123,6 +123,17 @@ def _layers_on_card(settings: Generate, weights: Weights, hardware: Hardware, wh
     return min(every, int(max(0, hardware.card * USABLE - SPARE - needed.compute) / of_layer))
 
 
+def whole_memory() -> int:
+    """Bytes of memory that the machine has, or its container where that is less."""
+    import psutil
+
+    whole: int = psutil.virtual_memory().total
+    try:
+        return min(whole, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    except (OSError, ValueError):  # no container, or "max"
+        return whole
+
+
 def _free_memory() -> int:
     """Bytes that can be taken without others being put out: the machine's, or where this is less its container's."""
     import psutil

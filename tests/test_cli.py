@@ -74,7 +74,7 @@ COMMANDS = [
     *([name] for name in ("summarise", "compare", "extract", "draft")),
     ["eval"],
     ["app"],
-    *(["models", name] for name in ("list", "add", "use", "show", "discover")),
+    *(["models", name] for name in ("list", "add", "use", "show", "discover", "available", "pull")),
     *(["conversations", name] for name in ("list", "search", "show", "rename", "rate", "export", "delete", "forget")),
     *(["examples", name] for name in ("list", "add", "import", "keep", "export", "delete")),
     ["doctor"],

@@ -1,0 +1,181 @@
+"""Models that are not here yet: which there are, and fetching one."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.models import say_added
+from cli.opening import load_settings, opened_engine
+from cli.options import Json
+from cli.writing import (
+    Show,
+    clean,
+    confirm,
+    duration_words,
+    pick,
+    print_json,
+    print_line,
+    print_table,
+    progress,
+    say,
+    size_words,
+)
+
+if TYPE_CHECKING:
+    from models.catalogue import Entry, Offer, Variant
+
+app = typer.Typer()
+
+
+@app.command(name="available")
+def available_models(
+    context: typer.Context,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also those that others have superseded, and every quantisation.")
+    ] = False,
+    language: Annotated[str, typer.Option("--lang", metavar="CODE", help="Only those that write it: es.")] = "",
+    tokens: Annotated[
+        int | None,
+        typer.Option("--context", metavar="N", min=256, help="With another context than generate.context."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """List the models that can be fetched, what each takes here, and the one that suits this machine. Asks no other
+    machine.
+
+    Memory is a rule of thumb: `cita models show` reckons it from a file that is here.
+
+    JSON: {"recommended": a name or null, "context", "models": [{"name", "title", "kind", "quantisation", "size",
+    "exact": is that its very size, "memory", "fits": "yes", "alone" (when nothing else runs) or "no", "here",
+    "parameters", "active", "context", "languages", "licence", "terms", "family", "thinks", "strengths", "superseded",
+    "known", "repository", "revision", "file", "sha256", "sources"}]}; sizes are bytes; models/catalogue.toml says what
+    each means.
+    """
+    from models.catalogue import offers, read_catalogue, recommend
+    from models.doctor import hardware_here
+
+    settings = load_settings(context)
+    tokens = tokens or settings.generate.context
+    entries, (hardware, memory) = read_catalogue(), hardware_here()
+    best = recommend(entries, hardware, tokens, language)
+    offered = [
+        offer
+        for offer in offers(entries, hardware, memory, tokens, settings.models)
+        if (everything or (not offer.entry.superseded and offer.variant == offer.entry.variants[0]))
+        and (not language or offer.entry.speaks(language))
+    ]
+    if as_json:
+        name = best.name if best else None
+        print_json({"recommended": name, "context": tokens, "models": [_offer_row(offer) for offer in offered]})
+        return
+    rows = [
+        (
+            "*" if best == offer.entry and offer.variant == best.variants[0] else "here" if offer.here else "",
+            offer.name,
+            ("" if offer.variant.bytes else "~") + size_words(offer.variant.size),
+            f"~{size_words(offer.memory)}",
+            offer.fits,
+            "many" if "*" in offer.entry.languages else " ".join(offer.entry.languages),
+            offer.entry.licence,
+            offer.entry.strengths + (f" Better: {offer.entry.superseded}." if offer.entry.superseded else ""),
+        )
+        for offer in sorted(offered, key=lambda offer: (offer.entry.kind != "model", offer.variant.size))
+    ]
+    print_table(("", "Name", "Size", "Memory", "Fits", "Languages", "Licence", "What for"), rows)
+    if best:
+        print_line(f"\nFor this machine: {best.name}. {best.strengths} Fetch it: cita models pull {best.name}")
+    else:
+        print_line(
+            f"\nToo little memory is free ({size_words(hardware.memory)}) for a model that answers well: "
+            "the extractive answers need none."
+        )
+
+
+def _offer_row(offer: "Offer") -> dict[str, object]:
+    entry, variant = asdict(offer.entry), asdict(offer.variant)
+    del entry["variants"], entry["tier"], entry["cache"], variant["also"], variant["about"], variant["bytes"]
+    here = {"name": offer.name, "size": offer.variant.size, "exact": bool(offer.variant.bytes)}
+    return {**entry, **variant, **here, **pick(offer, ("memory", "fits", "here"))}
+
+
+@app.command(name="pull")
+def pull_model(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME[:QUANT]", help="As `cita models available` shows it.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Fetch a model from its hub: the only command that goes online, and it says first where to.
+
+    It goes on where an earlier one was cut, and a file gets its name when its size and hash are right. HF_ENDPOINT
+    names a mirror, HF_TOKEN who asks (it goes to the hub alone), HTTPS_PROXY a proxy.
+
+    JSON: {"name": in `cita models list` or "" for an embedder, "path", "size"}.
+    """
+    from models.catalogue import find, is_here, read_catalogue
+    from models.pull import Hub, pull
+
+    folder = load_settings(context).models
+    entry, variant = find(name, read_catalogue())
+    hub = Hub.of(os.environ)
+    if not is_here(entry, variant, folder):
+        _say_plan(entry, variant, folder, hub.endpoint)
+        confirm("Go online and fetch it?", yes, otherwise="Nothing was fetched")
+    with progress("Fetching", "MB", clean(variant.file)) as show:
+        place = pull(entry, variant, folder, hub, _shown(show))
+    known, file = "", place / variant.file if variant.also else place
+    if entry.kind == "embedder":
+        say(f'It is in {place}. Use it: set embed.model = "{place}" in cita.toml, then cita index')
+    else:
+        with opened_engine(context) as engine:
+            added = engine.add_model(place)
+            known = added.name
+            say_added(added)
+    if as_json:
+        print_json({"name": known, "path": str(place), "size": file.stat().st_size})
+
+
+def _say_plan(entry: "Entry", variant: "Variant", folder: Path, endpoint: str) -> None:
+    """What would be fetched, from where, under which licence, and what is not known of it."""
+    from models.pull import part_size
+
+    size = ("" if variant.bytes else "about ") + size_words(variant.size)
+    say(f"{entry.title}, {variant.quantisation}: {variant.file}, {size}.")
+    say(f"From {endpoint}/{variant.repository}, to {folder}.")
+    say(f"Licence: {entry.licence}. {entry.terms}".strip())
+    if kept := part_size(entry, variant, folder):
+        say(f"{size_words(kept)} of it were fetched before and are kept.")
+    if not variant.sha256:
+        say("Its sha256 is not known to the catalogue: what comes is checked against what the hub itself says.")
+    if not variant.revision:
+        say("It is fetched as it is there now: the catalogue names no revision of it.")
+    if entry.superseded:
+        say(f"A better one is {entry.superseded}.")
+
+
+def _shown(show: Show) -> Callable[[str, int, int], None]:
+    """Bytes as megabytes, with the speed of this run and the time that is left, some times a second."""
+    begun: list[tuple[float, int]] = []
+    last = 0.0
+
+    def shown(stage: str, done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if not begun:
+            begun.append((now, done))
+        if now - last < 0.2 and done != total:
+            return
+        last = now
+        said = "checking what came"
+        if stage == "fetch":
+            speed = (done - begun[0][1]) / max(now - begun[0][0], 0.001)
+            left = f", {duration_words((total - done) / speed)} left" if speed and total else ""
+            said = f"{speed / 1e6:.1f} MB/s{left}"
+        show(round(done / 1e6), round(total / 1e6), said)
+
+    return shown
