@@ -6,6 +6,7 @@ from pathlib import Path
 from engine import Engine, open_engine
 from settings import Settings
 from ui.indexing import Indexing, Watching
+from ui.pulling import Pulling
 
 
 class _Shared:
@@ -14,13 +15,14 @@ class _Shared:
     home: Path | None = None
     indexing = Indexing()
     watching = Watching()
+    pulling = Pulling()
 
 
 def use_engine(engine: Engine | None, home: Path | None) -> None:
     """Gives the pages their engine; None takes it away again. The launcher does, and tests do."""
     with _Shared.lock:
         _Shared.engine, _Shared.home = engine, home
-        _Shared.indexing, _Shared.watching = Indexing(), Watching()
+        _Shared.indexing, _Shared.watching, _Shared.pulling = Indexing(), Watching(), Pulling()
 
 
 def get_engine() -> Engine:
@@ -42,3 +44,7 @@ def get_indexing() -> Indexing:
 
 def get_watching() -> Watching:
     return _Shared.watching
+
+
+def get_pulling() -> Pulling:
+    return _Shared.pulling

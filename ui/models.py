@@ -1,4 +1,4 @@
-"""Models: what answers now, which there are, which other programs keep, adding a GGUF by its path."""
+"""Models: what answers now, which there are, which other programs keep, fetching one, adding a GGUF by its path."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from engine import Engine
 from models.discover import Found, discover
 from models.doctor import Generation, how_it_runs
 from models.types import EXTRACTIVE, ModelInfo
-from ui import render
+from ui import fetch, render
 from ui.engine import get_engine, get_settings
 from ui.frame import get_texts, heading, model_name
 from ui.texts import Texts
@@ -23,6 +23,7 @@ def draw() -> None:
     for number, model in enumerate(sorted(models, key=lambda model: model.name != active)):
         _draw_model(engine, number, model, model.name == active, texts)
     _draw_found(engine, models, texts)
+    fetch.draw(engine, texts)
     _draw_add(engine, texts)
 
 

@@ -351,6 +351,22 @@ class Texts:
     models_found: str
     models_found_lead: str
     models_found_use: str
+    fetch_title: str
+    fetch_lead: str
+    fetch_show: str
+    fetch_model: str
+    fetch_best: str
+    fetch_many: str
+    fetch_memory: str
+    fetch_alone: str
+    fetch_too_large: str
+    fetch_no_hash: str
+    fetch_here: str
+    fetch_go: str
+    fetch_go_on: str
+    fetch_progress: str
+    fetch_checking: str
+    fetch_stopped: str
     on: str
     off: str
     models_reranker: str
@@ -798,6 +814,22 @@ ENGLISH = Texts(
     models_found="Found on this computer",
     models_found_lead="Models that other programs keep. They are used where they lie, not copied.",
     models_found_use="Use this",
+    fetch_title="Fetch a model",
+    fetch_lead="From its hub on the internet. Cita goes online for nothing else, and only when you press the button.",
+    fetch_show="Show what suits this computer",
+    fetch_model="Model",
+    fetch_best="recommended here",
+    fetch_many="dozens of languages",
+    fetch_memory="takes about {size} of memory",
+    fetch_alone="fits only when other programs are closed",
+    fetch_too_large="too large for this computer",
+    fetch_no_hash="Its checksum is not known beforehand: what comes is checked against what the hub itself says.",
+    fetch_here="It is here already.",
+    fetch_go="Go online and fetch {size} from {host}",
+    fetch_go_on="Go online and fetch the rest of {size} from {host}",
+    fetch_progress="{name}: {done} of {total}",
+    fetch_checking="Checking {name}: {done} of {total}",
+    fetch_stopped="Stopped. What came of {name} is kept: fetch it again and it goes on from there.",
     models_reranker="ranks passages, writes no answers",
     settings_title="Settings",
     settings_lead="Kept in cita.toml in your home folder.",
@@ -1198,6 +1230,22 @@ SPANISH = Texts(
     models_found="En este equipo",
     models_found_lead="Modelos que guardan otros programas. Se usan donde están, no se copian.",
     models_found_use="Usar este",
+    fetch_title="Descargar un modelo",
+    fetch_lead="De su repositorio en internet. Cita no se conecta para nada más, y solo cuando pulsas el botón.",
+    fetch_show="Ver cuál va bien en este equipo",
+    fetch_model="Modelo",
+    fetch_best="recomendado aquí",
+    fetch_many="decenas de idiomas",
+    fetch_memory="ocupa unos {size} de memoria",
+    fetch_alone="solo cabe si cierras otros programas",
+    fetch_too_large="demasiado grande para este equipo",
+    fetch_no_hash="Su suma de comprobación no se conoce de antemano: lo que llegue se compara con la del repositorio.",
+    fetch_here="Ya está aquí.",
+    fetch_go="Conectarse y descargar {size} de {host}",
+    fetch_go_on="Conectarse y descargar lo que falta de {size} de {host}",
+    fetch_progress="{name}: {done} de {total}",
+    fetch_checking="Comprobando {name}: {done} de {total}",
+    fetch_stopped="Detenida. Lo que llegó de {name} se guarda: descárgalo otra vez y sigue desde ahí.",
     models_reranker="ordena pasajes, no responde",
     settings_title="Ajustes",
     settings_lead="Se guardan en cita.toml, en tu carpeta de Cita.",

@@ -1,0 +1,130 @@
+"""The part of the page Models that fetches one from its hub: what suits this machine, how far it is, stop."""
+
+import os
+from urllib.parse import urlsplit
+
+import streamlit as st
+
+from engine import Engine
+from models.catalogue import MANY, Offer, offers, read_catalogue, recommend
+from models.doctor import hardware_here
+from models.pull import Hub, part_size
+from ui import render
+from ui.engine import get_pulling, get_settings
+from ui.frame import get_texts, notice
+from ui.texts import TEXTS, Texts
+
+PARTS = 1000  # of the bar
+
+
+def draw(engine: Engine, texts: Texts) -> None:
+    """Nothing is looked up before it is asked for, and nobody is connected to before the button that says so."""
+    pulling = get_pulling()
+    st.html(render.block("section", render.span("h", texts.fetch_title), render.span("lead", texts.fetch_lead)))
+    if pulling.running:
+        _follow()
+        if st.button(texts.ask_stop, key="fetch-stop", icon=":material/stop:", disabled=pulling.stopping):
+            pulling.stop()
+            st.rerun()
+        return
+    _take(engine, texts)
+    if pulling.error:
+        notice(pulling.error)
+    if pulling.stopped:
+        st.info(texts.fetch_stopped.format(name=render.label(pulling.name)), icon=":material/pause_circle:")
+    if "offers" in st.session_state:
+        _choose(texts)
+    elif st.button(texts.fetch_show, key="fetch-show", icon=":material/search:"):
+        _look()
+        st.rerun()
+
+
+def _look() -> None:
+    """What suits this machine; llama.cpp is asked which graphics card it can use."""
+    settings, entries = get_settings(), read_catalogue()
+    hardware, memory = hardware_here()
+    context = settings.generate.context
+    current = [
+        offer
+        for offer in offers(entries, hardware, memory, context, settings.models)
+        if not offer.entry.superseded and offer.entry.kind != "embedder"
+    ]
+    best = recommend(entries, hardware, context, _language(get_texts()))
+    st.session_state.offers = current
+    st.session_state.offer_best = best.name if best else ""
+
+
+def _choose(texts: Texts) -> None:
+    named: dict[str, Offer] = {offer.name: offer for offer in st.session_state.offers}
+    best: str = st.session_state.offer_best
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = st.selectbox(
+            texts.fetch_model, list(named), list(named).index(best) if best else 0,
+            format_func=lambda name: f"{name} · {texts.fetch_best}" if name == best else name, key="fetch-model",
+        )  # fmt: skip
+    if not name:
+        return
+    offer, hub = named[name], Hub.of(os.environ)
+    entry, variant = offer.entry, offer.variant
+    remark = texts.fetch_best if name == best else ""
+    st.html(render.model_card(entry.title, remark, describe(offer, texts), f"{hub.endpoint}/{variant.repository}"))
+    if not variant.sha256:
+        st.caption(texts.fetch_no_hash)
+    kept = part_size(entry, variant, get_settings().models)
+    words = texts.fetch_go_on if kept else texts.fetch_go
+    host = urlsplit(hub.endpoint).hostname or ""
+    label = words.format(size=_size(variant.size), host=render.label(host))
+    if offer.here:
+        st.caption(texts.fetch_here)
+    elif st.button(label, key="fetch-go", type="primary", icon=":material/download:"):
+        get_pulling().start(entry, variant, get_settings().models, hub)
+        st.rerun()
+
+
+def describe(offer: Offer, texts: Texts) -> str:
+    """What a person wants to know before fetching it, on one line."""
+    entry, variant = offer.entry, offer.variant
+    languages = texts.fetch_many if MANY in entry.languages else " ".join(entry.languages)
+    fits = {"yes": "", "alone": texts.fetch_alone, "no": texts.fetch_too_large}[offer.fits]
+    parts = [
+        texts.models_reranker if entry.kind == "reranker" else "",
+        variant.quantisation,
+        ("" if variant.bytes else "~") + _size(variant.size),
+        texts.fetch_memory.format(size=_size(offer.memory)),
+        fits,
+        languages,
+        texts.models_context.format(n=f"{entry.context:,}") if entry.context else "",
+        entry.licence,
+        entry.terms,
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def _language(texts: Texts) -> str:
+    return next(language for language, known in TEXTS.items() if known is texts)
+
+
+def _take(engine: Engine, texts: Texts) -> None:
+    """Makes known what has come."""
+    if taken := get_pulling().take():
+        model = engine.add_model(taken[1])
+        st.session_state.pop("offers", None)
+        st.success(texts.models_added.format(name=render.label(model.name)), icon=":material/check_circle:")
+
+
+@st.fragment(run_every=0.5)
+def _follow() -> None:
+    """The live bar. When it has ended, the whole page is drawn anew."""
+    pulling, texts = get_pulling(), get_texts()
+    if not pulling.running:
+        st.rerun()
+    words = texts.fetch_checking if pulling.stage == "check" else texts.fetch_progress
+    said = texts.tasks_stopping if pulling.stopping else words.format(
+        name=render.label(pulling.name), done=_size(pulling.done), total=_size(pulling.total)
+    )  # fmt: skip
+    share = pulling.done / pulling.total if pulling.total else 0.0
+    st.progress(min(1.0, int(share * PARTS) / PARTS), text=said)
+
+
+def _size(number: int) -> str:
+    return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.1f} MB"
