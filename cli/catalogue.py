@@ -48,20 +48,24 @@ def available_models(
     """List the models that can be fetched, what each takes here, and the one that suits this machine. Asks no other
     machine.
 
-    Memory is a rule of thumb: `cita models show` reckons it from a file that is here.
+    Memory is a rule of thumb: `cita models show` reckons it from a file that is here. Tokens a second are estimated
+    from how fast this machine reads its memory, which is measured; with a graphics card they are left out.
 
     JSON: {"recommended": a name or null, "context", "models": [{"name", "title", "kind", "quantisation", "size",
     "exact": is that its very size, "memory", "fits": "yes", "alone" (when nothing else runs) or "no", "here",
+    "tokens_per_second": [from, to] or null,
     "parameters", "active", "context", "languages", "licence", "terms", "family", "thinks", "strengths", "superseded",
     "known", "repository", "revision", "file", "sha256", "sources"}]}; sizes are bytes; models/catalogue.toml says what
     each means.
     """
     from models.catalogue import offers, read_catalogue, recommend
     from models.doctor import hardware_here
+    from models.speed import memory_speed
 
     settings = load_settings(context)
     tokens = tokens or settings.generate.context
     entries, (hardware, memory) = read_catalogue(), hardware_here()
+    speed = 0.0 if hardware.card else memory_speed(hardware.cores)
     best = recommend(entries, hardware, tokens, language)
     offered = [
         offer
@@ -71,7 +75,7 @@ def available_models(
     ]
     if as_json:
         name = best.name if best else None
-        print_json({"recommended": name, "context": tokens, "models": [_offer_row(offer) for offer in offered]})
+        print_json({"recommended": name, "context": tokens, "models": [_offer_row(offer, speed) for offer in offered]})
         return
     rows = [
         (
@@ -80,13 +84,14 @@ def available_models(
             ("" if offer.variant.bytes else "~") + size_words(offer.variant.size),
             f"~{size_words(offer.memory)}",
             offer.fits,
+            _speed_words(offer, speed),
             "many" if "*" in offer.entry.languages else " ".join(offer.entry.languages),
             offer.entry.licence,
             offer.entry.strengths + (f" Better: {offer.entry.superseded}." if offer.entry.superseded else ""),
         )
         for offer in sorted(offered, key=lambda offer: (offer.entry.kind != "model", offer.variant.size))
     ]
-    print_table(("", "Name", "Size", "Memory", "Fits", "Languages", "Licence", "What for"), rows)
+    print_table(("", "Name", "Size", "Memory", "Fits", "Tokens/s", "Languages", "Licence", "What for"), rows)
     if best:
         print_line(f"\nFor this machine: {best.name}. {best.strengths} Fetch it: cita models pull {best.name}")
     else:
@@ -96,10 +101,23 @@ def available_models(
         )
 
 
-def _offer_row(offer: "Offer") -> dict[str, object]:
+def _speed(offer: "Offer", speed: float) -> tuple[float, float] | None:
+    from models.speed import tokens_per_second
+
+    return tokens_per_second(offer.entry, offer.variant, speed) if speed and offer.entry.kind == "model" else None
+
+
+def _speed_words(offer: "Offer", speed: float) -> str:
+    """'4-8'"""
+    found = _speed(offer, speed)
+    return "-".join(f"{number:.0f}" if number >= 1 else f"{number:.1f}" for number in found) if found else ""
+
+
+def _offer_row(offer: "Offer", speed: float) -> dict[str, object]:
     entry, variant = asdict(offer.entry), asdict(offer.variant)
     del entry["variants"], entry["tier"], entry["cache"], variant["also"], variant["about"], variant["bytes"]
-    here = {"name": offer.name, "size": offer.variant.size, "exact": bool(offer.variant.bytes)}
+    here: dict[str, object] = {"name": offer.name, "size": offer.variant.size, "exact": bool(offer.variant.bytes)}
+    here["tokens_per_second"] = _speed(offer, speed)
     return {**entry, **variant, **here, **pick(offer, ("memory", "fits", "here"))}
 
 

@@ -24,6 +24,7 @@ FILE = "tiny-Q4_K_M.gguf"
 def machine(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     monkeypatch.setenv("CITA_HOME", str(home))
     monkeypatch.setattr(doctor, "whole_memory", lambda: 16 * GIB)
+    monkeypatch.setattr("models.speed.memory_speed", lambda threads: 20e9)
     use(monkeypatch, 8)
 
 
@@ -57,6 +58,7 @@ def test_what_is_available_is_told_with_what_it_takes_and_what_suits() -> None:
     assert (one["size"], one["exact"], one["fits"], one["here"]) == (2_497_281_120, True, "yes", False)
     assert one["memory"] == 2_497_281_120 + 4096 * 147_456 + 600_000_000
     assert one["licence"] == "Apache-2.0"
+    assert [round(number, 1) for number in one["tokens_per_second"]] == [2.8, 5.6]
     fits = {row["name"]: row["fits"] for row in told["models"]}
     assert (fits["gemma-3-4b"], fits["gpt-oss-20b"], fits["qwen3.6-35b-a3b"]) == ("yes", "alone", "no")
     assert not [row for row in told["models"] if row["superseded"]]
