@@ -6,6 +6,7 @@ import random
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -42,6 +43,7 @@ class HubServer:
     says: bool = True  # X-Linked-Etag and its like
     redirect: str = ""  # to where instead
     etag: str = '"one"'
+    pause: float = 0.0  # seconds between tenths of a large file
     asked: list[Asked] = field(default_factory=list)
     sent: int = 0  # bytes of large files
 
@@ -54,6 +56,7 @@ class HubServer:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        self._server.block_on_close = False
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
         return self
 
@@ -126,8 +129,11 @@ class HubServer:
         to.reply(status, {**headers, "Content-Length": str(len(content) - start)})
         limit = self.cut()
         body = content[start:] if limit is None else content[start : start + limit]
-        to.wfile.write(body)
-        self.sent += len(body)
+        step = max(1, len(content) // 10) if self.pause else len(body) or 1
+        for at in range(0, len(body), step):
+            to.wfile.write(body[at : at + step])
+            self.sent += len(body[at : at + step])
+            time.sleep(self.pause)
         if limit is not None and self.reset:
             to.wfile.flush()
             to.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
