@@ -67,7 +67,7 @@ class Hub:
         try:
             parts = urlsplit(endpoint)
             valid = parts.scheme in ("http", "https") and bool(parts.hostname) and not (parts.query or parts.fragment)
-            valid = valid and parts.port != 0
+            valid = valid and parts.port != 0 and "@" not in parts.netloc
         except ValueError:
             valid = False
         if not valid:
@@ -139,11 +139,8 @@ class _Told:
             told = cls(**json.loads(file.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return cls()
-        return (
-            told
-            if all(isinstance(value, type(getattr(cls(), name))) for name, value in asdict(told).items())
-            else cls()
-        )
+        fits = all(isinstance(value, type(getattr(cls(), name))) for name, value in asdict(told).items())
+        return told if fits else cls()
 
 
 class _Download:
@@ -156,7 +153,9 @@ class _Download:
         self._target = folder / wanted.file
         self._part = self._target.with_name(self._target.name + ".part")
         self._notes = self._target.with_name(self._target.name + ".part.json")
-        self._told = _Told.read(self._notes)
+        told = _Told.read(self._notes)
+        # What no hash could prove afterwards is begun anew: a power cut may leave other bytes than those that came.
+        self._told = told if wanted.sha256 or told.sha256 or told.git else _Told()
         self._host = urlsplit(hub.endpoint).netloc.rpartition("@")[2]
 
     def run(self, progress: Progress, wait: Callable[[float], None]) -> Path:
@@ -234,8 +233,6 @@ class _Download:
             remaining = self._told.size - start
             self._check_room(remaining)
             with self._part.open("ab", buffering=0) as file:
-                if start == 0:
-                    file.truncate(0)
                 self._receive(response, file, start, progress)
 
     def _agree(self, response: Any, told: _Told, have: int) -> int | None:
@@ -265,6 +262,8 @@ class _Download:
         if response.status == 206 and (start != have or not self._is_same(told)):
             self._forget()
             return None
+        if start == 0:  # before the note, so that nothing is taken for the beginning of another file
+            self._part.unlink(missing_ok=True)
         self._note(replace(told, size=size))
         return start
 
@@ -304,7 +303,9 @@ class _Download:
     def _check(self, progress: Progress) -> None:
         """Raises ModelError if what was fetched is not the file; it is then thrown away."""
         wrong = ""
-        if self._wanted.sha256 or self._told.sha256:
+        if self._wanted.bytes and self._have() != self._wanted.bytes:
+            wrong = f"it has {self._have()} bytes instead of {self._wanted.bytes}"
+        elif self._wanted.sha256 or self._told.sha256:
             if _hash(self._part, progress) != (self._wanted.sha256 or self._told.sha256):
                 wrong = "its sha256 is not that of the model"
         elif self._told.git and _git_hash(self._part) != self._told.git:

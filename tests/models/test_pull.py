@@ -171,6 +171,32 @@ def test_a_file_that_changed_between_two_runs_is_fetched_from_its_start(server: 
     assert fetch(server, tmp_path, moving).read_bytes() == server.files[FILE]
 
 
+def test_what_no_hash_could_prove_is_not_gone_on_with_in_another_run(server: HubServer, tmp_path: Path) -> None:
+    server.says, one = False, variant(sha256="")
+    with pytest.raises(_Ended):
+        fetch(server, tmp_path, one, progress=_ends_after(50_000))
+    assert fetch(server, tmp_path, one).read_bytes() == CONTENT
+    assert not any("Range" in asked.headers for asked in server.asked_elsewhere)
+
+
+def test_notes_that_cannot_be_read_cost_a_beginning_and_no_more(server: HubServer, tmp_path: Path) -> None:
+    for notes in ("", "[]", '{"size": "x"}', '{"colour": 1}', "nul\0"):
+        (tmp_path / f"{FILE}.part").write_bytes(b"something else")
+        (tmp_path / f"{FILE}.part.json").write_text(notes)
+        place = fetch(server, tmp_path)
+        assert place.read_bytes() == CONTENT
+        place.unlink()
+
+
+def test_a_part_that_is_longer_than_the_file_is_begun_anew(server: HubServer, tmp_path: Path) -> None:
+    with pytest.raises(_Ended):
+        fetch(server, tmp_path, progress=_ends_after(50_000))
+    with (tmp_path / f"{FILE}.part").open("ab") as file:
+        file.write(bytes(100_000))
+    assert fetch(server, tmp_path).read_bytes() == CONTENT
+    assert left(tmp_path) == [FILE]
+
+
 def test_a_file_without_a_revision_is_gone_on_with_from_the_same_commit(server: HubServer, tmp_path: Path) -> None:
     with pytest.raises(_Ended):
         fetch(server, tmp_path, progress=_ends_after(50_000))
@@ -317,7 +343,9 @@ def test_where_models_come_from_is_set_by_the_environment() -> None:
     )
 
 
-@pytest.mark.parametrize("endpoint", ["file:///etc", "mirror.example", "https://", "ftp://a", "https://a:99999"])
+@pytest.mark.parametrize(
+    "endpoint", ["file:///etc", "mirror.example", "https://", "ftp://a", "https://a:99999", "https://u:p@a"]
+)
 def test_an_endpoint_that_is_no_address_is_refused(endpoint: str) -> None:
     with pytest.raises(SettingsError, match="HF_ENDPOINT cannot be"):
         Hub.of({"HF_ENDPOINT": endpoint})
