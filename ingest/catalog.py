@@ -293,9 +293,8 @@ class Catalog:
                     self._move(write, row, new, ids)
             schema.note_sources(write, filter(None, rows))
             write.executemany(
-                "UPDATE sources SET size = ?1, mtime_ns = ?2, changed_ns = ?3"
-                " WHERE folder = ?4 AND (path = ?5 OR container = ?5)",
-                [(source.size, source.mtime_ns, source.changed_ns, source.folder, source.path) for source in touches],
+                f"UPDATE sources SET size = ?3, mtime_ns = ?4, changed_ns = ?5 WHERE id IN ({_WITH_THOSE_INSIDE})",
+                [(source.folder, source.path, source.size, source.mtime_ns, source.changed_ns) for source in touches],
             )
             self._collect_vectors(write, dropped)
             self._next_revision(write)
@@ -677,8 +676,7 @@ class Catalog:
     def _remove(write: sqlite3.Connection, keys: Iterable[tuple[str, str]]) -> list[tuple[str]]:
         """Removes sources and what is inside them. The keys of the vectors that their passages had."""
         dropped: list[tuple[str]] = []
-        query = "SELECT id FROM sources WHERE folder = ?1 AND (path = ?2 OR container = ?2)"
-        for known in [row for folder, path in keys for row in write.execute(query, (folder, path)).fetchall()]:
+        for known in [row for key in keys for row in write.execute(_WITH_THOSE_INSIDE, key).fetchall()]:
             dropped += write.execute("SELECT DISTINCT vector FROM passages WHERE source = ?", known).fetchall()
             fulltext.remove(write, known[0])
             write.execute("DELETE FROM passages WHERE source = ?", known)
@@ -703,6 +701,12 @@ class Catalog:
     def _next_generation(write: sqlite3.Connection) -> None:
         write.execute("INSERT OR REPLACE INTO meta VALUES ('generation', ?)", (secrets.token_hex(8),))
 
+
+# With OR, SQLite would read all sources of the folder.
+_WITH_THOSE_INSIDE = (
+    "SELECT id FROM sources WHERE folder = ?1 AND path = ?2"
+    " UNION SELECT id FROM sources WHERE folder = ?1 AND container = ?2"
+)
 
 _CHECKS = {
     "passages without a source": "SELECT count(*) FROM passages WHERE source NOT IN (SELECT id FROM sources)",

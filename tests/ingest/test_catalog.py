@@ -233,3 +233,26 @@ def test_what_a_killed_process_had_not_stored_yet_leaves_no_text_behind(tmp_path
     assert any(b"zebrafish" in file.read_bytes() for file in tmp_path.iterdir())
     with closing(Catalog(tmp_path)):
         assert not any(b"zebrafish" in file.read_bytes() for file in tmp_path.iterdir())
+
+
+def test_what_storing_and_touching_a_source_costs_does_not_grow_with_the_library(catalog: Catalog) -> None:
+    def steps() -> int:
+        """Of SQLite, in tens, to store one source and to touch it."""
+        counted = [0]
+
+        def count() -> None:
+            counted[0] += 1
+
+        with catalog.transaction() as write:
+            write.set_progress_handler(count, 10)
+            source = store(catalog, "again.md", "One more.")
+            catalog.settle(touches=[replace(source, mtime_ns=source.mtime_ns + 1)])
+            write.set_progress_handler(None, 0)
+        return counted[0]
+
+    store(catalog, "again.md", "One.")
+    few = steps()
+    with catalog.transaction():
+        for number in range(300):
+            store(catalog, f"note {number}.md", f"Text {number}.")
+    assert steps() < few + 30
