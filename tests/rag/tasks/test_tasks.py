@@ -10,7 +10,7 @@ import pytest
 from engine import Engine, LocalEngine
 from errors import ModelError, UsageError
 from ingest.types import Filters
-from rag.prompt import Prompt
+from rag.prompt import Prompt, passage_mark
 from rag.tasks.types import Compare, Draft, Report, Section, Summarise, Tabulate, TaskProgress
 from remote import connect
 from settings import Settings
@@ -240,7 +240,8 @@ def test_the_prompts_of_tasks_tell_passages_from_instructions(
     text = model.prompts[0].text
     assert text.count("<|im_start|>system") == 1
     passages = text[text.index("quoted data") :].partition("<|im_start|>user")[2]
-    assert passages.count("</passage>") == len(model.prompts[0].hits)
+    assert passages.count(f"</passage {passage_mark()}>") == len(model.prompts[0].hits)
+    assert passages.count("</passage") == len(model.prompts[0].hits)
     assert "[7]" not in passages
 
 
