@@ -111,7 +111,7 @@ def _draw_start(work: Working, engine: Engine, task: Task | None, texts: Texts) 
     active = next((n for n, one in enumerate(models) if one.active), 0)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         model = st.selectbox(texts.tasks_model, list(named), active, format_func=named.__getitem__, key="task-model")
-        goes_on = task is not None and work.stopped == task
+        goes_on = task is not None and work.interrupted == task
         if st.button(
             texts.tasks_go_on if goes_on else texts.tasks_start, key="task-start", type="primary",
             disabled=task is None, icon=":material/play_arrow:",
