@@ -4,6 +4,8 @@
 
 PYTHON ?= python3
 PORT ?= 8501
+# Of the tests, and each takes about 2 GB of memory.
+WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 CITA := $(BIN)/cita
@@ -42,8 +44,8 @@ run: install  ## index the samples, then open the app
 demo: install  ## four questions over the samples, in the terminal
 	@$(BIN)/python data/demo.py
 
-test: install-dev  ## all tests (ARGS="tests/test_samples.py -k lease" for some)
-	@$(BIN)/python -m pytest $(ARGS)
+test: install-dev  ## all tests, two at a time (ARGS="tests/test_samples.py -k lease" for some)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
 test-long: install-dev  ## the tests of reliability with many more examples (about half an hour)
 	@CITA_LONG=1 $(BIN)/python -m pytest -o timeout=7200 tests/ingest/test_plan.py tests/reliability $(ARGS)
