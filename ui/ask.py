@@ -32,8 +32,7 @@ def draw() -> None:
     _keep_address(engine)
     turns = open_turns()
     sources = engine.sources()
-    ready = any(source.status == "indexed" for source in sources)
-    question = _question(sources, texts, ready, bool(turns))
+    question = _question(sources, texts, bool(turns))
     if question:
         reader.close()
         asked = (filters.chosen(), st.session_state.get("k"), st.session_state.get("abstain"))
@@ -51,7 +50,7 @@ def draw() -> None:
         place = st.empty()  # emptied at once by the first question, not when its answer is complete
         if not turns:
             with place.container(key="welcome"):
-                _welcome(sources, ready, texts)
+                _welcome(engine, sources, texts)
         for number, turn in enumerate(turns):
             _draw_turn(engine, number, turn, texts)
 
@@ -65,7 +64,7 @@ def _keep_address(engine: Engine) -> None:
         st.query_params["chat"] = opened()
 
 
-def _question(sources: Sequence[Source], texts: Texts, ready: bool, talking: bool) -> str | None:
+def _question(sources: Sequence[Source], texts: Texts, talking: bool) -> str | None:
     """The options and the box to type in, at the foot of the page."""
     with st.bottom, st.container(horizontal=True, key="options", vertical_alignment="center"):
         _options(sources, texts)
@@ -73,7 +72,7 @@ def _question(sources: Sequence[Source], texts: Texts, ready: bool, talking: boo
             open_new()
             st.rerun()
     # Streamlit puts it below them by itself, and only then lets the page follow what is written.
-    typed = st.chat_input(texts.ask_placeholder, key="question", disabled=not ready, max_chars=4000)
+    typed = st.chat_input(texts.ask_placeholder, key="question", disabled=not _ready(sources), max_chars=4000)
     suggested: str | None = st.session_state.pop("suggested", None)
     return typed or suggested
 
@@ -93,11 +92,24 @@ def _options(sources: Sequence[Source], texts: Texts) -> None:
         voice.draw_choice(get_settings(), texts)
 
 
-def _welcome(sources: Sequence[Source], ready: bool, texts: Texts) -> None:
+@st.fragment(run_every=1)
+def _await_documents(engine: Engine) -> None:
+    """Draws the page anew as soon as there is something to ask about."""
+    if _ready(engine.sources()):
+        st.rerun()
+
+
+def _ready(sources: Sequence[Source]) -> bool:
+    return any(source.status == "indexed" for source in sources)
+
+
+def _welcome(engine: Engine, sources: Sequence[Source], texts: Texts) -> None:
+    ready = _ready(sources)
     heading(texts.ask_title, texts.ask_lead if ready else texts.ask_not_indexed if sources else texts.ask_empty_library)
     if not ready:
         if st.button(texts.ask_open_library, type="primary", icon=":material/folder_open:"):
             st.switch_page(st.Page(guarded(library.draw), url_path="library"))
+        _await_documents(engine)
         return
     samples = sample_questions(sources)
     if samples:

@@ -104,7 +104,7 @@ def coloured(png: bytes) -> int:
 def test_a_dropped_pdf_is_asked_about_and_the_citation_opens_its_page(visit: Visit) -> None:
     page = visit.page
     visit.go("library")
-    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(DROPPED)
+    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(DROPPED, timeout=SECONDS)
     expect(page.get_by_text("1 document added to your library.")).to_be_visible(timeout=SECONDS)
     expect(page.get_by_text("Index up to date")).to_be_visible(timeout=SECONDS)
 
@@ -136,8 +136,7 @@ def test_hostile_documents_are_shown_and_neither_run_nor_load_anything(visit: Vi
     visit.go("library")
     index = page.get_by_role("button", name="Index now")
     index.click(timeout=SECONDS)
-    expect(index).to_be_visible(timeout=SECONDS)
-    visit.go("")
+    visit.go("")  # where the box opens as soon as something is indexed
     visit.ask("How much is the harbour fee?")
     expect(page.locator(".cita-source").first).to_contain_text("<img src=x onerror=window.pwned=1>", timeout=SECONDS)
     page.locator("[class*='st-key-cite-0-1'], [class*='st-key-cite-0-hit-1']").get_by_role("button").first.click()
