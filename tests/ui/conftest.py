@@ -1,5 +1,6 @@
 """The pages over an engine that can be computed by hand."""
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,12 @@ from ui.engine import use_engine
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 Draw = Callable[[str], AppTest]
+
+
+@pytest.fixture(autouse=True)
+def own_main(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AppTest leaves the page as the main module, which processes that other tests start would run."""
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
 
 
 @pytest.fixture
