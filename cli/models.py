@@ -117,13 +117,13 @@ def say_added(added: "ModelInfo") -> None:
 
 def _say_recognised(file: Path, folder: Path) -> None:
     from models.catalogue import read_catalogue, recognise, same_size
-    from models.discover import Hashes
+    from models.discover import HASHES, Hashes
 
     entries = read_catalogue()
     alike = same_size(file.stat().st_size, entries)
     if not alike:
         return
-    if found := recognise(Hashes(folder / "hashes.json").sha256(file), entries):
+    if found := recognise(Hashes(folder / HASHES).sha256(file), entries):
         entry, variant = found
         say(f"It is {entry.title} ({variant.quantisation}) as the catalogue knows it, byte for byte.")
     else:
@@ -237,12 +237,12 @@ def discover_models(
     "path"}]}]}.
     """
     from models.catalogue import read_catalogue, recognise
-    from models.discover import Hashes, discover
+    from models.discover import HASHES, Hashes, discover
 
     with opened_engine(context) as engine:
         names = {info.path: info.name for info in engine.models() if not info.adapter}
     settings = load_settings(context)
-    kept = Hashes(settings.models / "hashes.json")
+    kept = Hashes(settings.models / HASHES)
     rows = []
     for found in discover():
         paths = [str(place.path) for place in found.places]

@@ -252,14 +252,14 @@ class _Tokens:
     def ids(self, texts: Sequence[str]) -> list["array[int]"]:
         """One array of ids per text."""
         parts = [text.split("\n") if self._by_line else [text] for text in texts]
-        found: dict[str, array[int] | None] = {line: self._kept.get(line) for lines in parts for line in lines}
-        missing = [line for line, ids in found.items() if ids is None]
-        if missing:
+        lines = dict.fromkeys(line for part in parts for line in part)
+        found = {line: ids for line in lines if (ids := self._kept.get(line)) is not None}
+        if missing := [line for line in lines if line not in found]:
             encoded = self._tokenizer.encode_batch_fast(missing, add_special_tokens=False)
             new = {line: array("i", encoding.ids) for line, encoding in zip(missing, encoded, strict=True)}
             self._keep(new)
             found |= new
-        return [_joined([found[line] for line in lines]) for lines in parts]
+        return [_joined([found[line] for line in part]) for part in parts]
 
     def _keep(self, new: Mapping[str, "array[int]"]) -> None:
         with self._lock:
@@ -270,12 +270,12 @@ class _Tokens:
                 self._kept.popitem(last=False)
 
 
-def _joined(lines: Sequence["array[int] | None"]) -> "array[int]":
-    if len(lines) == 1 and lines[0] is not None:
+def _joined(lines: Sequence["array[int]"]) -> "array[int]":
+    if len(lines) == 1:
         return lines[0]
     found = array("i")
     for line in lines:
-        found += line or array("i")
+        found += line
     return found
 
 

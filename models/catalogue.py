@@ -191,8 +191,7 @@ def is_here(entry: Entry, variant: Variant, folder: Path) -> bool:
 def recommend(entries: Sequence[Entry], hardware: Hardware, context: int, language: str = "") -> Entry | None:
     """The one that suits the machine and answers in `language` ('' for any): of the highest tier that it reaches, the
     first. None if the machine has too little memory for any."""
-    reach = hardware.card / GB if hardware.card else min(hardware.memory / GB, TIER_OF_PROCESSOR)
-    reach = max(reach, min(hardware.memory / GB, TIER_OF_PROCESSOR))
+    reach = max(hardware.card / GB, min(hardware.memory / GB, TIER_OF_PROCESSOR))
     suiting = [
         entry
         for entry in entries

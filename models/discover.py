@@ -29,6 +29,7 @@ OLLAMA_WEIGHTS = "application/vnd.ollama.image.model"
 SHA256 = re.compile(r"[0-9a-f]{64}")
 BLOCK = 1 << 20
 SAMPLES = 16
+HASHES = "hashes.json"  # in the folder of a home's models
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,11 @@ class Header:
     parameters: int
     size: int
 
+    @property
+    def is_adapter(self) -> bool:
+        """Whether it says so."""
+        return self.text("general.type") == ADAPTER
+
     def text(self, key: str) -> str:
         value = self.metadata.get(key)
         return value if isinstance(value, str) else ""
@@ -98,7 +103,11 @@ def read_model(path: Path) -> ModelInfo:
     Raises ModelNotFoundError if there is no such file, NotAModelError if it is none, a damaged one, one part of
     several, or neither a generator nor a reranker.
     """
-    header = read_header(path)
+    return model_of(read_header(path), path)
+
+
+def model_of(header: Header, path: Path) -> ModelInfo:
+    """read_model() of the file at `path` that this header was read from."""
     architecture = header.text("general.architecture")
     parts = header.number("split.count")
     if parts > 1:
@@ -141,14 +150,6 @@ def read_model(path: Path) -> ModelInfo:
     )
 
 
-def is_adapter(path: Path) -> bool:
-    """Whether the file at `path` is a GGUF that says it is an adapter. Raises nothing."""
-    try:
-        return read_header(path).text("general.type") == ADAPTER
-    except (ModelNotFoundError, NotAModelError):
-        return False
-
-
 def check_adapter(path: Path, base: Path) -> str:
     """Whether the GGUF at `path` is a LoRA adapter that fits the model at `base`; the title it gives itself, or ''.
 
@@ -156,7 +157,7 @@ def check_adapter(path: Path, base: Path) -> str:
     was made for another model.
     """
     header = read_header(path)
-    if header.text("general.type") != ADAPTER:
+    if not header.is_adapter:
         raise NotAModelError(
             f"{str(path)!r} is no adapter: its general.type is {header.text('general.type') or 'not given'!r}.",
             hint="Add a model without --to; make an adapter a GGUF with llama.cpp's convert_lora_to_gguf.py.",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from errors import ModelError, ModelNotFoundError, NotAModelError
-from models.gguf import check_adapter, is_adapter, read_model
+from models.gguf import check_adapter, model_of, read_header, read_model
 from models.types import EXTRACTIVE, ModelInfo
 
 NO_RERANKER = "A reranker is a GGUF with a classification head (bge-reranker, jina-reranker, Qwen3-Reranker)."
@@ -202,10 +202,10 @@ class Registry:
 def _described(name: str, path: Path) -> ModelInfo:
     """What the file says of itself; of one that is gone or damaged only its name and place."""
     try:
-        known = path.stat()
-        return replace(_read_once(path, known.st_size, known.st_mtime_ns), name=name)
+        info = _read_once(path, *_state(path))
     except (OSError, ModelNotFoundError, NotAModelError):
-        return ModelInfo(name=name, path=str(path))
+        info = None
+    return replace(info, name=name) if info else ModelInfo(name=name, path=str(path))
 
 
 def _with_adapter(base: ModelInfo, name: str, adapted: Adapted) -> ModelInfo:
@@ -214,20 +214,21 @@ def _with_adapter(base: ModelInfo, name: str, adapted: Adapted) -> ModelInfo:
 
 def _is_adapter(path: Path) -> bool:
     try:
-        known = path.stat()
-    except OSError:
+        return _read_once(path, *_state(path)) is None
+    except (OSError, ModelNotFoundError, NotAModelError):
         return False
-    return _asked_once(path, known.st_size, known.st_mtime_ns)
+
+
+def _state(path: Path) -> tuple[int, int]:
+    known = path.stat()
+    return known.st_size, known.st_mtime_ns
 
 
 @lru_cache(maxsize=64)
-def _asked_once(path: Path, size: int, changed: int) -> bool:  # noqa: ARG001 - as _read_once
-    return is_adapter(path)
-
-
-@lru_cache(maxsize=64)
-def _read_once(path: Path, size: int, changed: int) -> ModelInfo:  # noqa: ARG001 - a file that changed is read again
-    return read_model(path)
+def _read_once(path: Path, size: int, changed: int) -> ModelInfo | None:  # noqa: ARG001 - one that changed is read again
+    """As read_model(); None for an adapter."""
+    header = read_header(path)
+    return None if header.is_adapter else model_of(header, path)
 
 
 def _unique_name(info: ModelInfo, taken: Iterable[str]) -> str:

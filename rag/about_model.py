@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from models.doctor import Generation, how_it_runs
-from models.gguf import read_header, read_model
+from models.gguf import model_of, read_header
 from models.types import ModelInfo
 from rag.prompt import PLAIN, choose_template
 from settings import Settings
@@ -32,9 +32,9 @@ def about_model(info: ModelInfo, settings: Settings) -> AboutModel:
 
     Raises ModelNotFoundError or NotAModelError.
     """
-    read = read_model(Path(info.path))
-    info = replace(read, name=info.name, active=info.active, adapter=info.adapter, scale=info.scale)
     header = read_header(Path(info.path))
+    read = model_of(header, Path(info.path))
+    info = replace(read, name=info.name, active=info.active, adapter=info.adapter, scale=info.scale)
     kind, before = header.text("tokenizer.ggml.model"), header.text("tokenizer.ggml.pre")
     family = "" if info.ranks else choose_template(info).family
     return AboutModel(

@@ -11,7 +11,7 @@ from models.doctor import hardware_here
 from models.pull import Hub, part_size
 from ui import render
 from ui.engine import get_pulling, get_settings
-from ui.frame import get_texts, notice
+from ui.frame import get_texts, notice, size_words
 from ui.texts import TEXTS, Texts
 
 PARTS = 1000  # of the bar
@@ -73,7 +73,7 @@ def _choose(texts: Texts) -> None:
     kept = part_size(entry, variant, get_settings().models)
     words = texts.fetch_go_on if kept else texts.fetch_go
     host = urlsplit(hub.endpoint).hostname or ""
-    label = words.format(size=_size(variant.size), host=render.label(host))
+    label = words.format(size=size_words(variant.size), host=render.label(host))
     if offer.here:
         st.caption(texts.fetch_here)
     elif st.button(label, key="fetch-go", type="primary", icon=":material/download:"):
@@ -89,8 +89,8 @@ def describe(offer: Offer, texts: Texts) -> str:
     parts = [
         texts.models_reranker if entry.kind == "reranker" else "",
         variant.quantisation,
-        ("" if variant.bytes else "~") + _size(variant.size),
-        texts.fetch_memory.format(size=_size(offer.memory)),
+        ("" if variant.bytes else "~") + size_words(variant.size),
+        texts.fetch_memory.format(size=size_words(offer.memory)),
         fits,
         languages,
         texts.models_context.format(n=f"{entry.context:,}") if entry.context else "",
@@ -120,11 +120,7 @@ def _follow() -> None:
         st.rerun()
     words = texts.fetch_checking if pulling.stage == "check" else texts.fetch_progress
     said = texts.tasks_stopping if pulling.stopping else words.format(
-        name=render.label(pulling.name), done=_size(pulling.done), total=_size(pulling.total)
+        name=render.label(pulling.name), done=size_words(pulling.done), total=size_words(pulling.total)
     )  # fmt: skip
     share = pulling.done / pulling.total if pulling.total else 0.0
     st.progress(min(1.0, int(share * PARTS) / PARTS), text=said)
-
-
-def _size(number: int) -> str:
-    return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.1f} MB"

@@ -50,6 +50,11 @@ def model_name(name: str, texts: Texts) -> str:
     return texts.extractive if name == EXTRACTIVE.name else name
 
 
+def size_words(size: int) -> str:
+    """Bytes, as a person reads them."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+
+
 def draw_sidebar() -> None:
     """At the foot of the navigation: how much there is, what answers, and that nothing leaves."""
     texts = get_texts()

@@ -11,7 +11,7 @@ from models.doctor import Generation, how_it_runs
 from models.types import EXTRACTIVE, ModelInfo
 from ui import fetch, render
 from ui.engine import get_engine, get_settings
-from ui.frame import get_texts, heading, model_name
+from ui.frame import get_texts, heading, model_name, size_words
 from ui.texts import Texts
 
 
@@ -55,7 +55,7 @@ def _draw_runtime(model: ModelInfo, texts: Texts) -> None:
                 threads=runtime.threads, layers=runtime.gpu_layers, context=f"{runtime.context:,}",
                 batch=runtime.batch, cache=runtime.cache, flash=texts.on if runtime.flash_attention else texts.off,
             )
-            + " " + texts.models_memory.format(size=_size(generation.memory.total))
+            + " " + texts.models_memory.format(size=size_words(generation.memory.total))
         )  # fmt: skip
 
 
@@ -94,7 +94,7 @@ def describe(model: ModelInfo, texts: Texts) -> str:
         parts.append(texts.models_parameters.format(n=_parameters(model.parameters)))
     parts.append(model.quantisation)
     if model.size:
-        parts.append(_size(model.size))
+        parts.append(size_words(model.size))
     if model.adapter:
         parts.append(texts.models_adapter.format(name=Path(model.adapter).name, scale=f"{model.scale:g}"))
     if model.context:
@@ -105,10 +105,6 @@ def describe(model: ModelInfo, texts: Texts) -> str:
 def _parameters(number: int) -> str:
     """1_234_567_890 -> '1.2B', as model names say it."""
     return f"{number / 1e9:.1f}B" if number >= 1e9 else f"{number / 1e6:.1f}M"
-
-
-def _size(number: int) -> str:
-    return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.1f} MB"
 
 
 def _draw_add(engine: Engine, texts: Texts) -> None:

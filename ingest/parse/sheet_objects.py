@@ -100,10 +100,15 @@ def _place(reference: str) -> tuple[int, int]:
     cell = _CELL.match(reference)
     if not cell:
         return _LAST, 0
-    column = 0
-    for letter in cell[1]:
-        column = 26 * column + ord(letter) - 64
-    return int(cell[2]) - 1, column - 1
+    return int(cell[2]) - 1, column_number(cell[1].encode()) - 1
+
+
+def column_number(letters: bytes) -> int:
+    """A column's number from its letters: 1 for A, 27 for AA."""
+    number = 0
+    for letter in letters[:8]:
+        number = 26 * number + letter - 64
+    return number
 
 
 def _people(book: Package) -> Iterator[Element]:

@@ -7,6 +7,7 @@ from xml.etree.ElementTree import Element
 
 from ingest.parse.hidden import Hidden, is_white
 from ingest.parse.package import Package, local_name
+from ingest.parse.sheet_objects import column_number
 from ingest.types import HiddenKind
 
 MAX_CELLS = 200_000  # of styles that are not seen
@@ -83,7 +84,7 @@ def leave_out_unseen(
         for match in islice(_cells_of(styles).finditer(sheet), MAX_CELLS):
             place, style = _PLACE.search(match[0]), match[1]
             if place:
-                _empty(grid, int(place[2]) - 1 - top, _column(place[1]) - left, styles[style], hidden)
+                _empty(grid, int(place[2]) - 1 - top, column_number(place[1]) - 1 - left, styles[style], hidden)
     rows, columns = _hidden_places(sheet, top, left, max(map(len, grid), default=0))
     for number, row in enumerate(grid) if rows or columns else ():
         cells = row if number in rows else [cell for column, cell in enumerate(row) if column in columns]
@@ -113,11 +114,3 @@ def _empty(grid: list[list[str]], row: int, column: int, kind: HiddenKind, hidde
     if 0 <= row < len(grid) and 0 <= column < len(grid[row]) and any(map(str.isalpha, grid[row][column])):
         hidden.add(kind, grid[row][column])
         grid[row][column] = ""
-
-
-def _column(letters: bytes) -> int:
-    """A column's number from 0."""
-    number = 0
-    for letter in letters:
-        number = 26 * number + letter - 64
-    return number - 1

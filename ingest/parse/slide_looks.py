@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
 
 from ingest.parse.hidden import TINY, same_colour
-from ingest.parse.package import A, Package, local_name
+from ingest.parse.package import A, P, Package, local_name
 from ingest.types import HiddenKind
 
-P = "{http://schemas.openxmlformats.org/presentationml/2006/main}"
 _FILLS = ("noFill", "solidFill", "gradFill", "blipFill", "pattFill", "grpFill")
 _MAPPED = {"bg1": "lt1", "tx1": "dk1", "bg2": "lt2", "tx2": "dk2"}
 

@@ -17,14 +17,13 @@ from ingest.parse.drawing import chart_rows, chart_title, diagram_lines, equatio
 from ingest.parse.hidden import Hidden
 from ingest.parse.numbering import BULLET, LEVELS, Level, Numbering
 from ingest.parse.outline import Outline, filled_spans, noted
-from ingest.parse.package import A, C, Package, R, local_name
+from ingest.parse.package import A, C, P, Package, R, local_name
 from ingest.parse.placement import Box, reading_order
 from ingest.parse.slide_looks import Ground, SlideLook
 from ingest.types import Block, Document, HiddenKind
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
 
-P = "{http://schemas.openxmlformats.org/presentationml/2006/main}"
 _DIAGRAM = "{http://schemas.openxmlformats.org/drawingml/2006/diagram}relIds"
 _TITLES = ("title", "ctrTitle")
 _LEFT_OUT = ("sldNum", "dt", "ftr", "hdr", "sldImg")

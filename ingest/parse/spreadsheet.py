@@ -25,7 +25,7 @@ from ingest.parse.office_password import decrypted, is_encrypted
 from ingest.parse.office_password import library_version as password_version
 from ingest.parse.outline import Outline
 from ingest.parse.package import OLE, RESAVE, Package, R, is_wrapped, local_name
-from ingest.parse.sheet_objects import SheetObject, sheet_objects
+from ingest.parse.sheet_objects import SheetObject, column_number, sheet_objects
 from ingest.parse.sheet_unseen import leave_out_unseen, unseen_styles
 from ingest.parse.text import decode
 from ingest.types import Document
@@ -156,7 +156,7 @@ def _check_area(book: Package) -> None:
         if name.startswith("xl/worksheets/") and name.endswith(".xml"):
             columns, rows = 1, 1
             for column, row in set(_REFERENCE.findall(book.read(name))):
-                columns, rows = max(columns, _column(column)), max(rows, int(row[:12]))
+                columns, rows = max(columns, column_number(column)), max(rows, int(row[:12]))
             if columns * rows > MAX_AREA:
                 raise TooLargeError(
                     f"A sheet's cells reach over {rows:,} rows and {columns:,} columns.",
@@ -171,14 +171,6 @@ def _check_counts(book: Package) -> None:
             data = book.read(name)
             if any(int(count[:12]) > max(len(data), MAX_CLAIMED) for count in pattern.findall(data)):
                 raise ParseError(f"The file is damaged: {name} claims more than it has.", hint=RESAVE)
-
-
-def _column(letters: bytes) -> int:
-    """A column's number from its letters: 1 for A, 27 for AA."""
-    number = 0
-    for letter in letters[:8]:
-        number = 26 * number + letter - 64
-    return number
 
 
 def _opened(data: bytes) -> "CalamineWorkbook":
@@ -277,7 +269,7 @@ def _percentages(book: Package | None, sheets: int) -> list[dict[tuple[int, int]
         part = _sheet_part(book, place)
         for column, row, style in _STYLED.findall(book.read(part)) if part else ():
             if style in decimals:
-                cells[int(row[:12]) - 1, _column(column) - 1] = decimals[style]
+                cells[int(row[:12]) - 1, column_number(column) - 1] = decimals[style]
     return found
 
 
