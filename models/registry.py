@@ -135,7 +135,7 @@ class Registry:
             return replace(EXTRACTIVE, active=known.active == name)
         if adapted := known.adapted.get(name):
             base = self._known(adapted.base)
-            check_adapter(Path(adapted.path), Path(base.path))
+            _check_once(Path(adapted.path), Path(base.path))
             return replace(_with_adapter(base, name, adapted), active=name == known.active)
         path = known.models.get(name) or self._paths().get(name)
         if path is None:
@@ -229,6 +229,19 @@ def _read_once(path: Path, size: int, changed: int) -> ModelInfo | None:  # noqa
     """As read_model(); None for an adapter."""
     header = read_header(path)
     return None if header.is_adapter else model_of(header, path)
+
+
+def _check_once(adapter: Path, base: Path) -> None:
+    """As check_adapter(), whose headers are read again only when one of both files has changed."""
+    if adapter.exists() and base.exists():
+        _checked(adapter, base, _state(adapter), _state(base))
+    else:
+        check_adapter(adapter, base)  # says what is gone
+
+
+@lru_cache(maxsize=64)
+def _checked(adapter: Path, base: Path, *states: tuple[int, int]) -> None:  # noqa: ARG001 - one that changed is read again
+    check_adapter(adapter, base)
 
 
 def _unique_name(info: ModelInfo, taken: Iterable[str]) -> str:

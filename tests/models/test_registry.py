@@ -230,3 +230,19 @@ def test_an_adapter_or_its_base_that_is_gone_is_said_to_be_gone(registry: Regist
     with pytest.raises(ModelNotFoundError, match=r"a\.gguf"):
         registry.get(name)
     assert [model.name for model in registry.list()] == ["extractive", "tiny", name]
+
+
+def test_headers_of_an_adapter_and_its_base_are_compared_once_until_one_changes(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tiny_gguf(tmp_path / "a.gguf")
+    adapter = adapter_of(path, tmp_path / "curt.gguf")
+    name = registry.add_adapter(adapter, registry.add(path).name).name
+    registry.get(name)
+    with monkeypatch.context() as patch:
+        patch.setattr("models.registry.check_adapter", lambda *_: pytest.fail("compared again"))
+        assert registry.get(name).adapter == str(adapter)
+    wide = tiny_gguf(tmp_path / "wide.gguf", width=128, name="Wide")
+    adapter_of(wide, adapter)
+    with pytest.raises(NotAModelError, match="is of another size"):
+        registry.get(name)
