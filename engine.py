@@ -342,9 +342,10 @@ def _as_typed(question: str, events: Iterator[Event]) -> Iterator[Event]:
             yield event
 
 
-def _loading(info: ModelInfo) -> tuple[str, str, float]:
-    """What is loaded for a model: its file, and the adapter with its weight."""
-    return info.path, info.adapter, info.scale
+def _loading(info: ModelInfo) -> tuple[object, ...]:
+    """What is opened for a model: its file, and the adapter with its weight; or its server and what it is called there.
+    """
+    return info.path, info.adapter, info.scale, info.protocol, info.server, info.served_as
 
 
 class _Progress:
@@ -876,14 +877,14 @@ class LocalEngine:
 
     def _loaded(self, name: str) -> "Generator":
         """One model is kept loaded: the last that answered."""
-        from rag.generate import LlamaGenerator
+        from rag.generators import open_generator
 
         info = self._registry.get(name)
         with self._lock:
             if self._generator is None or _loading(self._generator.info) != _loading(info):
                 if self._generator is not None:
                     self._generator.close()
-                self._generator = LlamaGenerator(info, self._settings.generate)
+                self._generator = open_generator(info, self._settings.generate)
             return self._generator
 
     def passage(self, id: str) -> Passage:

@@ -308,7 +308,7 @@ def _nearest(registry: "Registry", settings: Settings, hardware: Hardware) -> st
 
 
 def _generation_of(info: ModelInfo, settings: Settings, hardware: Hardware | None) -> tuple[Generation, list[Problem]]:
-    if not info.path or hardware is None:
+    if not info.is_ours or hardware is None:
         return Generation(info.name, None, None), []
     try:
         weights = Weights.read(Path(info.path))

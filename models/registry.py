@@ -4,7 +4,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -28,16 +28,18 @@ class Adapted:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What registry.json holds: the name of the active model, and by name the places of others and the adapted."""
+    """What registry.json holds: the name of the active model, and by name the places of others, the adapted, and those
+    that another program serves or runs (with what was learnt of them when they were added)."""
 
     active: str = EXTRACTIVE.name
     models: Mapping[str, Path] = field(default_factory=dict)
     adapted: Mapping[str, Adapted] = field(default_factory=dict)
+    served: Mapping[str, ModelInfo] = field(default_factory=dict)
 
 
 class Registry:
-    """The models of one home: `extractive`, those added from anywhere, the GGUFs that lie in `models_dir`, and those
-    that are one of these with a LoRA adapter.
+    """The models of one home: `extractive`, those added from anywhere, the GGUFs that lie in `models_dir`, those that
+    are one of these with a LoRA adapter, and those that a server answers with.
 
     Models are used where they are; only their names and places are kept, in `models_dir`/registry.json.
     """
@@ -54,6 +56,7 @@ class Registry:
             _with_adapter(_described(name, paths.get(adapted.base, Path(adapted.base))), name, adapted)
             for name, adapted in known.adapted.items()
         ]
+        found += known.served.values()
         return [replace(info, active=info.name == known.active) for info in found]
 
     def add(self, path: Path) -> ModelInfo:
@@ -76,7 +79,7 @@ class Registry:
         """
         path = path.expanduser().absolute()
         model = self.get(base)
-        if not model.path or model.adapter:
+        if not model.is_ours or model.adapter:
             raise NotAModelError(
                 f"Model {base!r} takes no adapter.", hint="Name a GGUF that `cita models list` shows without one."
             )
@@ -89,13 +92,27 @@ class Registry:
         self._write(replace(known, adapted={**known.adapted, name: adapted}))
         return self._known(name)
 
+    def add_served(self, models: Sequence[ModelInfo]) -> Sequence[ModelInfo]:
+        """Makes `models` of a server known, each under a name like 'ollama-llama3.2-3b'; one already known keeps its
+        name, and what is known of it is replaced. Nothing is connected to."""
+        names = []
+        for model in models:
+            known = self._read()
+            place = (model.protocol, model.server, model.served_as)
+            same = (name for name, one in known.served.items() if (one.protocol, one.server, one.served_as) == place)
+            name = next(same, "") or _served_name(model, self._taken())
+            served = {**known.served, name: replace(model, name=name, active=False)}
+            self._write(replace(known, served=served))
+            names.append(name)
+        return [self._known(name) for name in names]
+
     def use(self, name: str) -> ModelInfo:
         """Makes the model `name` the active one.
 
         Raises ModelNotFoundError if there is none of that name or its file is gone, NotAModelError if it is damaged.
         """
         info = self.get(name)
-        if info.path and not info.adapter:  # from now on under this name, whatever else comes to lie beside it
+        if info.is_ours and not info.adapter:  # from now on under this name, whatever else comes to lie beside it
             self._register(info.name, Path(info.path))
         self._write(replace(self._read(), active=info.name))
         return replace(info, active=True)
@@ -133,6 +150,8 @@ class Registry:
         known = self._read()
         if name == EXTRACTIVE.name:
             return replace(EXTRACTIVE, active=known.active == name)
+        if served := known.served.get(name):
+            return replace(served, active=known.active == name)
         if adapted := known.adapted.get(name):
             base = self._known(adapted.base)
             _check_once(Path(adapted.path), Path(base.path))
@@ -156,12 +175,13 @@ class Registry:
         paths = dict(known.models)
         for path in sorted(self._folder.glob("*.gguf")):
             if path not in paths.values() and not _is_adapter(path):
-                taken = {EXTRACTIVE.name, *paths, *known.adapted}
+                taken = {EXTRACTIVE.name, *paths, *known.adapted, *known.served}
                 paths[_unique_name(_described(path.stem, path), taken)] = path
         return paths
 
     def _taken(self) -> set[str]:
-        return {EXTRACTIVE.name, *self._paths(), *self._read().adapted}
+        known = self._read()
+        return {EXTRACTIVE.name, *self._paths(), *known.adapted, *known.served}
 
     def _known_name(self, path: Path) -> str:
         return next((name for name, known in self._paths().items() if known == path), "")
@@ -175,7 +195,9 @@ class Registry:
         try:
             content = json.loads(self._file.read_text("utf-8"))
             adapted = {name: Adapted(**values) for name, values in content.get("adapted", {}).items()}
-            return Known(content["active"], {name: Path(path) for name, path in content["models"].items()}, adapted)
+            served = {name: _from_json(name, values) for name, values in content.get("served", {}).items()}
+            places = {name: Path(path) for name, path in content["models"].items()}
+            return Known(content["active"], places, adapted, served)
         except FileNotFoundError:
             return Known()
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -189,6 +211,8 @@ class Registry:
         content["models"] = {name: str(path) for name, path in known.models.items()}
         if known.adapted:
             content["adapted"] = {name: asdict(adapted) for name, adapted in known.adapted.items()}
+        if known.served:
+            content["served"] = {name: _to_json(model) for name, model in known.served.items()}
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             write_atomically(self._file, json.dumps(content, indent=2) + "\n")
@@ -242,6 +266,31 @@ def _check_once(adapter: Path, base: Path) -> None:
 @lru_cache(maxsize=64)
 def _checked(adapter: Path, base: Path, *states: tuple[int, int]) -> None:  # noqa: ARG001 - one that changed is read again
     check_adapter(adapter, base)
+
+
+def _to_json(model: ModelInfo) -> dict[str, Any]:
+    """The fields that say something, but for the name, under which it stands."""
+    without = ModelInfo(model.name)
+    fields = asdict(replace(model, active=False))
+    return {key: value for key, value in fields.items() if value != getattr(without, key)}
+
+
+def _from_json(name: str, values: Mapping[str, Any]) -> ModelInfo:
+    """Raises TypeError for a field that there is not or that has another kind of value."""
+    for key, value in values.items():
+        kind = type(getattr(EXTRACTIVE, key, None))
+        if not isinstance(value, list if kind is tuple else kind):
+            raise TypeError(f"model {name!r} cannot have {key} {value!r}")
+    held: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    return ModelInfo(**{**held, "name": name})
+
+
+def _served_name(model: ModelInfo, taken: Iterable[str]) -> str:
+    """The program and what the model is called there, without folders: 'ollama-llama3.2-3b'."""
+    called = re.split(r"[/\\]", model.served_as)[-1].removesuffix(".gguf")
+    stem = "-".join(filter(None, (_slug(model.program), _slug(called)))) or "served"
+    candidates = [stem, *(f"{stem}-{number}" for number in range(2, len(set(taken)) + 3))]
+    return next(name for name in candidates if name not in taken)
 
 
 def _unique_name(info: ModelInfo, taken: Iterable[str]) -> str:

@@ -1,6 +1,11 @@
 """What is known of a model. Plain values; nothing heavy is imported here."""
 
 from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+# How a model is spoken to: ours is llama.cpp in a process of our own, of a GGUF ('').
+Protocol = Literal["", "openai", "llamafile", "gpt4all", "transformers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,6 +15,9 @@ class ModelInfo:
     For `extractive` everything but the name is empty. Sizes are bytes, `context` is tokens. One that `ranks` is a
     reranker: it writes no answers. `adapter` is the path of the LoRA adapter that is applied to it, with the weight
     `scale`; '' for none.
+
+    `protocol` is how it is spoken to. One behind a `server`, whose address that is, is called `served_as` there;
+    `program` is what runs it, where that is known. Those `off_machine` are elsewhere, with the user's consent.
     """
 
     name: str
@@ -28,6 +36,21 @@ class ModelInfo:
     ranks: bool = False
     adapter: str = ""
     scale: float = 1.0
+    protocol: Protocol = ""
+    server: str = ""
+    served_as: str = ""
+    program: str = ""
+    off_machine: bool = False
+
+    @property
+    def is_ours(self) -> bool:
+        """Is it a GGUF that Cita runs itself?"""
+        return bool(self.path) and not self.protocol
+
+    @property
+    def host(self) -> str:
+        """The machine that it is on; '' if that is this one."""
+        return urlsplit(self.server).netloc if self.off_machine else ""
 
 
 EXTRACTIVE = ModelInfo(name="extractive")

@@ -39,7 +39,8 @@ Event = dict[str, Any]
 class Generator(Protocol):
     """Whatever writes answers. Methods may be called from several threads."""
 
-    info: ModelInfo
+    @property
+    def info(self) -> ModelInfo: ...
 
     def count_tokens(self, text: str) -> int:
         """How many of the model's tokens `text` takes as a whole prompt."""

@@ -36,7 +36,7 @@ def _draw_model(engine: Engine, number: int, model: ModelInfo, active: bool, tex
         if not active and not model.ranks and st.button(texts.models_use, key=f"use-{model.name}"):
             engine.use_model(model.name)
             st.rerun()
-    if active and model.path:
+    if active and model.is_ours:
         _draw_runtime(model, texts)
 
 
@@ -111,7 +111,7 @@ def _draw_add(engine: Engine, texts: Texts) -> None:
     st.html(render.block("section", render.span("h", texts.models_add), render.span("lead", texts.models_add_lead)))
     with st.form("add-model", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
         path = st.text_input(texts.models_path, placeholder=str(Path.home() / "model.gguf"), key="gguf")
-        bases = [model.name for model in engine.models() if model.path and not model.ranks and not model.adapter]
+        bases = [model.name for model in engine.models() if model.is_ours and not model.ranks and not model.adapter]
         base = st.selectbox(
             texts.models_adapter_for,
             ["", *bases],

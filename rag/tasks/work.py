@@ -60,8 +60,11 @@ class Means:
         file = Path(info.path)
         changed = file.stat().st_mtime_ns if info.path and file.is_file() else 0
         loaded = (info.path, str(info.size), str(changed), info.adapter, str(info.scale))
-        model = (info.name, *loaded, self.generate.model_dump_json())
-        return " ".join((*model, self.verifying.model_dump_json(), self.embedder.fingerprint, self.ways))
+        served = (info.protocol, info.server, info.served_as) if info.protocol else ()
+        model = (info.name, *loaded, *served, self.generate.model_dump_json())
+        spoken = replace(self.voice, language="question")  # the language itself is asked of each part
+        said = () if spoken == Voice() else (json.dumps(asdict(spoken)),)
+        return " ".join((*model, self.verifying.model_dump_json(), self.embedder.fingerprint, self.ways, *said))
 
 
 @dataclass(frozen=True, slots=True)

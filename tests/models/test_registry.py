@@ -2,12 +2,14 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from errors import ModelError, ModelNotFoundError, NotAModelError
 from models.registry import Registry
+from models.types import ModelInfo
 from tests.gguf_files import tiny_gguf
 from tests.lora_gguf import lora_gguf, saying_instead
 from tests.reranker_gguf import reranker_gguf
@@ -246,3 +248,55 @@ def test_headers_of_an_adapter_and_its_base_are_compared_once_until_one_changes(
     adapter_of(wide, adapter)
     with pytest.raises(NotAModelError, match="is of another size"):
         registry.get(name)
+
+
+SERVED = ModelInfo("", protocol="openai", server="http://127.0.0.1:11434", served_as="llama3.2:3b", program="Ollama",
+                   context=4096)  # fmt: skip
+
+
+def test_a_served_model_is_kept_with_its_server_under_a_name_that_says_both(tmp_path: Path) -> None:
+    (added,) = Registry(tmp_path).add_served([SERVED])
+    assert added.name == "ollama-llama3.2-3b"
+    Registry(tmp_path).use(added.name)
+    again = Registry(tmp_path).get(added.name)
+    assert again == replace(SERVED, name=added.name, active=True)
+    assert [info.name for info in Registry(tmp_path).list() if info.active] == [added.name]
+
+
+def test_a_served_model_that_is_added_again_keeps_its_name_and_gets_what_is_known_now(registry: Registry) -> None:
+    registry.add_served([SERVED])
+    (again,) = registry.add_served([replace(SERVED, context=8192)])
+    (other,) = registry.add_served([replace(SERVED, server="http://127.0.0.1:9999")])
+    assert (again.name, again.context, other.name) == ("ollama-llama3.2-3b", 8192, "ollama-llama3.2-3b-2")
+
+
+@pytest.mark.parametrize(
+    ("program", "served_as", "name"),
+    [
+        ("llama-server", "/models/Granite-4.1.gguf", "llama-server-granite-4.1"),
+        ("llama-server", "C:\\models\\tiny.gguf", "llama-server-tiny"),
+        ("vLLM", "Qwen/Qwen3-4B", "vllm-qwen3-4b"),
+        ("", "...", "served"),
+        ("", "extractive", "extractive-2"),
+    ],
+)
+def test_a_served_model_gets_a_name_to_type(registry: Registry, program: str, served_as: str, name: str) -> None:
+    assert registry.add_served([replace(SERVED, program=program, served_as=served_as)])[0].name == name
+
+
+def test_a_list_of_models_with_a_field_of_the_wrong_kind_is_refused(registry: Registry, models_dir: Path) -> None:
+    served = {"active": "extractive", "models": {}, "served": {"x": {"off_machine": "no"}}}
+    (models_dir / "registry.json").write_text(json.dumps(served))
+    with pytest.raises(ModelError, match="off_machine 'no'"):
+        registry.list()
+
+
+def test_a_list_of_models_written_before_there_were_servers_is_read(registry: Registry, models_dir: Path) -> None:
+    path = tiny_gguf(models_dir / "tiny.gguf", name="Tiny")
+    (models_dir / "registry.json").write_text(json.dumps({"active": "tiny", "models": {"tiny": str(path)}}))
+    assert registry.get("tiny").is_ours
+
+
+def test_a_model_is_off_this_machine_only_where_that_was_agreed_to() -> None:
+    elsewhere = replace(SERVED, server="https://models.example:8000")
+    assert (elsewhere.host, replace(elsewhere, off_machine=True).host) == ("", "models.example:8000")

@@ -1,0 +1,19 @@
+"""open_generator(): what writes with a model, whichever way that is spoken to."""
+
+from errors import ModelError
+from models.types import ModelInfo
+from rag.generate import Generator, LlamaGenerator
+from settings import Generate
+
+
+def open_generator(info: ModelInfo, settings: Generate) -> Generator:
+    """The generator of a model; whoever opens it closes it. Nothing is loaded or connected to before it is asked.
+
+    Raises ModelError if this Cita does not know how to speak to it.
+    """
+    if info.is_ours:
+        return LlamaGenerator(info, settings)
+    raise ModelError(
+        f"Model {info.name!r} is spoken to by {info.protocol!r}, which this Cita does not know.",
+        hint="It was added by another version: add it again, or pick another with `cita models use NAME`.",
+    )
