@@ -24,6 +24,7 @@ SPARE = GIB // 2  # bytes of memory left to everything else
 USABLE = 0.9  # of a card's free memory
 SHORTER = (16_384, 8192, 4096, 2048, 1024)  # contexts to fall back on
 LEAST_FILE = 64 << 20  # no model that answers is smaller
+CONTAINER = Path("/sys/fs/cgroup")  # what Linux says of the container we are in
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Hardware:
         """With the library loaded, which may end the process where it was built for another processor."""
         name, free = _card(llama_cpp)
         amx = b"AMX_INT8 = 1" in llama_cpp.llama_print_system_info()
-        return cls(_physical_cores(), _free_memory(), free, name, amx)
+        return cls(_physical_cores(), free_memory(), free, name, amx)
 
 
 def choose_runtime(settings: Generate, weights: Weights, hardware: Hardware) -> Runtime:
@@ -128,26 +129,31 @@ def whole_memory() -> int:
     import psutil
 
     whole: int = psutil.virtual_memory().total
-    try:
-        return min(whole, int(Path("/sys/fs/cgroup/memory.max").read_text()))
-    except (OSError, ValueError):  # no container, or "max"
-        return whole
+    limit = _container_limit()
+    return whole if limit is None else min(whole, limit)
 
 
-def _free_memory() -> int:
+def free_memory() -> int:
     """Bytes that can be taken without others being put out: the machine's, or where this is less its container's."""
     import psutil
 
     free: int = psutil.virtual_memory().available
-    group = Path("/sys/fs/cgroup")
+    limit = _container_limit()
     try:
-        most = int((group / "memory.max").read_text())
-        used = int((group / "memory.current").read_text())
-        lines = (group / "memory.stat").read_text().splitlines()
+        used = int((CONTAINER / "memory.current").read_text())
+        lines = (CONTAINER / "memory.stat").read_text().splitlines()
         cached = next((int(line.split()[1]) for line in lines if line.startswith("inactive_file ")), 0)
-    except (OSError, ValueError):  # no container, or "max"
+    except (OSError, ValueError):
         return free
-    return min(free, max(0, most - used + cached))
+    return free if limit is None else min(free, max(0, limit - used + cached))
+
+
+def _container_limit() -> int | None:
+    """Bytes of memory that our container may take; None if there is none, or it may take all."""
+    try:
+        return int((CONTAINER / "memory.max").read_text())
+    except (OSError, ValueError):  # no container, or "max"
+        return None
 
 
 def _card(llama_cpp: Any) -> tuple[str, int]:

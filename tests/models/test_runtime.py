@@ -1,12 +1,15 @@
 """What is set counts; the rest is chosen for the model and the machine."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
+import psutil
 import pytest
 
 from errors import ModelTooLargeError
 from models.fit import Weights, memory_needed
-from models.runtime import GIB, Hardware, choose_runtime
+from models.runtime import GIB, Hardware, choose_runtime, free_memory, whole_memory
 from settings import Generate
 
 LLAMA_8B = Weights(
@@ -80,3 +83,31 @@ def test_a_model_too_large_for_any_context_is_refused_with_the_size_that_fits() 
 
 def test_weights_are_not_laid_out_anew_by_a_library_that_crashes_on_them() -> None:
     assert not choose_runtime(Generate(), LLAMA_8B, replace(LAPTOP, amx=True)).repack
+
+
+@pytest.fixture
+def container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """A container on a machine with 16 GB, 10 of them free: it has 3 GB in use, 1 of them of files that can go."""
+    monkeypatch.setattr("models.runtime.CONTAINER", tmp_path)
+    memory = psutil.virtual_memory()._replace(total=16 * GIB, available=10 * GIB)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
+
+    def write(limit: str) -> None:
+        (tmp_path / "memory.max").write_text(f"{limit}\n")
+        (tmp_path / "memory.current").write_text(f"{3 * GIB}\n")
+        (tmp_path / "memory.stat").write_text(f"anon {2 * GIB}\ninactive_file {GIB}\n")
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("limit", "whole", "free"),
+    [(str(8 * GIB), 8, 6), (str(2 * GIB), 2, 0), (str(64 * GIB), 16, 10), ("max", 16, 10), ("", 16, 10)],
+    ids=["less", "overdrawn", "more", "no limit", "no container"],
+)
+def test_memory_is_the_containers_where_that_is_less(
+    container: Callable[[str], None], limit: str, whole: int, free: int
+) -> None:
+    if limit:
+        container(limit)
+    assert (whole_memory(), free_memory()) == (whole * GIB, free * GIB)
