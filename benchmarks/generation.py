@@ -5,11 +5,12 @@
 The model has random weights, 1.1 billion of them in Q4_K (Llama 3.2 1B's shape but for its vocabulary); it is made in
 the work folder if it is not there. What is measured:
 
-- 512 tokens of a prompt, and 128 tokens of an answer: by the worker, its pipe, tokenizer and choice of tokens included;
-  and by llama.cpp's own functions called as its llama-bench calls them (llama-bench comes with no package for Python),
-  with the same file, threads, batch and kinds of cache. Both in turn, in processes of their own; of the rounds the
-  median, of their ratios the median. Beside the wall's time stands that of the processors: it counts the work whatever
-  else the machine does, if there is one thread (more wait for each other by counting).
+- 512 tokens of a prompt, and after them 128 tokens of an answer (what llama-bench calls pp512 and tg128 @ d512): by the
+  worker, its pipe, tokenizer and choice of tokens included; and by llama.cpp's own functions called as its llama-bench
+  calls them (it comes with no package for Python), with the same file, threads, batch and kinds of cache. Both in turn,
+  in processes of their own; of the rounds the median, of their ratios the median. Beside the wall's time stands that of
+  the processors: it counts the work whatever else the machine does, if there is one thread (more wait for each other by
+  counting).
 - The first token of a follow-up against that of a fresh prompt, which the product fills as it does for a question.
 - From a stop until the worker is free, while it reads a prompt and while it writes.
 
@@ -80,8 +81,6 @@ def once():
     began, spent = time.perf_counter(), time.process_time()
     run([(7919 * n) % 30000 + 300 for n in range(read)])
     reading = time.perf_counter() - began, time.process_time() - spent
-    llama_cpp.llama_memory_clear(memory, False)
-    run([1])
     began, spent = time.perf_counter(), time.process_time()
     for n in range(written):
         run([(6007 * n) % 30000 + 300])
@@ -237,7 +236,8 @@ def measure_speeds(generator: LlamaGenerator, path: Path, rounds: int) -> Speeds
 
 def _ours(generator: LlamaGenerator, number: int) -> Round:
     """The writing begins with a prompt that is read already, but for its last token."""
-    text = "".join(random.Random(number).choices("abcdefghij", k=READ - 1))  # a token each, and the first
+    first = "abcdefghij"[number % 10]  # unlike the last round's, of which nothing is to be read again
+    text = first + "".join(random.Random(number).choices("abcdefghij", k=READ - 2))  # a token each, and one before all
     *reading, told = _timed(generator, text, 1)
     assert (told["prompt"], told["reused"]) == (READ, 1 if number else 0), told
     *writing, told = _timed(generator, text, WRITTEN)
