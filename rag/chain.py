@@ -18,7 +18,7 @@ from rag.abstain import MOST_MISSING
 from rag.cite import Cited, Citer
 from rag.context import arrange, assemble
 from rag.extract import Extract, ExtractiveGenerator
-from rag.generate import Generator, LlamaGenerator, as_runnable
+from rag.generate import Generator, as_runnable
 from rag.prompt import Prompt, fill_prompt
 from rag.retrieve import Retriever, as_langchain
 from rag.rewrite import DEEPER, Rewritten, retrieve_all, rewrite
@@ -37,6 +37,7 @@ from rag.types import (
     Timings,
     Token,
     Turn,
+    Usage,
 )
 from rag.verify import EntailmentModel, Similarity, verify
 from rag.voice import Manner, answer_language
@@ -125,7 +126,8 @@ def build_chain(
         return verify(cited, hits, language, verifying.unsupported, similarity, entailment)
 
     def answer(founds: Iterator[Found]) -> Iterator[Event]:
-        filled, writer = RunnableLambda(fill), as_runnable(generator)
+        filled, told = RunnableLambda(fill), list[Usage]()
+        writer = as_runnable(generator, told.append)
         for found in founds:
             understood = found.alone if found.alone != found.question.text else ""
             yield Retrieved(found.hits, found.seconds, understood)
@@ -137,9 +139,10 @@ def build_chain(
             elif judge and (refusal := judge.refusal(_to_quote(found))):
                 yield from _refused(found, refusal, generator.info.name)
             else:
+                told.clear()
                 prompt = filled.invoke(found)
                 for event in _answered(found, prompt.hits, writer.stream(prompt), generator.info.name, verified):
-                    yield _with_nearest(event, found, judge)
+                    yield _with_usage(_with_nearest(event, found, judge), told)
 
     return RunnableLambda(understand) | RunnableLambda(retrieve) | RunnableGenerator(answer)
 
@@ -168,8 +171,9 @@ def _fill(found: Found, retriever: Retriever, generator: Generator, settings: Ge
 
 
 def _read(question: Question, generator: Generator) -> Sequence[str]:
-    """The passages that the generator has read for the question before this one, if this one follows it up."""
-    return generator.passages_read if question.history and isinstance(generator, LlamaGenerator) else ()
+    """The passages that the generator has read for the question before this one, if this one follows it up; a model of
+    ours knows them."""
+    return getattr(generator, "passages_read", ()) if question.history else ()
 
 
 def _to_quote(found: Found) -> Prompt:
@@ -221,6 +225,13 @@ def _with_nearest(event: Event, found: Found, judge: ExtractiveGenerator | None)
     """The event; with what comes nearest where it is a model's abstention."""
     if judge and isinstance(event, Completed) and event.answer.abstained:
         return replace(event, answer=replace(event.answer, refusal=judge.nearest(_to_quote(found))))
+    return event
+
+
+def _with_usage(event: Event, told: Sequence[Usage]) -> Event:
+    """The event; with what the generator told of the answer's cost, where it did."""
+    if told and isinstance(event, Completed):
+        return replace(event, answer=replace(event.answer, usage=told[-1]))
     return event
 
 

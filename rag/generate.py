@@ -11,7 +11,7 @@ import logging
 import queue
 import threading
 from collections import abc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,6 +23,7 @@ from rag.grammar import answer_grammar
 from rag.model_process import ModelProcess
 from rag.prompt import Prompt
 from rag.thoughts import MARKS
+from rag.types import Usage
 from settings import Generate
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Generator(Protocol):
         generation at once. Raises ModelError.
 
         A piece may be empty: while there is nothing to say, one comes every now and then, so that whoever reads has
-        the chance to close.
+        the chance to close. What is known of what the answer took is returned at the end: a Usage, or None.
         """
         ...
 
@@ -95,17 +96,27 @@ class LlamaGenerator:
 
     def generate(self, prompt: Prompt) -> Iterator[str]:
         """Raises ModelError if the model cannot be loaded or used, ModelDiedError if its process ended."""
-        grammar = self._grammar_of(prompt)
+        return self.generate_by(self._settings, prompt)
+
+    def generate_by(self, settings: Generate, prompt: Prompt) -> Iterator[str]:
+        """As generate(), by other settings; those of loading stay as they were when it was loaded."""
+        grammar = self._grammar_of(settings, prompt)
         said = False
+        pieces = self._pieces(settings, prompt, grammar)
         try:
-            for piece in self._pieces(prompt, grammar):
+            while True:
+                piece = next(pieces)
                 said = said or bool(piece)
                 yield piece
+        except StopIteration as end:
+            return end.value
         except ModelDiedError:
             if not grammar or said:
                 raise
             self._give_up_grammar("its process ended")  # if that was not the cause, the next one ends as well
-            yield from self._pieces(prompt, "")
+            return (yield from self._pieces(settings, prompt, ""))
+        finally:
+            pieces.close()
 
     def close(self) -> None:
         with self._lock:
@@ -113,10 +124,10 @@ class LlamaGenerator:
                 self._worker.close()
             self._worker = None
 
-    def _pieces(self, prompt: Prompt, grammar: str) -> Iterator[str]:
+    def _pieces(self, settings: Generate, prompt: Prompt, grammar: str) -> abc.Generator[str, None, Usage | None]:
         if prompt.hits:
             self._read = tuple(hit.passage.id for hit in prompt.hits)
-        settings = self._settings
+        usage = None
         request = {
             "text": prompt.text,
             "slot": ANSWERS if prompt.hits else TASKS,
@@ -136,9 +147,14 @@ class LlamaGenerator:
                     self._give_up_grammar(event["message"])
                 elif event["event"] in ("piece", "waiting"):
                     yield event.get("text", "")
+                elif event["event"] == "end":
+                    usage = Usage(
+                        event["prompt"], event["reused"], event["said"], event["reading"], event["writing"]
+                    )
+        return usage
 
-    def _grammar_of(self, prompt: Prompt) -> str:
-        if not (self._settings.grammar and self._grammar_works and prompt.hits):
+    def _grammar_of(self, settings: Generate, prompt: Prompt) -> str:
+        if not (settings.grammar and self._grammar_works and prompt.hits):
             return ""
         return answer_grammar(len(prompt.hits))
 
@@ -163,6 +179,27 @@ class LlamaGenerator:
             check_adapter(adapter, path)
             load |= {"adapter": str(adapter), "scale": self.info.scale}
         return _Worker(self.info.name, load)
+
+
+class Tuned:
+    """A model that is loaded, writing by settings of one's own. Closing it leaves the model as it is."""
+
+    def __init__(self, loaded: LlamaGenerator, settings: Generate) -> None:
+        self.info = loaded.info
+        self._loaded = loaded
+        self._settings = settings
+
+    @property
+    def passages_read(self) -> tuple[str, ...]:
+        return self._loaded.passages_read
+
+    def count_tokens(self, text: str) -> int:
+        return self._loaded.count_tokens(text)
+
+    def generate(self, prompt: Prompt) -> Iterator[str]:
+        return self._loaded.generate_by(self._settings, prompt)
+
+    def close(self) -> None: ...
 
 
 class _Worker:
@@ -262,8 +299,9 @@ class _Worker:
         )
 
 
-def as_runnable(generator: Generator) -> "Runnable[Prompt, str]":
-    """The generator as a LangChain runnable that streams; stopping the stream stops the generator."""
+def as_runnable(generator: Generator, tell: Callable[[Usage], None] = lambda _: None) -> "Runnable[Prompt, str]":
+    """The generator as a LangChain runnable that streams; stopping the stream stops the generator. `tell` is told what
+    an answer took, at its end, where the generator knows."""
     from langchain_core.language_models.llms import LLM
     from langchain_core.outputs import GenerationChunk
     from langchain_core.runnables import Runnable, RunnableLambda
@@ -282,7 +320,7 @@ def as_runnable(generator: Generator) -> "Runnable[Prompt, str]":
             run_manager: Any = None,  # noqa: ARG002
             **bound: Any,
         ) -> Iterator[GenerationChunk]:
-            for piece in generator.generate(bound["filled"]):
+            for piece in _telling(generator.generate(bound["filled"]), tell):
                 yield GenerationChunk(text=piece)
 
         def _call(self, prompt: str, stop: list[str] | None = None, run_manager: Any = None, **bound: Any) -> str:
@@ -294,3 +332,10 @@ def as_runnable(generator: Generator) -> "Runnable[Prompt, str]":
         return RunnableLambda[Prompt, str](lambda filled: filled.text) | llm.bind(filled=prompt)
 
     return RunnableLambda(bind)
+
+
+def _telling(pieces: Iterator[str], tell: Callable[[Usage], None]) -> Iterator[str]:
+    """The pieces; what they return at their end is told."""
+    usage: Usage | None = yield from pieces
+    if usage is not None:
+        tell(usage)

@@ -6,7 +6,8 @@ a LoRA adapter to apply, {"adapter", "scale"}, and says how it runs it, {"event"
 
     {"id", "do": "count", "text"}                  -> {"id", "event": "end", "tokens"}
     {"id", "do": "generate", ...} (Request)        -> {"id", "event": "piece", "text"} ...
-                                                      {"id", "event": "end", "prompt", "reused", "said"}      tokens
+                                                      {"id", "event": "end", "prompt", "reused", "said",      tokens
+                                                       "reading", "writing"}                                 seconds
     {"id", "do": "cancel"}                         ends that request at once, also while its prompt is being read
 
 and may answer {"id", "event": "error", "message"}, {"id", "event": "notice", "message"} and go on without the grammar,
@@ -25,6 +26,7 @@ import os
 import queue
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -187,10 +189,13 @@ class LlamaModel:
         if room < 1:
             raise ValueError(f"the prompt has {len(tokens)} tokens, the context {self.runtime.context}")
         self._running = id
-        told = {"prompt": len(tokens), "reused": 0, "said": 0}
-        text = AnswerText(request.stop)
+        told: dict[str, float] = {"prompt": len(tokens), "reused": 0, "said": 0, "reading": 0.0, "writing": 0.0}
+        text, begun = AnswerText(request.stop), time.monotonic()
         with contextlib.suppress(CancelledError), contextlib.closing(Chooser(self, request)) as chooser:
             told["reused"] = self._read(request.slot, tokens)
+            self.library.llama_synchronize(self.context)  # a graphics card may still be at it
+            read = time.monotonic()
+            told["reading"] = read - begun
             for token in self._answer(request.slot, chooser, min(request.max_tokens, room)):
                 told["said"] += 1
                 if notice := chooser.take_notice():
@@ -201,6 +206,7 @@ class LlamaModel:
                     break
             if rest := text.end():
                 yield {"event": "piece", "text": rest}
+            told["writing"] = time.monotonic() - read
         yield {"event": "end", **told}
 
     def _answer(self, slot: int, chooser: "Chooser", most: int) -> Iterator[int]:

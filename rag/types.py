@@ -234,6 +234,27 @@ class Timings:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What writing an answer took: tokens of the prompt, of which so many were `reused` as they had been read before,
+    and tokens `written`; seconds spent `reading` the prompt and `writing`. What the generator does not tell is None.
+
+    `profile` is the one that was asked for ('' for none), `parameters` what the answer ran with, by name."""
+
+    prompt: int | None = None
+    reused: int | None = None
+    written: int | None = None
+    reading: float | None = None
+    writing: float | None = None
+    profile: str = ""
+    parameters: Mapping[str, str | bool | int | float] = field(default_factory=dict)
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """How fast it was written; None where that is not known."""
+        return self.written / self.writing if self.written and self.writing else None
+
+
+@dataclass(frozen=True, slots=True)
 class Side:
     """One of the values that sources give for the same thing: the numbers of the citations that give it, and the day of
     the youngest of their files (ISO 8601; '' if none is known)."""
@@ -258,7 +279,7 @@ class Refusal:
 class Answer:
     """`conflict` has the values, two or more, where sources contradict each other; `refusal` is that of an abstention.
     `answer` carries its citations as [n]. `invented` counts citation numbers the draft made up (dropped). `voice` is
-    the one that was asked for."""
+    the one that was asked for. `usage` is None of answers that an earlier Cita kept."""
 
     question: str
     answer: str
@@ -272,6 +293,7 @@ class Answer:
     conflict: tuple[Side, ...] = ()
     refusal: Refusal | None = None
     voice: Voice = Voice()
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)
