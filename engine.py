@@ -162,9 +162,9 @@ class Engine(Protocol):
         """
         ...
 
-    def work(self, task: Task, model: str | None = None) -> Iterator[TaskEvent]:
+    def work(self, task: Task, model: str | None = None, voice: Voice | None = None) -> Iterator[TaskEvent]:
         """Yields TaskProgress as parts are done, and last TaskFinished. Closing the iterator stops the work: what is
-        finished is kept, and the same task goes on from there."""
+        finished is kept, and the same task goes on from there. `voice` None takes the settings' own."""
         ...
 
     def conversations(self, matching: str = "") -> list[ConversationSummary]:
@@ -817,15 +817,15 @@ class LocalEngine:
             log.warning("The question is answered without examples: %s", error)
             return []
 
-    def work(self, task: Task, model: str | None = None) -> Iterator[TaskEvent]:
+    def work(self, task: Task, model: str | None = None, voice: Voice | None = None) -> Iterator[TaskEvent]:
         from rag.tasks.run import work
         from rag.tasks.work import Means
         from rag.verify import EmbedderSimilarity
 
         name, settings, embedder = self._model_name(model), self._settings, self._embedders.of_index()
 
-        def answers(question: str, filters: Filters) -> Iterator[Event]:
-            return self.ask(question, filters=filters, model=name)
+        def answers(question: str, filters: Filters, voice: Voice) -> Iterator[Event]:
+            return self.ask(question, filters=filters, model=name, voice=voice)
 
         ways = (settings.retrieve, settings.rerank, settings.rewrite, settings.context, settings.answer)
         means = Means(
@@ -839,6 +839,7 @@ class LocalEngine:
             settings.verify,
             EmbedderSimilarity(embedder),
             self._entailment,
+            voice or settings.voice_of(),
         )
         return work(task, means, self._tasks)
 

@@ -510,16 +510,16 @@ class RemoteEngine:
                 engine = self._succeeded(error)
         yield from engine.ask(question, k, filters, model, history, conversation, abstain, voice)
 
-    def work(self, task: Task, model: str | None = None) -> Iterator[TaskEvent]:
+    def work(self, task: Task, model: str | None = None, voice: Voice | None = None) -> Iterator[TaskEvent]:
         engine = self._successor
         if engine is None:
             try:
-                with closing(self._exchange("work", task=task, model=model)) as events:
+                with closing(self._exchange("work", task=task, model=model, voice=voice)) as events:
                     yield from events
                 return
             except EngineUnreachableError as error:
                 engine = self._succeeded(error)  # which has the parts that are finished
-        yield from engine.work(task, model)
+        yield from engine.work(task, model, voice)
 
     def conversations(self, matching: str = "") -> list[ConversationSummary]:
         return self._call(Engine.conversations, matching)

@@ -2,12 +2,17 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.opening import load_settings
 from errors import UsageError
 from ingest.types import TYPE_FAMILIES, Filters
+from rag.types import AnswerLanguage, Length, Tone
+
+if TYPE_CHECKING:
+    from rag.types import Voice
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Question = Annotated[
@@ -50,6 +55,14 @@ def chosen_filters(
 ) -> Filters:
     """The filters that a command's options name."""
     return Filters(tuple(within or ()), tuple(types or ()), tuple(tags or ()), tuple(languages or ()), since, until)
+
+
+def chosen_voice(
+    context: typer.Context, tone: Tone | None, length: Length | None, language: AnswerLanguage | None
+) -> "Voice | None":
+    """What the options choose, the rest as it is set; None where they choose nothing."""
+    chosen = tone or length or language
+    return load_settings(context).voice_of(tone, length, language) if chosen else None
 
 
 def asked_question(words: Sequence[str]) -> str:

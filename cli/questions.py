@@ -9,15 +9,28 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from cli.answers import print_grounds, print_hiding, print_unsure
-from cli.opening import NOTHING_INDEXED, is_empty, load_settings, opened_engine
-from cli.options import Json, K, Languages, Question, Since, Tags, Types, Until, Within, asked_question, chosen_filters
+from cli.opening import NOTHING_INDEXED, is_empty, opened_engine
+from cli.options import (
+    Json,
+    K,
+    Languages,
+    Question,
+    Since,
+    Tags,
+    Types,
+    Until,
+    Within,
+    asked_question,
+    chosen_filters,
+    chosen_voice,
+)
 from cli.writing import clean, console, indented, pick, place_words, print_json, print_line, print_table, say, wrapped
 from errors import CitaError
 from rag.types import Abstain, AnswerLanguage, Length, Tone
 
 if TYPE_CHECKING:
     from ingest.types import Passage
-    from rag.types import Answer, Event, Explanation, Hit, Recorded, SearchExplanation, SearchResult, Voice
+    from rag.types import Answer, Event, Explanation, Hit, Recorded, SearchExplanation, SearchResult
 
 app = typer.Typer()
 
@@ -216,7 +229,7 @@ def ask(
     """
     asked, filters = asked_question(question), chosen_filters(within, types, tags, languages, since, until)
     with opened_engine(context) as engine:
-        voice = _voice(context, tone, length, language)
+        voice = chosen_voice(context, tone, length, language)
         events = cast("Generator[Event]", engine.ask(asked, k, filters, model, (), conversation, abstain, voice))
         keeping = _Keeping(events)
         with closing(events):
@@ -234,14 +247,6 @@ def ask(
         say(keeping.words)
     if answer.invented:
         say(f"{answer.invented} citation number(s) that the model made up were dropped.")
-
-
-def _voice(
-    context: typer.Context, tone: Tone | None, length: Length | None, language: AnswerLanguage | None
-) -> "Voice | None":
-    """What the options choose, the rest as it is set; None where they choose nothing."""
-    chosen = tone or length or language
-    return load_settings(context).voice_of(tone, length, language) if chosen else None
 
 
 class _Keeping:

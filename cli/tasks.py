@@ -9,18 +9,35 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from cli.opening import NOTHING_INDEXED, is_empty, opened_engine
-from cli.options import Json, Within, asked_question
+from cli.options import Json, Within, asked_question, chosen_voice
 from cli.writing import clean, print_json, print_line, progress, say, write_new
 from errors import CitaError, UsageError
 from ingest.types import Filters
+from rag.types import AnswerLanguage, Length, Tone
 
 if TYPE_CHECKING:
     from rag.tasks.types import Report, Task, TaskEvent
+    from rag.types import Voice
 
 app = typer.Typer()
 
 
 Writer = Annotated[str | None, typer.Option("--model", metavar="NAME", help="The model that writes, or `extractive`.")]
+SaidTone = Annotated[
+    Tone | None,
+    typer.Option("--tone", metavar="TONE", help="How a model says it: neutral, formal, plain, technical, friendly."),
+]
+SaidLength = Annotated[
+    Length | None, typer.Option("--length", metavar="LENGTH", help="How long it is: short, middle or long.")
+]
+SaidLanguage = Annotated[
+    AnswerLanguage | None,
+    typer.Option(
+        "--language",
+        metavar="LANGUAGE",
+        help="What it is written in: en, es; `question`: as the documents.",
+    ),
+]
 
 
 @app.command()
@@ -28,11 +45,15 @@ def summarise(
     context: typer.Context,
     paths: Annotated[list[str], typer.Argument(metavar="PATH", help="Files or folders of the library, or '#tag'.")],
     model: Writer = None,
+    tone: SaidTone = None,
+    length: SaidLength = None,
+    language: SaidLanguage = None,
     as_json: Json = False,
 ) -> None:
     """Summarise files or folders as Markdown, each sentence with a footnote.
 
     Of several files there is a summary of all and one of each. Ctrl-C stops; the same command goes on from there.
+    --tone, --length and --language stand in the place of the settings' own (`[voice]`); quotes stay as they are.
 
     JSON: {"kind", "title", "language", "model", "sections": [{"kind": "overview" or "document", "title", "sentences":
     [as `cita ask` has them]}], "citations": [as `cita ask` has them], "columns", "rows", "parts", "reused", "seconds"};
@@ -40,7 +61,8 @@ def summarise(
     """
     from rag.tasks.types import Summarise
 
-    _print_task(context, Summarise(Filters(within=tuple(paths))), model, as_json)
+    voice = chosen_voice(context, tone, length, language)
+    _print_task(context, Summarise(Filters(within=tuple(paths))), model, as_json, voice)
 
 
 @app.command()
@@ -49,6 +71,9 @@ def compare(
     first: Annotated[str, typer.Argument(metavar="A", help="A file of the library, as `cita list` shows it.")],
     second: Annotated[str, typer.Argument(metavar="B", help="The other.")],
     model: Writer = None,
+    tone: SaidTone = None,
+    length: SaidLength = None,
+    language: SaidLanguage = None,
     as_json: Json = False,
 ) -> None:
     """Compare two files as Markdown: what changed, what only one says, what is the same.
@@ -60,7 +85,7 @@ def compare(
     """
     from rag.tasks.types import Compare
 
-    _print_task(context, Compare(first, second), model, as_json)
+    _print_task(context, Compare(first, second), model, as_json, chosen_voice(context, tone, length, language))
 
 
 @app.command()
@@ -80,7 +105,8 @@ def extract(
     """Make a table of facts: a row for each file, a cited cell for each column.
 
     A cell that its file does not answer stays empty. In CSV each column is followed by where its cells stand, and a
-    cell that begins like a formula has an apostrophe before it. Ctrl-C stops; the same command goes on from there.
+    cell that begins like a formula has an apostrophe before it. Ctrl-C stops; the same command goes on from there. A
+    cell heeds the instructions for folders, but neither tone nor language: it says what its file says.
 
     JSON: as for `cita summarise`, with "columns": [name] and "rows": [{"source", "cells": [{"text", "citations",
     "supported", "verdict", "reason"}]}].
@@ -108,6 +134,9 @@ def draft(
     ] = None,
     within: Within = None,
     model: Writer = None,
+    tone: SaidTone = None,
+    length: SaidLength = None,
+    language: SaidLanguage = None,
     as_json: Json = False,
 ) -> None:
     """Draft a text on a topic as Markdown from what the documents say, each sentence with a footnote.
@@ -120,11 +149,16 @@ def draft(
     from rag.tasks.types import Draft
 
     task = Draft(asked_question(topic), tuple(sections or ()), Filters(within=tuple(within or ())))
-    _print_task(context, task, model, as_json)
+    _print_task(context, task, model, as_json, chosen_voice(context, tone, length, language))
 
 
 def _print_task(
-    context: typer.Context, task: "Task", model: str | None, as_json: bool, printed: bool = True
+    context: typer.Context,
+    task: "Task",
+    model: str | None,
+    as_json: bool,
+    voice: "Voice | None" = None,
+    printed: bool = True,
 ) -> "Report":
     from rag.tasks.report import markdown
 
@@ -132,7 +166,7 @@ def _print_task(
         if is_empty(engine):
             raise UsageError(NOTHING_INDEXED)
         try:
-            report = _worked(cast("Generator[TaskEvent]", engine.work(task, model)))
+            report = _worked(cast("Generator[TaskEvent]", engine.work(task, model, voice)))
         except KeyboardInterrupt as error:
             raise CitaError("Stopped.", hint="What is done is kept: the same command goes on from there.") from error
     if as_json:

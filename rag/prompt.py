@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from errors import ModelError
 from models.types import EXTRACTIVE, ModelInfo
 from rag.types import ABSTENTION, Example, Hit, Language, Voice
-from rag.voice import Manner, example_turn, examples_for, length_words, wishes
+from rag.voice import Manner, example_turn, examples_for, length_words, task_length_words, wishes
 
 PLAIN = "plain"
 MARK_BYTES = 3
@@ -123,17 +123,30 @@ def fill_task(task: str, language: Language, info: ModelInfo, **values: str) -> 
 
 
 def fill_passages(
-    task: str, language: Language, info: ModelInfo, hits: Sequence[Hit], notes: Sequence[str] = (), **values: str
+    task: str,
+    language: Language,
+    info: ModelInfo,
+    hits: Sequence[Hit],
+    notes: Sequence[str] = (),
+    voice: Voice = Voice(),
+    folders_of: Sequence[Hit] = (),
+    **values: str,
 ) -> Prompt:
     """The prompt of a task that is done from all of `hits`, in their order, as fill_task() has it: their passages go
-    into the hole $passages of `task`-given, or in their place the `notes`, one for each hit. Nothing is counted."""
+    into the hole $passages of `task`-given, or in their place the `notes`, one for each hit. Nothing is counted.
+
+    `voice` is how it is to be written, in `language`; its instructions are those for the folders of the hits, or of
+    `folders_of`.
+    """
     template = choose_template(info)
     notes = [BRACKETED_NUMBERS.sub(r"(\1)", strip_marks(note, template, info)) for note in notes]
     told = notes or [_quoted(hit, template, info) for hit in hits]
     given = {name: strip_marks(value, template, info) for name, value in values.items()}
-    system = _fill_task(task, language, abstention=ABSTENTION[language], mark=passage_mark())
+    length = task_length_words(voice, task, language)
+    rules = _fill_task(task, language, abstention=ABSTENTION[language], mark=passage_mark(), length=length)
+    said = strip_marks(wishes(Manner(voice), folders_of or hits, language), template, info)
     user = _fill_task(f"{task}-given", language, passages=_numbered(told, passage_mark()), **given)
-    text = _rendered(template, info, system, user)
+    text = _rendered(template, info, "\n\n".join(filter(None, (rules, said))), user)
     return Prompt("", language, tuple(hits), text, template.stop, template.family)
 
 

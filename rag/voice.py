@@ -53,11 +53,17 @@ def length_words(voice: Voice, language: Language) -> str:
     return words
 
 
+def task_length_words(voice: Voice, task: str, language: Language) -> str:
+    """How long what a task writes is to be, as the instruction of the task says it."""
+    words: str = _texts(language)["tasks"][task][voice.length]
+    return words
+
+
 def wishes(
     manner: Manner, hits: Sequence[Hit], language: Language, *, with_examples: bool = False, with_length: bool = False
 ) -> str:
-    """What stands behind the rules for an answer from `hits`; '' where the user wishes nothing. `with_length`: the
-    rules do not say how long it is to be."""
+    """What stands behind the rules for what is written from `hits`; '' where the user wishes nothing. `with_length`:
+    the rules do not say how long it is to be."""
     texts, voice = _texts(language), manner.voice
     lines = [Template(texts["persona"]).substitute(persona=voice.persona)] if voice.persona else []
     lines += [texts["tones"][voice.tone]] if voice.tone != "neutral" else []

@@ -238,10 +238,11 @@ class FakeEngine:
             self.stopped = True
             raise
 
-    def work(self, task: Task, model: str | None = None) -> Iterator[TaskEvent]:
+    def work(self, task: Task, model: str | None = None, voice: Voice | None = None) -> Iterator[TaskEvent]:
         """Two parts, for each of which it waits on `working`; then the lease's quote as a summary, draft and
         comparison, and as the only cell of each column."""
         self.tasks.append(task)
+        self.voice = voice
         for part in range(2):
             yield TaskProgress(part, 2, LEASE.path)
             while not self.working.wait(0.02):

@@ -7,6 +7,7 @@ import pytest
 
 from ingest.types import Filters
 from rag.tasks.types import Compare, Draft, Summarise, Tabulate, Task, TaskEvent, TaskProgress
+from rag.types import Voice
 from tests.fakes import LEASE, FakeEngine
 from tests.test_cli import engine, run
 
@@ -88,3 +89,12 @@ def test_a_stopped_task_says_that_it_goes_on(engine: FakeEngine, monkeypatch: py
 
 def test_a_table_wants_a_column() -> None:
     assert run("extract").code == 2
+
+
+@pytest.mark.parametrize("arguments", [["summarise", "a.md"], ["compare", "a.md", "b.md"], ["draft", "Notice"]])
+def test_how_it_is_said_is_chosen_for_one_task(arguments: list[str], engine: FakeEngine, tmp_path: Path) -> None:
+    run(*arguments)
+    assert engine.voice is None, "as it is set"
+    run(*arguments, "--tone", "formal", "--length", "short", "--language", "es")
+    assert engine.voice == Voice(tone="formal", length="short", language="es")
+    assert run(*arguments, "--tone", "angry").code == 2

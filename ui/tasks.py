@@ -10,8 +10,8 @@ from ingest.types import Filters, Source
 from rag.tasks import report as reports
 from rag.tasks.types import Compare, Draft, Report, Section, Summarise, Tabulate, Task, TaskKind
 from rag.types import Answer, AnswerSentence, Citation, Language, Timings
-from ui import filters, reader, render
-from ui.engine import get_engine
+from ui import filters, reader, render, voice
+from ui.engine import get_engine, get_settings
 from ui.frame import get_texts, heading, model_name, notice
 from ui.texts import TEXTS, Texts
 from ui.working import Working
@@ -111,13 +111,17 @@ def _draw_start(work: Working, engine: Engine, task: Task | None, texts: Texts) 
     active = next((n for n, one in enumerate(models) if one.active), 0)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         model = st.selectbox(texts.tasks_model, list(named), active, format_func=named.__getitem__, key="task-model")
+        if st.session_state.get("task-kind") != "tabulate":  # cells stay as their files say them
+            with st.popover(texts.tasks_voice, icon=":material/tune:"):
+                st.caption(texts.tasks_voice_help)
+                voice.draw_choice(get_settings(), texts, voice.TASK_KEYS)
         goes_on = task is not None and work.interrupted == task
         if st.button(
             texts.tasks_go_on if goes_on else texts.tasks_start, key="task-start", type="primary",
             disabled=task is None, icon=":material/play_arrow:",
         ) and task:  # fmt: skip
             reader.close()
-            work.start(engine, task, model)
+            work.start(engine, task, model, voice.chosen(get_settings(), voice.TASK_KEYS))
             st.rerun()
     if work.stopped:
         st.info(texts.tasks_stopped, icon=":material/pause_circle:")

@@ -317,6 +317,10 @@ class Texts:
     tasks_sections: str
     tasks_sections_help: str
     tasks_model: str
+    tasks_voice: str
+    tasks_voice_help: str
+    tasks_language: str
+    tasks_language_documents: str
     tasks_start: str
     tasks_go_on: str
     tasks_stopped: str
@@ -775,6 +779,10 @@ ENGLISH = Texts(
     tasks_sections="Sections, one a line",
     tasks_sections_help="Empty: the headings under which your documents say most of it.",
     tasks_model="Written by",
+    tasks_voice="How it is said",
+    tasks_voice_help="A model heeds all of it; without one only the length counts, and the headings' language.",
+    tasks_language="Language",
+    tasks_language_documents="The documents'",
     tasks_start="Start",
     tasks_go_on="Go on",
     tasks_stopped="Stopped. What is done is kept: start the same again and it goes on from there.",
@@ -1191,6 +1199,10 @@ SPANISH = Texts(
     tasks_sections="Apartados, uno por línea",
     tasks_sections_help="Vacío: los títulos bajo los que tus documentos dicen más.",
     tasks_model="Lo escribe",
+    tasks_voice="Cómo se dice",
+    tasks_voice_help="Un modelo lo tiene todo en cuenta; sin modelo cuentan la extensión y el idioma de los títulos.",
+    tasks_language="Idioma",
+    tasks_language_documents="El de los documentos",
     tasks_start="Empezar",
     tasks_go_on="Seguir",
     tasks_stopped="Detenida. Lo hecho se guarda: empieza la misma de nuevo y sigue desde ahí.",

@@ -11,6 +11,7 @@ from ui.save import Changes
 from ui.texts import Texts
 
 KEYS = ("voice-tone", "voice-length", "voice-language")  # of what is chosen on the Ask page
+TASK_KEYS = ("task-tone", "task-length", "task-language")  # and on the page Tasks
 
 
 def draw_form(settings: Settings, texts: Texts) -> Changes:
@@ -52,15 +53,15 @@ def _instructions(settings: Settings, texts: Texts) -> dict[str, str | None]:
     return wanted
 
 
-def draw_choice(settings: Settings, texts: Texts) -> None:
-    """For the questions asked next, beginning with what is set."""
+def draw_choice(settings: Settings, texts: Texts, keys: tuple[str, ...] = KEYS) -> None:
+    """For the questions asked, or the tasks begun next, beginning with what is set."""
     held = settings.voice
-    _choices(texts, (held.tone, held.length, held.language), KEYS)
+    _choices(texts, (held.tone, held.length, held.language), keys)
 
 
-def chosen(settings: Settings) -> Voice:
-    """What is set, but for what draw_choice() asked."""
-    return settings.voice_of(*(st.session_state.get(key) for key in KEYS))
+def chosen(settings: Settings, keys: tuple[str, ...] = KEYS) -> Voice:
+    """What is set, but for what draw_choice() asked with these keys."""
+    return settings.voice_of(*(st.session_state.get(key) for key in keys))
 
 
 def _choices(texts: Texts, held: tuple[str | None, ...], keys: tuple[str, ...]) -> list[str | None]:
@@ -71,6 +72,9 @@ def _choices(texts: Texts, held: tuple[str | None, ...], keys: tuple[str, ...]) 
         "en": "English", "es": "Español",
     }  # fmt: skip
     labels = (texts.voice_tone, texts.voice_length, texts.voice_language)
+    if keys == TASK_KEYS:
+        labels = (texts.voice_tone, texts.voice_length, texts.tasks_language)
+        names["question"] = texts.tasks_language_documents
     rows = zip(labels, (TONES, LENGTHS, ANSWER_LANGUAGES), held, keys, strict=True)
     return [
         st.segmented_control(

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from engine import Engine
 from rag.tasks.types import Report, Task, TaskProgress
+from rag.types import Voice
 from ui.background import Background
 
 
@@ -26,16 +27,16 @@ class Working(Background):
     def interrupted(self) -> Task | None:
         return self._task if self.stopped else None
 
-    def start(self, engine: Engine, task: Task, model: str | None = None) -> None:
+    def start(self, engine: Engine, task: Task, model: str | None = None, voice: Voice | None = None) -> None:
         """Does nothing while a task is under way."""
 
         def prepare() -> None:
             self.progress, self._task = TaskProgress(0, 0), task
 
-        self.begin(prepare, partial(self._work, engine, task, model))
+        self.begin(prepare, partial(self._work, engine, task, model, voice))
 
-    def _work(self, engine: Engine, task: Task, model: str | None) -> None:
-        with closing(cast("Any", engine.work(task, model))) as events:
+    def _work(self, engine: Engine, task: Task, model: str | None, voice: Voice | None) -> None:
+        with closing(cast("Any", engine.work(task, model, voice))) as events:
             for event in events:  # a model gives several a second
                 self.heed()
                 if event.event == "finished":

@@ -25,6 +25,7 @@ from rag.tasks.types import Compare, Report, Said, Section, SectionKind
 from rag.tasks.work import File, Means, Sentence, carried, embedded, files, groups, hits_of, sentences_of, written
 from rag.tasks.work import language_of as language_of_passages
 from rag.types import Language
+from rag.voice import answer_language
 
 MOST = 4000  # pieces of a document that are compared
 ALIKE = 0.6  # from which two pieces are taken for two forms of one
@@ -51,7 +52,7 @@ def compare(task: Compare, means: Means, parts: Parts) -> Done:
     if first.path == second.path:
         raise UsageError("A document was to be compared with itself.", hint="Name two: cita compare OLD NEW")
     read = [*first.passages, *second.passages]
-    language = language_of_passages(read)
+    language = answer_language(means.voice, language_of_passages(read))
     title = f"{first.path} – {second.path}"
 
     def make() -> Making:

@@ -2,7 +2,7 @@
 headings where most of it stands. Without a model its sentences are quotes in the order they are read.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 from errors import UsageError
@@ -10,12 +10,13 @@ from ingest.analyse import content_words, detect_language, stem, words
 from rag.tasks.run import Done, Making, Numbering, Part, Parts
 from rag.tasks.types import Draft, Report, Said
 from rag.tasks.work import Means, Sentence, embedded, groups, sentences_of, written
-from rag.types import Hit, Language
+from rag.types import Hit, Language, Length
+from rag.voice import answer_language
 
 READ = 12  # passages for a section
 OUTLINED = 30  # passages that an outline is made from
 MOST_SECTIONS = 6  # of an outline
-SENTENCES = 6  # in a section, without a model
+SENTENCES: Mapping[Length, int] = {"short": 2, "middle": 6, "long": 12}  # in a section, without a model
 SHORTEST, LONGEST = 5, 60  # words of a sentence that is quoted
 LEAST = 0.5  # score of a passage that has anything on the topic
 BESIDE_BEST = 0.45  # share of the best passage's score from which another has something on the topic, too
@@ -42,7 +43,8 @@ def draft(task: Draft, means: Means, parts: Parts) -> Done:
     with means.catalog.snapshot():
         outlined = _asked(task, topic, sections, means) if sections else _outline(task, topic, means)
     said_in = [hit.passage.language for one in outlined for hit in one.hits]
-    language: Language = "es" if detect_language(topic, said_in[0] if said_in else "en") == "es" else "en"
+    topics: Language = "es" if detect_language(topic, said_in[0] if said_in else "en") == "es" else "en"
+    language = answer_language(means.voice, topics)
     said = yield from parts.do([_section(one, topic, means, language) for one in outlined])
     numbering = Numbering()
     written_sections = tuple(
@@ -80,13 +82,13 @@ def _section(one: Outlined, topic: str, means: Means, language: Language) -> Par
             return []
         chosen = yield from _relevant(one.hits, (topic, about), means)
         if not means.has_model:
-            return [sentence.said for sentence in chosen[:SENTENCES]]
+            return [sentence.said for sentence in chosen]
         if not chosen:
             return []
         hits = groups(means, "draft", language, one.hits, topic=topic, section=one.title)[0]  # the best that fit
         return (yield from written(means, "draft", language, hits, topic=topic, section=one.title))
 
-    asked = ("draft", language, topic, one.title)
+    asked = ("draft", language, topic, one.title, means.voice.length)
     return Part(one.title, asked, [hit.passage for hit in one.hits], make)
 
 
@@ -101,7 +103,7 @@ def _relevant(hits: Sequence[Hit], asked: Sequence[str], means: Means) -> Genera
     least = ABOUT * max(cosines, default=0.0)
     about = [n for n, one in enumerate(fit) if cosines[n] >= least or _share(one, asked[0]) >= SHARED]
     chosen: list[int] = []
-    while about and len(chosen) < SENTENCES:
+    while about and len(chosen) < SENTENCES[means.voice.length]:
 
         def worth(n: int) -> float:
             return cosines[n] - LIKENESS * max((float(vectors[n] @ vectors[m]) for m in chosen), default=0.0)

@@ -6,7 +6,7 @@ citations go on to the passages.
 """
 
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -30,12 +30,14 @@ from rag.tasks.work import (
     title_of,
     written,
 )
-from rag.types import Hit, Language
+from rag.types import Hit, Language, Length
+from rag.voice import answer_language
 
 GROUP = 40  # passages that the sentences of one part are chosen from
-OF_ONE = 8  # sentences on a document, if it is the only one
-OF_EACH = 3  # on each of several
-OF_ALL = 8  # on all of them together
+# Sentences on a document, if it is the only one; on each of several; on all of them together.
+OF_ONE: Mapping[Length, int] = {"short": 4, "middle": 8, "long": 16}
+OF_EACH: Mapping[Length, int] = {"short": 1, "middle": 3, "long": 6}
+OF_ALL: Mapping[Length, int] = {"short": 4, "middle": 8, "long": 16}
 SHORTEST, LONGEST = 5, 60  # words of a sentence that can stand in a summary
 # What else than its place in the middle speaks for a sentence, in cosines.
 OPENS = 0.08  # it is the first of its section: that says what it is about
@@ -54,17 +56,19 @@ _LEANING = frozenset(_LEANING_ON.split())
 def summarise(task: Summarise, means: Means, parts: Parts) -> Done:
     """Raises UsageError if no document fits; what a model raises."""
     found = files(means, task.filters)
-    language = language_of([passage for file in found for passage in file.passages])
+    language = answer_language(means.voice, language_of([passage for file in found for passage in file.passages]))
     numbering = Numbering()
-    alone = len(found) == 1
+    alone, length = len(found) == 1, means.voice.length
+    of_each = OF_ONE[length] if alone else OF_EACH[length]
     each: list[tuple[Said, ...]] = []
     for number, file in enumerate(found):
         parts.expect(len(found) - number + (not alone))
-        each.append((yield from _of_file(file, means, parts, OF_ONE if alone else OF_EACH, language)))
+        each.append((yield from _of_file(file, means, parts, of_each, language)))
     overview: list[Section] = []
     if not alone:
         every = [said for one in each for said in one]
-        overview = [numbering.section("overview", "", (yield from _reduced(every, "", means, parts, OF_ALL, language)))]
+        main = yield from _reduced(every, "", means, parts, OF_ALL[length], language)
+        overview = [numbering.section("overview", "", main)]
     sections = [numbering.section("document", file.path, said) for file, said in zip(found, each, strict=True) if said]
     title = found[0].path if alone else title_of(task.filters)
     return Report("summarise", title, language, means.writer.info.name, (*overview, *sections), numbering.citations)

@@ -1,6 +1,7 @@
 """A table of facts: a row for each document, and in each cell what the document says when it is asked for the column.
 
-A cell that the document does not answer is empty, and says so.
+A cell that the document does not answer is empty, and says so. Of the voice only the instructions for folders count:
+a cell is a value of its source, in the source's language, whoever reads it.
 """
 
 import re
@@ -13,7 +14,8 @@ from ingest.types import Filters
 from rag.tasks.run import Done, Making, Numbering, Part, Parts
 from rag.tasks.types import Report, Said, Tabulate
 from rag.tasks.work import File, Means, files, language_of, title_of
-from rag.types import Answer, AnswerSentence, Citation, Language, Support
+from rag.types import Answer, AnswerSentence, Citation, Language, Support, Voice
+from rag.voice import answer_language
 
 MOST_COLUMNS = 50
 _CITED = re.compile(r"\s?\[\d+\]")
@@ -32,7 +34,7 @@ def tabulate(task: Tabulate, means: Means, parts: Parts) -> Done:
             hint="Name each once: cita extract --column Rent --column 'Notice=How long is the notice period?'",
         )
     found = files(means, task.filters)
-    language = language_of([passage for file in found for passage in file.passages])
+    language = answer_language(means.voice, language_of([passage for file in found for passage in file.passages]))
     made = yield from parts.do([_cell(file, name, asked, means) for file in found for name, asked in columns])
     said = [cell for part in made for cell in part]
     numbering = Numbering()
@@ -52,9 +54,10 @@ def read_column(column: str) -> tuple[str, str]:
 
 def _cell(file: File, name: str, asked: str, means: Means) -> Part:
     question = asked or _ASKED[language_of(file.passages)].format(name=name)
+    voice = Voice(instructions=means.voice.instructions)
 
     def make() -> Making:
-        with closing(cast("Any", means.answers(question, Filters(within=(file.path,))))) as events:
+        with closing(cast("Any", means.answers(question, Filters(within=(file.path,)), voice))) as events:
             for event in events:
                 if event.event == "completed":
                     return [_said(event.answer, name)]

@@ -1,9 +1,10 @@
 """What tasks work with: the documents, what is said in them and where, and a model that writes where there is one."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
@@ -21,20 +22,20 @@ from rag.prompt import fill_passages
 from rag.retrieve import Retriever
 from rag.tasks.types import Said
 from rag.thoughts import ThoughtSplitter
-from rag.types import Event, Hit, Language
+from rag.types import Event, Hit, Language, Voice
 from rag.verify import EntailmentModel, Similarity, verify
 from settings import Generate, Verify
 
 NAMED = 3  # places in a title
 BATCH = 64  # texts that are embedded between two chances to stop
 
-Answering = Callable[[str, Filters], Iterator[Event]]
+Answering = Callable[[str, Filters, Voice], Iterator[Event]]
 
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """`answers` puts a question to the documents that fit the filters, as asking does; `ways` are the settings that
-    finding and answering depend on."""
+    """`answers` puts a question to the documents that fit the filters, as asking does, to be answered in a voice;
+    `ways` are the settings that finding and answering depend on; `voice` is how what is written is to be said."""
 
     catalog: Catalog
     embedder: Embedder
@@ -46,6 +47,7 @@ class Means:
     verifying: Verify
     similarity: Similarity | None = None
     entailment: EntailmentModel | None = None
+    voice: Voice = Voice()
 
     @property
     def has_model(self) -> bool:
@@ -156,14 +158,15 @@ def embedded(means: Means, texts: Sequence[str]) -> Generator[None, None, Vector
 
 
 def groups(means: Means, task: str, language: Language, hits: Sequence[Hit], **values: str) -> list[list[Hit]]:
-    """The hits, in order, in as few groups as a prompt of the model takes. Raises ModelError if one hit is too long."""
+    """The hits, in order, in as few groups as a prompt of the model takes, whatever the voice's instructions for their
+    folders. Raises ModelError if one hit is too long."""
     if not hits:
         return []
     info, count = means.writer.info, means.writer.count_tokens
     room = min(means.generate.context, info.context or means.generate.context) - means.generate.max_tokens
 
     def tokens(some: Sequence[Hit]) -> int:
-        return count(fill_passages(task, language, info, some, **values).text)
+        return count(fill_passages(task, language, info, some, (), means.voice, hits, **values).text)
 
     frame = tokens(hits[:1]) - count(hits[0].passage.text)
     found: list[list[Hit]] = []
@@ -193,7 +196,7 @@ def written(
 
     With `notes`, one for each hit, it reads these instead of the passages; what it cites are the passages still.
     """
-    prompt = fill_passages(task, language, means.writer.info, hits, notes, **values)
+    prompt = fill_passages(task, language, means.writer.info, hits, notes, means.voice, **values)
     citer, splitter = Citer(hits), ThoughtSplitter()
     with closing(cast("Any", means.writer.generate(prompt))) as pieces_written:
         for piece in pieces_written:

@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 from errors import ModelError
 from ingest.types import Filters
 from rag.tasks.types import Compare, Draft, Summarise, Tabulate, Task
+from rag.types import Voice
 from settings import Settings
 from tests.fakes import LEASE, FakeEngine
 from tests.ui.conftest import Draw, html
@@ -135,3 +136,20 @@ def test_the_page_speaks_spanish(draw: Draw, settings: Settings) -> None:
     app = finished(started(filled(draw("tasks"), "summarise")))
     assert SPANISH.tasks_title in html(app)
     assert "Resumen: " in html(app)
+
+
+def test_how_it_is_said_begins_with_what_is_set_and_is_chosen_for_the_task(
+    draw: Draw, engine: FakeEngine, settings: Settings
+) -> None:
+    save_settings(settings, {"voice": {"persona": "a librarian", "tone": "formal"}})
+    app = finished(started(filled(draw("tasks"), "summarise")))
+    assert engine.voice == Voice("a librarian", "formal")
+    app.button_group(key="task-length").set_value("short").run()
+    app.button_group(key="task-language").set_value("es").run()
+    finished(started(app))
+    assert engine.voice == Voice("a librarian", "formal", "short", "es")
+
+
+def test_a_table_has_no_manner_to_choose(draw: Draw) -> None:
+    app = filled(draw("tasks"), "tabulate")
+    assert not [group for group in app.button_group if group.key == "task-tone"]
