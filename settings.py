@@ -4,6 +4,7 @@ Order of precedence: flags > environment (CITA_RETRIEVE__K=5) > cita.toml in the
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -12,10 +13,29 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pydantic_settings import SettingsError as UnreadableVariableError
 
 import rag.types
-from errors import SettingsError
+from errors import SettingsError, UsageError
 from rag.types import Abstain, AnswerLanguage, Length, Tone
 
 CODE = Path(__file__).resolve().parent
+
+
+# What a profile may set too, within the same bounds.
+Temperature = Annotated[float, Field(ge=0, le=2)]
+TopP = Annotated[float, Field(gt=0, le=1)]
+MinP = Annotated[float, Field(ge=0, le=1)]
+RepeatPenalty = Annotated[float, Field(gt=0, le=2)]
+MaxTokens = Annotated[int, Field(ge=1)]
+ContextTokens = Annotated[int, Field(ge=256)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Threads = Annotated[int, Field(ge=0)]
+Batch = Annotated[int, Field(ge=0)]
+GpuLayers = Annotated[int, Field(ge=-1)]
+FlashAttention = Literal["auto", "on", "off"]
+CacheKind = Literal["auto", "f16", "q8_0", "q4_0"]
+Persona = Annotated[str, Field(max_length=500)]
+PassageNumber = Annotated[int, Field(ge=1, le=200)]
+
+ProfileName = Annotated[str, Field(pattern=r"^\w([\w .+-]{0,38}\w)?$")]
 
 
 class Group(BaseModel):
@@ -61,7 +81,7 @@ class Embed(Group):
 
 
 class Retrieve(Group):
-    k: int = Field(default=8, ge=1, le=200)
+    k: PassageNumber = 8
     candidates: int = Field(default=100, ge=1, le=10_000)
 
 
@@ -104,30 +124,36 @@ class Generate(Group):
     likeliest token each time; above it `seed`, `top_p` and `min_p` count.
 
     What this machine suits is chosen (`cita doctor` shows it) where `threads` or `batch` is 0, `gpu_layers` is -1 or
-    the others are "auto". `cache` is the kind of the key-value cache: the smaller ones need flash attention."""
+    the others are "auto". `cache` is the kind of the key-value cache: the smaller ones need flash attention.
+
+    At most `loaded` models are held in memory at once, fewer where it is short: the one not used for longest goes."""
 
     model: str = ""
     grammar: bool = True
-    temperature: float = Field(default=0.0, ge=0, le=2)
-    top_p: float = Field(default=0.95, gt=0, le=1)
-    min_p: float = Field(default=0.05, ge=0, le=1)
-    repeat_penalty: float = Field(default=1.0, gt=0, le=2)
-    max_tokens: int = Field(default=512, ge=1)
-    context: int = Field(default=4096, ge=256)
-    seed: int = Field(default=0, ge=0, lt=2**32)
-    threads: int = Field(default=0, ge=0)
-    batch: int = Field(default=0, ge=0)
-    gpu_layers: int = Field(default=-1, ge=-1)
-    flash_attention: Literal["auto", "on", "off"] = "auto"
-    cache: Literal["auto", "f16", "q8_0", "q4_0"] = "auto"
+    temperature: Temperature = 0.0
+    top_p: TopP = 0.95
+    min_p: MinP = 0.05
+    repeat_penalty: RepeatPenalty = 1.0
+    max_tokens: MaxTokens = 512
+    context: ContextTokens = 4096
+    seed: Seed = 0
+    threads: Threads = 0
+    batch: Batch = 0
+    gpu_layers: GpuLayers = -1
+    flash_attention: FlashAttention = "auto"
+    cache: CacheKind = "auto"
+    loaded: int = Field(default=2, ge=1, le=16)
 
 
 class Answer(Group):
     """`abstain`: how sure it must be that the documents hold an answer before one is given; "helpful" gives one where
     it may be there, "strict" only where little speaks against it (benchmarks/results/answers.md has what each costs).
-    """
+    `profile` is the name of the one that questions are answered by unless another is asked for, `deeper` that of the
+    one that the app offers below an answer; '' for none."""
 
     abstain: Abstain = "balanced"
+    profile: str = ""
+    deeper: str = ""
 
 
 class Voice(Group):
@@ -136,11 +162,42 @@ class Voice(Group):
     asked. A table of its own, `[instructions]`, has what a model is told when passages of a folder are before it:
     "contracts/" = "Name the clause." ("/" is every folder)."""
 
-    persona: str = Field(default="", max_length=500)
+    persona: Persona = ""
     tone: Tone = "neutral"
     length: Length = "middle"
     language: AnswerLanguage = "question"
     examples: int = Field(default=2, ge=0, le=10)
+
+
+class Profile(Group):
+    """A way to answer under a name, `[profiles.NAME]`: a model, what it is told, how many passages it reads and how
+    sure it must be. What is not set is as it is in [generate], [voice], retrieve.k and answer.abstain."""
+
+    model: str | None = None
+    k: PassageNumber | None = None
+    abstain: Abstain | None = None
+    persona: Persona | None = None
+    tone: Tone | None = None
+    length: Length | None = None
+    language: AnswerLanguage | None = None
+    grammar: bool | None = None
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
+    min_p: MinP | None = None
+    repeat_penalty: RepeatPenalty | None = None
+    max_tokens: MaxTokens | None = None
+    context: ContextTokens | None = None
+    seed: Seed | None = None
+    threads: Threads | None = None
+    batch: Batch | None = None
+    gpu_layers: GpuLayers | None = None
+    flash_attention: FlashAttention | None = None
+    cache: CacheKind | None = None
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """What it sets, by name."""
+        return self.model_dump(exclude_none=True)
 
 
 class Verify(Group):
@@ -197,6 +254,7 @@ class Settings(BaseSettings):
     answer: Answer = Answer()
     voice: Voice = Voice()
     instructions: dict[str, Annotated[str, Field(max_length=2000)]] = Field(default={})
+    profiles: dict[ProfileName, Profile] = Field(default={})
     history: History = History()
     app: App = App()
     watch: Watch = Watch()
@@ -216,6 +274,21 @@ class Settings(BaseSettings):
     @property
     def file(self) -> Path:
         return self.home / "cita.toml"
+
+    def with_profile(self, name: str) -> Self:
+        """What is in force where the profile `name` answers; '' changes nothing. Raises UsageError if there is none of
+        that name."""
+        if not name:
+            return self
+        if name not in self.profiles:
+            raise UsageError(f"There is no profile {name!r}.", hint=_profiles_hint(self.profiles))
+        chosen = self.profiles[name].chosen
+        groups = {group: getattr(self, group) for group in ("generate", "voice", "retrieve", "answer")}
+        changed = {
+            group: held.model_copy(update={key: chosen[key] for key in type(held).model_fields if key in chosen})
+            for group, held in groups.items()
+        }
+        return self.model_copy(update=changed)
 
     def voice_of(
         self, tone: Tone | None = None, length: Length | None = None, language: AnswerLanguage | None = None
@@ -256,6 +329,7 @@ class Settings(BaseSettings):
             chosen["home"] = Path(home)
         try:
             settings = cls(**chosen)
+            _check_profiles(settings)
             return settings.model_copy(update={"home": settings.home.expanduser().absolute()})
         except ValidationError as error:
             raise _explained(error) from error
@@ -270,12 +344,33 @@ class Settings(BaseSettings):
             ) from error
 
 
+def _check_profiles(settings: Settings) -> None:
+    for use in ("profile", "deeper"):
+        name: str = getattr(settings.answer, use)
+        if name and name not in settings.profiles:
+            raise SettingsError(
+                f"Setting 'answer.{use}' names a profile that there is not: {name!r}.",
+                hint=_profiles_hint(settings.profiles),
+            )
+
+
+def _profiles_hint(profiles: Mapping[str, Profile]) -> str:
+    there = f"There are: {', '.join(profiles)}. " if profiles else ""
+    return f"{there}A table [profiles.NAME] in cita.toml makes one, as the page Settings does."
+
+
 def _explained(error: ValidationError) -> SettingsError:
     first = error.errors()[0]
-    name = ".".join(str(part) for part in first["loc"])
+    name = ".".join(str(part) for part in first["loc"] if part != "[key]")
+    if "[key]" in first["loc"]:
+        return SettingsError(
+            f"A profile cannot be called {first.get('input')!r}.",
+            hint="Up to 40 letters, digits, spaces and . + - _, a letter or digit first and last.",
+        )
     if first["type"] == "extra_forbidden":
         group = Settings.model_fields[str(first["loc"][0])].default if len(first["loc"]) > 1 else None
         known = type(group).model_fields if isinstance(group, Group) else Settings.model_fields
+        known = Profile.model_fields if first["loc"][0] == "profiles" else known
         return SettingsError(f"There is no setting {name!r}.", hint=f"There are: {', '.join(known)}.")
     return SettingsError(
         f"Setting {name!r} cannot be {first.get('input')!r}: {first['msg']}.",
