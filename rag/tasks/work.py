@@ -196,7 +196,7 @@ def written(
 
     With `notes`, one for each hit, it reads these instead of the passages; what it cites are the passages still.
     """
-    prompt = fill_passages(task, language, means.writer.info, hits, notes, means.voice, **values)
+    prompt = fill_passages(task, language, means.writer.info, hits, notes, means.voice, hits, **values)
     citer, splitter = Citer(hits), ThoughtSplitter()
     with closing(cast("Any", means.writer.generate(prompt))) as pieces_written:
         for piece in pieces_written:
