@@ -58,6 +58,7 @@ def available_models(
     "known", "repository", "revision", "file", "sha256", "sources"}]}; sizes are bytes; models/catalogue.toml says what
     each means.
     """
+    from models.advice import recommendation
     from models.catalogue import offers, read_catalogue, recommend
     from models.doctor import hardware_here
     from models.speed import memory_speed
@@ -92,13 +93,8 @@ def available_models(
         for offer in sorted(offered, key=lambda offer: (offer.entry.kind != "model", offer.variant.size))
     ]
     print_table(("", "Name", "Size", "Memory", "Fits", "Tokens/s", "Languages", "Licence", "What for"), rows)
-    if best:
-        print_line(f"\nFor this machine: {best.name}. {best.strengths} Fetch it: cita models pull {best.name}")
-    else:
-        print_line(
-            f"\nToo little memory is free ({size_words(hardware.memory)}) for a model that answers well: "
-            "the extractive answers need none."
-        )
+    told = recommendation(best, hardware, tokens, speed)
+    print_line(f"\n{told.why}" + (f" Fetch it: cita models pull {told.name}" if told.name else ""))
 
 
 def _speed(offer: "Offer", speed: float) -> tuple[float, float] | None:
@@ -108,9 +104,10 @@ def _speed(offer: "Offer", speed: float) -> tuple[float, float] | None:
 
 
 def _speed_words(offer: "Offer", speed: float) -> str:
-    """'4-8'"""
+    from models.speed import rate_words
+
     found = _speed(offer, speed)
-    return "-".join(f"{number:.0f}" if number >= 1 else f"{number:.1f}" for number in found) if found else ""
+    return rate_words(found) if found else ""
 
 
 def _offer_row(offer: "Offer", speed: float) -> dict[str, object]:

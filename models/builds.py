@@ -131,8 +131,11 @@ def other_builds() -> tuple[Build, ...]:
 
 
 def llama_build(loaded: Loaded) -> Build:
-    """As its system information tells it: "CUDA : ARCHS = 890 | CPU : AVX2 = 1 | FMA = 1 | "."""
+    """As its system information tells it: "CUDA : ARCHS = 890 | CPU : AVX2 = 1 | FMA = 1 | ". That does not name every
+    backend of graphics cards: one that it does not is "GPU"."""
     devices, features = parse_system_info(loaded.told.get("features", ""))
+    if loaded.told.get("gpu") and devices == ("CPU",):
+        devices = ("GPU", *devices)
     return Build("llama.cpp", loaded.told.get("version", ""), devices, features, loaded.problem)
 
 

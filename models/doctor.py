@@ -2,12 +2,10 @@
 
 import contextlib
 import importlib.metadata
-import json
 import os
 import platform
 import shutil
 import sqlite3
-import subprocess
 import sys
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -16,10 +14,15 @@ from typing import TYPE_CHECKING
 
 from errors import CitaError, NeedsOcrError
 from ingest.confine import Isolation
+from models import advice, builds
+from models.advice import Advice, Embedding, Recommendation
+from models.builds import Build, Card, Loaded
+from models.catalogue import read_catalogue, recommend
 from models.fit import Memory, Weights, memory_needed
-from models.runtime import Hardware, Runtime, choose_runtime, whole_memory
-from models.types import ModelInfo
-from settings import CODE, Settings
+from models.runtime import Hardware, Runtime, choose_runtime, free_memory, physical_cores, whole_memory
+from models.speed import memory_speed, rate, tokens_per_second
+from models.types import EXTRACTIVE, ModelInfo
+from settings import Settings
 
 if TYPE_CHECKING:
     from models.registry import Registry
@@ -42,23 +45,9 @@ LIBRARIES = (
 GIB = 1 << 30
 LITTLE_MEMORY = 2 * GIB
 LITTLE_DISK = 2 * GIB
-LOAD_SECONDS = 60.0
 WORKER = "rag.llama_worker"
 
-REBUILD_LLAMA = (
-    f"Build it for any processor: CMAKE_ARGS=-DGGML_NATIVE=OFF {sys.executable} -m pip install --force-reinstall "
-    "--no-deps --no-cache-dir --no-binary llama-cpp-python llama-cpp-python"
-)
-
-_LOAD_LLAMA = """
-import json
-from dataclasses import asdict
-import llama_cpp
-from models.runtime import Hardware
-features = llama_cpp.llama_print_system_info().decode()
-gpu = llama_cpp.llama_supports_gpu_offload()
-print(json.dumps({"gpu": gpu, "features": features, "hardware": asdict(Hardware.look(llama_cpp))}))
-"""
+REBUILD_LLAMA = f"Build it for any processor: {advice.reinstall('-DGGML_NATIVE=OFF')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +78,16 @@ class Generation:
 
 
 @dataclass(frozen=True, slots=True)
+class Speed:
+    """At how many bytes a second memory is read here (measured; 0 where a graphics card computes), and from how many to
+    how many tokens a second a model writes by that: the one that answers, or else the recommended one."""
+
+    memory: float
+    model: str = ""
+    tokens_per_second: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Ocr:
     """Whether text in pictures is recognised, by which Tesseract, in which languages of those that are set; `missing`
     are the others."""
@@ -101,7 +100,8 @@ class Ocr:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Sizes are bytes; `cores` are those this process may use. `libraries` has "" for one that is missing."""
+    """Sizes are bytes; `cores` are those this process may use. `libraries` has "" for one that is missing. `cards` are
+    the graphics cards, whether a runtime can use them or not. `faster`: what would make answers come sooner."""
 
     system: str
     processor: str
@@ -115,7 +115,12 @@ class Machine:
     embedder: str
     embedder_runtime: str
     llama_cpp: LlamaCpp
+    runtimes: tuple[Build, ...]
+    cards: tuple[Card, ...]
     generation: Generation
+    speed: Speed
+    recommended: Recommendation
+    faster: tuple[Advice, ...]
     ocr: Ocr
     isolation: Isolation
     problems: tuple[Problem, ...]
@@ -123,43 +128,108 @@ class Machine:
 
 def examine(settings: Settings) -> Machine:
     """Looks at the machine. Changes nothing; what it finds wrong is in `problems`, nothing is raised."""
-    import psutil
-
-    memory = psutil.virtual_memory()
-    disk_free = shutil.disk_usage(_existing(settings.home)).free
-    libraries = {name: _installed(name) for name in LIBRARIES}
-    llama_cpp, hardware = _load_llama_cpp()
+    others, loaded = builds.other_builds(), builds.load_llama()
+    llama_cpp, hardware = _llama_cpp(loaded)
     generation, model_problems = _generation(settings, hardware)
-    runtime, embedder_problems = _embedder(settings)
+    embedding, embedder_problems = _embedder(settings)
     isolation = _isolation(settings)
     ocr, ocr_problems = _ocr(settings)
+    disk_free = shutil.disk_usage(_existing(settings.home)).free
+    libraries = {name: _installed(name) for name in LIBRARIES}
+    runtimes, cards = (builds.llama_build(loaded), *others), builds.graphics_cards()
+    speed, recommended, faster = _speed(settings, hardware, runtimes, cards, embedding)
     return Machine(
         system=platform.platform(),
         processor=platform.machine(),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-        memory=memory.total,
-        memory_available=memory.available,
+        memory=whole_memory(),
+        memory_available=free_memory(),
         disk_free=disk_free,
         python=platform.python_version(),
         sqlite=sqlite3.sqlite_version,
         libraries=libraries,
         embedder=settings.embed.model,
-        embedder_runtime=runtime,
+        embedder_runtime=embedding.runtime,
         llama_cpp=llama_cpp,
+        runtimes=runtimes,
+        cards=cards,
         generation=generation,
+        speed=speed,
+        recommended=recommended,
+        faster=faster,
         ocr=ocr,
         isolation=isolation,
         problems=(
-            *_room(memory.available, disk_free, settings.home),
+            *_room(free_memory(), disk_free, settings.home),
             *_missing(libraries),
             *_sqlite(),
             *embedder_problems,
             *_llama_cpp_problems(llama_cpp),
+            *_runtime_problems(others, libraries),
             *model_problems,
             *ocr_problems,
             *_isolation_problems(isolation),
         ),
     )
+
+
+def recommended_here(settings: Settings, language: str = "") -> Recommendation:
+    """The model of the catalogue that suits this machine and answers in `language` ('' for any), and why."""
+    hardware, _ = hardware_here()
+    best = recommend(read_catalogue(), hardware, settings.generate.context, language)
+    return advice.recommendation(best, hardware, settings.generate.context, memory_speed_of(hardware))
+
+
+def memory_speed_of(hardware: Hardware) -> float:
+    """As memory_speed(), which takes half a second; 0 where a graphics card computes."""
+    return 0.0 if hardware.card else memory_speed(hardware.cores)
+
+
+def _speed(
+    settings: Settings,
+    hardware: Hardware | None,
+    runtimes: tuple[Build, ...],
+    cards: tuple[Card, ...],
+    embedding: Embedding,
+) -> tuple[Speed, Recommendation, tuple[Advice, ...]]:
+    """How fast models are here, which one suits, and what would be faster."""
+    hardware = hardware or _without_llama()
+    entries, context = read_catalogue(), settings.generate.context
+    best = recommend(entries, hardware, context)
+    speed = memory_speed_of(hardware)
+    info, weights, runtime = _answering(settings, hardware)
+    found = None
+    if speed and weights:
+        found = Speed(speed, info.name, rate(weights.per_token, speed))
+    elif speed and best:
+        found = Speed(speed, best.name, tokens_per_second(best, best.variants[0], speed))
+    llama, torch = runtimes[0], runtimes[-1]
+    faster = (
+        *advice.of_build(llama, builds.processor_features()),
+        *advice.of_card(llama, cards, speed),
+        *advice.of_layers(settings.generate, runtime, weights, hardware),
+        *advice.of_threads(settings.generate, hardware),
+        *advice.of_memory(runtime, weights, hardware),
+        *advice.of_model(info, weights, best, entries, speed),
+        *advice.of_embedder(settings.embed, embedding, torch, cards),
+    )
+    return found or Speed(speed), advice.recommendation(best, hardware, context, speed), faster
+
+
+def _answering(settings: Settings, hardware: Hardware) -> tuple[ModelInfo, Weights | None, Runtime | None]:
+    """The GGUF that answers, as far as it can be read, and how it runs if it fits."""
+    from models.registry import Registry
+
+    registry = Registry(settings.models)
+    try:
+        info = registry.get(settings.generate.model or registry.active_name())
+        weights = Weights.read(Path(info.path)) if info.path else None
+    except CitaError:  # told as a problem
+        return EXTRACTIVE, None, None
+    try:
+        return info, weights, choose_runtime(settings.generate, weights, hardware) if weights else None
+    except CitaError:
+        return info, weights, None
 
 
 def _existing(path: Path) -> Path:
@@ -215,9 +285,9 @@ def _sqlite() -> list[Problem]:
     return []
 
 
-def _embedder(settings: Settings) -> tuple[str, list[Problem]]:
-    """Which runtime embeds, and what keeps it from it."""
-    from ingest.embed import ModelFolder, locate, precision_of, runtime_of
+def _embedder(settings: Settings) -> tuple[Embedding, list[Problem]]:
+    """How passages are embedded, and what keeps it from it."""
+    from ingest.embed import DEFAULT_MODEL, ModelFolder, has_int8_gain, locate, precision_of, runtime_of
 
     try:
         model = ModelFolder.read(locate(settings.embed.model), settings.embed.model)
@@ -226,8 +296,8 @@ def _embedder(settings: Settings) -> tuple[str, list[Problem]]:
         if runtime == "onnx":
             precision_of(model, settings.embed)
     except CitaError as error:
-        return "", [Problem(error.message, error.hint)]
-    return runtime, []
+        return Embedding(), [Problem(error.message, error.hint)]
+    return Embedding(runtime, model.is_exportable, model.name == DEFAULT_MODEL and has_int8_gain()), []
 
 
 def how_it_runs(settings: Settings, info: ModelInfo | None = None) -> Generation:
@@ -239,30 +309,22 @@ def how_it_runs(settings: Settings, info: ModelInfo | None = None) -> Generation
 def hardware_here() -> tuple[Hardware, int]:
     """What models run on, and the bytes of memory that there are, free or not. Where llama.cpp, which knows the
     graphics card, does not load: what is known without it."""
-    import psutil
+    return _load_llama_cpp()[1] or _without_llama(), whole_memory()
 
-    found = _load_llama_cpp()[1] or Hardware(1, psutil.virtual_memory().available, 0, "", False)
-    return found, whole_memory()
+
+def _without_llama() -> Hardware:
+    return Hardware(physical_cores(), free_memory(), 0, "", False)
 
 
 def _load_llama_cpp() -> tuple[LlamaCpp, Hardware | None]:
     """Loads llama.cpp in a process of its own: one built for another processor dies on an illegal instruction."""
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", _LOAD_LLAMA],
-            cwd=CODE,
-            capture_output=True,
-            text=True,
-            timeout=LOAD_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return LlamaCpp(False, False, f"did not load within {LOAD_SECONDS:.0f} seconds"), None
-    if done.returncode < 0:
-        return LlamaCpp(False, False, f"was ended by signal {-done.returncode}"), None
-    if done.returncode:
-        return LlamaCpp(False, False, (done.stderr.strip().splitlines() or ["gave no reason"])[-1]), None
-    told = json.loads(done.stdout.strip().splitlines()[-1])
+    return _llama_cpp(builds.load_llama())
+
+
+def _llama_cpp(loaded: Loaded) -> tuple[LlamaCpp, Hardware | None]:
+    if loaded.problem:
+        return LlamaCpp(False, False, loaded.problem), None
+    told = loaded.told
     hardware = Hardware(**told["hardware"])
     hardware = replace(hardware, memory=hardware.memory + held_by_models())
     return LlamaCpp(True, told["gpu"], told["features"].strip(" |"), hardware.card_name), hardware
@@ -334,6 +396,19 @@ def _llama_cpp_problems(llama_cpp: LlamaCpp) -> list[Problem]:
             )
         ]
     return []
+
+
+def _runtime_problems(others: tuple[Build, ...], libraries: dict[str, str]) -> list[Problem]:
+    """Of those that find passages; one that is not installed is told already."""
+    packages = {"ONNX Runtime": "onnxruntime", "PyTorch": "torch"}
+    return [
+        Problem(
+            f"{build.name} does not load: {build.problem}.",
+            f"Install it again: {sys.executable} -m pip install --force-reinstall --no-deps {packages[build.name]}",
+        )
+        for build in others
+        if build.problem and libraries.get(packages[build.name])
+    ]
 
 
 def _ocr(settings: Settings) -> tuple[Ocr, list[Problem]]:

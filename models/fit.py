@@ -45,7 +45,8 @@ class Weights:
     `full` and `windowed` are elements of key-value cache a token takes, in layers that look at everything and in those
     that look back `window` tokens. `state` is what layers without such a cache keep for a sequence, whatever its
     length. `query`, `shared` and `inner` are the widths of a layer's queries, of its keys, and of its feed-forward part
-    (of all experts that read a token). `repacked`: the weights that may be laid out anew for the processor."""
+    (of all experts that read a token). `repacked`: the weights that may be laid out anew for the processor;
+    `per_token`: those that are read for each token, of experts the ones that work on it."""
 
     size: int
     blocks: int
@@ -63,6 +64,7 @@ class Weights:
     tokens: int = 0
     merges: int = 0
     repacked: int = 0
+    per_token: int = 0
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -102,6 +104,7 @@ class Weights:
             tokens=len(header.values("tokenizer.ggml.tokens")),
             merges=len(header.values("tokenizer.ggml.merges")),
             repacked=_repacked(header),
+            per_token=header.size - _idle_experts(header, number("expert_count"), experts),
         )
 
 
@@ -223,3 +226,11 @@ def _repacked(header: Header) -> int:
         for name, tensor in header.tensors.items()
         if len(tensor.shape) > 1 and tensor.kind in kinds and (tied or name != "token_embd.weight")
     )
+
+
+def _idle_experts(header: Header, experts: int, used: int) -> int:
+    """Of the weights of a mixture of experts, what no token reads because others work on it."""
+    if not 0 < used < experts:
+        return 0
+    size = sum(tensor.size for name, tensor in header.tensors.items() if "_exps." in name)
+    return size * (experts - used) // experts

@@ -59,7 +59,7 @@ class Hardware:
         """With the library loaded, which may end the process where it was built for another processor."""
         name, free = _card(llama_cpp)
         amx = b"AMX_INT8 = 1" in llama_cpp.llama_print_system_info()
-        return cls(_physical_cores(), free_memory(), free, name, amx)
+        return cls(physical_cores(), free_memory(), free, name, amx)
 
 
 def choose_runtime(settings: Generate, weights: Weights, hardware: Hardware) -> Runtime:
@@ -179,7 +179,8 @@ def _card(llama_cpp: Any) -> tuple[str, int]:
     return "", 0
 
 
-def _physical_cores() -> int:
+def physical_cores() -> int:
+    """As many as this process may use."""
     import psutil
 
     cores = psutil.cpu_count(logical=False) or 1

@@ -37,5 +37,15 @@ def tokens_per_second(entry: Entry, variant: Variant, speed: float) -> tuple[flo
     """From how many to how many tokens it writes a second where memory is read at `speed` (bytes a second). Of a
     mixture of experts only those that work on a token are read."""
     share = entry.active / entry.parameters if entry.active else 1.0
-    most = speed / (variant.size * share)
+    return rate(variant.size * share, speed)
+
+
+def rate(per_token: float, speed: float) -> tuple[float, float]:
+    """The same of a model that reads so many bytes for each token."""
+    most = speed / per_token
     return most * LEAST, most * MOST
+
+
+def rate_words(found: tuple[float, float]) -> str:
+    """(4.2, 8.4) -> '4-8'"""
+    return "-".join(f"{number:.0f}" if number >= 1 else f"{number:.1f}" for number in found)

@@ -23,11 +23,3 @@ def be_the_first_to_go() -> None:
 def send(replies: BinaryIO, message: dict[str, Any]) -> None:
     replies.write(json.dumps(message).encode() + b"\n")
     replies.flush()
-
-
-def physical_cores() -> int:
-    """As many as this process may use."""
-    import psutil
-
-    cores = psutil.cpu_count(logical=False) or 1
-    return min(cores, len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else cores

@@ -16,7 +16,8 @@ import sys
 from collections import deque
 from typing import Any
 
-from rag.process import be_the_first_to_go, own_standard_output, physical_cores, send
+from models.runtime import physical_cores
+from rag.process import be_the_first_to_go, own_standard_output, send
 
 GGML_LOG_LEVEL_ERROR = 4  # ggml.h
 YES = "yes"  # the label of the first score of a reranker that answers yes or no (Qwen3-Reranker)

@@ -25,6 +25,7 @@ from typer.testing import CliRunner
 
 import cli
 import engine as engine_module
+import models.builds
 import models.doctor
 from cli.index import HIDDEN
 from cli.opening import NOTHING_INDEXED
@@ -493,6 +494,11 @@ def test_doctor_prints_the_machine_the_home_and_the_problems() -> None:
     assert keys(done) == {"version", "machine", "home", "ok", "problems"}
     assert keys(done["machine"]) == MACHINE
     assert keys(done["machine"]["llama_cpp"]) == {"loads", "gpu", "detail", "card"}
+    assert [runtime["name"] for runtime in done["machine"]["runtimes"]] == ["llama.cpp", "ONNX Runtime", "PyTorch"]
+    assert keys(done["machine"]["runtimes"][0]) == {"name", "version", "devices", "features", "problem"}
+    assert keys(done["machine"]["speed"]) == {"memory", "model", "tokens_per_second"}
+    assert keys(done["machine"]["recommended"]) == {"name", "why"}
+    assert all(keys(advice) == {"reason", "remedy", "gain"} for advice in done["machine"]["faster"])
     assert done["machine"]["generation"] == {
         "model": "extractive", "runtime": None, "memory": None, "problem": "",
     }  # fmt: skip
@@ -650,6 +656,13 @@ def test_a_bug_is_one_line_and_the_way_to_more(engine: FakeEngine, monkeypatch: 
     assert "Traceback" in run("folders", env={"CITA_DEBUG": "1"}).stderr
 
 
+@pytest.fixture
+def without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which takes seconds to load."""
+    monkeypatch.setattr(models.builds, "other_builds", lambda: (models.builds.Build("PyTorch", "2", ("CPU",)),))
+
+
+@pytest.mark.usefixtures("without_torch")
 def test_doctor_tells_of_a_home_that_does_not_open(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         engine_module, "open_engine", failing(EngineUnreachableError("It does not answer.", hint="Close it."))
@@ -659,6 +672,7 @@ def test_doctor_tells_of_a_home_that_does_not_open(monkeypatch: pytest.MonkeyPat
     assert {"problem": "It does not answer.", "remedy": "Close it."} in done.json["problems"]
 
 
+@pytest.mark.usefixtures("without_torch")
 def test_doctor_shows_what_readers_are_kept_from_and_by_what(monkeypatch: pytest.MonkeyPatch) -> None:
     isolation = Isolation(network=True, files=False, processes=True, memory=True, detail="seccomp, limits")
     monkeypatch.setattr(models.doctor, "_isolation", lambda _: isolation)
@@ -667,8 +681,27 @@ def test_doctor_shows_what_readers_are_kept_from_and_by_what(monkeypatch: pytest
     assert "by seccomp, limits" in shown
 
 
+def test_doctor_says_what_runtimes_were_built_with_which_model_suits_and_what_would_be_faster(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    build = models.builds.Build("PyTorch", "2.13", ("CPU", "CUDA"), ("AVX512", "CUDA 12.6"))
+    monkeypatch.setattr(models.builds, "other_builds", lambda: (build,))
+    monkeypatch.setattr(models.builds, "processor_features", lambda: frozenset({"AVX", "AVX2", "AVX512", "SVE"}))
+    monkeypatch.setattr(models.builds, "graphics_cards", lambda: (models.builds.Card("RTX 4090", "NVIDIA"),))
+    shown = " ".join(run("doctor").stdout.split())
+    assert "PyTorch 2.13: CPU, CUDA; AVX512, CUDA 12.6" in shown
+    assert "Graphics RTX 4090" in shown
+    assert "GB/s: about" in shown
+    assert "For this machine, " in shown
+    assert "> Faster: llama.cpp was built without" in shown
+    assert "> Faster: A graphics card is here (RTX 4090), but llama.cpp was built without it." in shown
+    assert "-DGGML_CUDA=ON" in shown
+    assert "Gain: A model of 8B as Q4_K_M writes 72 tokens a second" in shown
+
+
+@pytest.mark.usefixtures("without_torch")
 def test_doctor_says_when_llama_cpp_does_not_load_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models.doctor, "_LOAD_LLAMA", "import os; os.kill(os.getpid(), 4)")
+    monkeypatch.setattr(models.builds, "_LOAD_LLAMA", "import os; os.kill(os.getpid(), 4)")
     done = run("doctor", "--json").json
     assert done["machine"]["llama_cpp"]["loads"] is False
     (problem,) = [problem for problem in done["problems"] if "llama.cpp" in problem["problem"]]

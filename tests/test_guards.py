@@ -41,7 +41,7 @@ LAYERS: dict[str, set[str]] = {
     "serve": {"serve", "engine"},
     "cli": {
         "engine", "evaluation", "serve", "ui", "models.doctor", "models.discover", "rag.about_model",
-        "models.catalogue", "models.pull", "models.speed",
+        "models.catalogue", "models.pull", "models.speed", "models.advice",
     },
 }  # fmt: skip
 

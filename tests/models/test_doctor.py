@@ -7,6 +7,8 @@ import ingest.parse.ocr
 from errors import StorageFullError
 from ingest.confine import Isolation
 from models import doctor
+from models.advice import Embedding
+from models.builds import Build
 from models.registry import Registry
 from models.runtime import GIB, Hardware
 from settings import Settings
@@ -91,3 +93,33 @@ def test_a_model_that_does_not_fit_is_a_problem_with_the_largest_that_does(setti
     assert (found.model, problems) == ("large", [])
     assert found.memory
     assert found.memory.weights == (tmp_path / "large.gguf").stat().st_size
+
+
+BUILDS = (Build("llama.cpp", "1", ("CPU",), ("AVX2",)), Build("PyTorch", "2", ("CPU",)))
+
+
+def test_what_a_model_writes_here_and_what_would_be_faster_follow_from_the_speed_of_the_memory(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "memory_speed", lambda cores: 20e9)
+    monkeypatch.setattr(doctor.builds, "processor_features", lambda: frozenset({"AVX2"}))
+    laptop = Hardware(cores=2, memory=16 * GIB, card=0, card_name="", amx=False)
+    speed, recommended, faster = doctor._speed(settings, laptop, BUILDS, (), Embedding("onnx", exportable=True))
+    assert (speed.memory, speed.model, recommended.name) == (20e9, "qwen3-4b-instruct-2507", speed.model)
+    assert faster == ()
+    registry = Registry(settings.models)
+    registry.use(registry.add(shaped_gguf(tmp_path / "large.gguf", LARGE, sparse=True)).name)
+    speed, _, (advice,) = doctor._speed(settings, laptop, BUILDS, (), Embedding("onnx", exportable=True))
+    size = (tmp_path / "large.gguf").stat().st_size
+    assert speed.tokens_per_second == (pytest.approx(20e9 / size * 0.35), pytest.approx(20e9 / size * 0.7))
+    assert "as memory is read at 20.0 GB/s here (measured)" in advice.reason
+    with_card = Hardware(cores=2, memory=16 * GIB, card=24 * GIB, card_name="RTX", amx=False)
+    speed, _, faster = doctor._speed(settings, with_card, BUILDS, (), Embedding())
+    assert (speed, faster) == (doctor.Speed(0.0), ())
+
+
+def test_a_runtime_that_is_installed_and_does_not_load_is_a_problem() -> None:
+    builds = (Build("ONNX Runtime", problem="was ended by signal 4"), Build("PyTorch", problem="No module"))
+    (problem,) = doctor._runtime_problems(builds, {"onnxruntime": "1.31", "torch": ""})
+    assert problem.problem == "ONNX Runtime does not load: was ended by signal 4."
+    assert problem.remedy.endswith("--no-deps onnxruntime")

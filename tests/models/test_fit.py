@@ -135,3 +135,12 @@ def test_what_is_on_the_card_is_not_asked_of_the_memory() -> None:
     half = memory_needed(weights, replace(RUN, gpu_layers=5))
     assert half.card == pytest.approx(0.5 * (half.weights + half.cache) + half.compute, abs=2)
     assert half.main == half.total - half.card
+
+
+def test_of_experts_only_those_at_work_are_read_for_a_token(tmp_path: Path) -> None:
+    shape = replace(SHAPES["qwen3-30b-a3b"], kind=Kind.Q8_0)  # two of 32 work
+    weights = Weights.read(shaped_gguf(tmp_path / "m.gguf", shape, sparse=True))
+    experts = shape.blocks * 3 * shape.experts * shape.inner * shape.width * 34 // 32
+    assert weights.per_token == weights.size - experts * 30 // 32
+    dense = Weights.read(shaped_gguf(tmp_path / "d.gguf", Shape(), sparse=True))
+    assert dense.per_token == dense.size

@@ -1,7 +1,7 @@
 import pytest
 
 from models.catalogue import find, read_catalogue
-from models.speed import LEAST, MOST, memory_speed, tokens_per_second
+from models.speed import LEAST, MOST, memory_speed, rate_words, tokens_per_second
 
 
 def test_the_speed_of_memory_is_measured() -> None:
@@ -21,3 +21,7 @@ def test_of_a_mixture_of_experts_only_those_that_work_are_read() -> None:
     entry, variant = find("gpt-oss-20b", read_catalogue())
     whole = variant.size * 10
     assert tokens_per_second(entry, variant, whole)[1] == pytest.approx(10 * MOST * 20.9 / 3.6)
+
+
+def test_a_rate_is_said_in_as_many_digits_as_it_means() -> None:
+    assert (rate_words((4.2, 8.4)), rate_words((0.35, 0.7))) == ("4-8", "0.3-0.7")
