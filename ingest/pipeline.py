@@ -54,7 +54,7 @@ ATTEMPTS = 4  # at a file that changes while it is read
 PAUSE = 0.3  # seconds between them
 AHEAD, AHEAD_BYTES = 64, 4_000_000  # files that are parsed ahead, unless they are larger than that together
 GROUP = 64  # passages that are embedded together, those of a file always
-GROUPS = 2  # embedded, or waiting for it, before they are stored
+GROUPS = 2  # embedded at once: while the last texts of one are, the processors have the next
 KEEP_UP = 500, 0.1  # passages, and a share of those stored, that are analysed for full text while others are embedded
 
 Progress = Callable[[IndexProgress], None]
@@ -269,7 +269,7 @@ class _Run:
     inside: dict[Key, list[Source]] = field(default_factory=lambda: defaultdict(list))  # by the key of their file
     to_read: list[Found] = field(default_factory=list)
     not_analysed: int = 0  # passages
-    in_flight: frozenset[str] = frozenset()  # keys of the vectors of the last group that was embedded
+    in_flight: set[str] = field(default_factory=set)  # keys of the vectors that are made, and not stored yet
 
     def start_over_if_embedder_changed(self) -> None:
         """Vectors of two embedders do not compare: another embedder means that everything is embedded anew. The engine
@@ -357,7 +357,7 @@ class _Run:
         parsed: deque[tuple[Found, Future[_Outcome]]] = deque()
         groups: deque[tuple[list[_Prepared], Future[dict[str, Vectors]]]] = deque()
         parsers = ThreadPoolExecutor(self.settings.parse.workers, thread_name_prefix="parse")
-        embedding = ThreadPoolExecutor(1, thread_name_prefix="embed-groups")
+        embedding = ThreadPoolExecutor(GROUPS, thread_name_prefix="embed-groups")
         try:
             while waiting or parsed or groups:
                 while waiting and self._has_room(parsed):
@@ -365,11 +365,14 @@ class _Run:
                 if groups and (len(groups) == GROUPS or not parsed or groups[0][1].done()):
                     group, vectors = groups.popleft()
                     self._store_group(group, vectors.result())
+                    self.in_flight -= vectors.result().keys()
                     continue
-                under_way: list[Future[Any]] = [parsed[0][1], *(vectors for _, vectors in groups)]
+                under_way: list[Future[Any]] = [each for pairs in (parsed, groups) for _, each in pairs]
                 wait(under_way, return_when=FIRST_COMPLETED)
                 if group := self._next_group(parsed):
-                    groups.append((group, embedding.submit(self._embed_new, group)))
+                    new = self._new_texts(group)
+                    self.in_flight |= new.keys()
+                    groups.append((group, embedding.submit(self._embed_new, new)))
         finally:
             parsers.shutdown(wait=False, cancel_futures=True)  # waits for no parse that is under way
             embedding.shutdown(cancel_futures=True)
@@ -380,12 +383,16 @@ class _Run:
         return len(parsed) < AHEAD and sum(file.size for file, _ in parsed) < AHEAD_BYTES
 
     def _next_group(self, parsed: deque[tuple[Found, Future[_Outcome]]]) -> list[_Prepared]:
-        """Of the files that are parsed as many as are embedded together."""
+        """Of the files that are parsed as many as are embedded together. One that takes long lets others go before."""
         group: list[_Prepared] = []
         passages = 0
-        while parsed and parsed[0][1].done() and passages < GROUP:
-            group.append(self._prepare(parsed.popleft()[1].result()))
-            passages += len(group[-1].passages)
+        for _ in range(len(parsed)):
+            file, outcome = parsed.popleft()
+            if outcome.done() and passages < GROUP:
+                group.append(self._prepare(outcome.result()))
+                passages += len(group[-1].passages)
+            else:
+                parsed.append((file, outcome))
         return group
 
     def _prepare(self, outcome: _Outcome) -> _Prepared:
@@ -398,15 +405,16 @@ class _Run:
             return _Prepared(outcome, None)
         return _Prepared(outcome, [self._without_passages(file, sha256, result.status, str(result))])
 
-    def _embed_new(self, group: Sequence[_Prepared]) -> dict[str, Vectors]:
-        """The vectors that the catalogue and the group before did not have when it was asked."""
+    def _new_texts(self, group: Sequence[_Prepared]) -> dict[str, str]:
+        """By the keys of their vectors, the texts that no catalogue has a vector of, and no group that is under way."""
         texts = {new.vector_key: new.embedded_text for prepared in group for new in prepared.passages}
         known = self.catalog.known_vectors(texts) | self.in_flight
-        new = {key: text for key, text in texts.items() if key not in known}
-        self.in_flight = frozenset(new)
-        if not new:
+        return {key: text for key, text in texts.items() if key not in known}
+
+    def _embed_new(self, texts: Mapping[str, str]) -> dict[str, Vectors]:
+        if not texts:
             return {}
-        return dict(zip(new, self.embedder.embed_passages(list(new.values())), strict=True))
+        return dict(zip(texts, self.embedder.embed_passages(list(texts.values())), strict=True))
 
     def _store_group(self, group: Sequence[_Prepared], vectors: dict[str, Vectors]) -> None:
         """In one transaction: each would take as long as what is stored in it."""

@@ -6,6 +6,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import wait
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -294,6 +295,7 @@ def test_the_time_left_is_not_guessed_from_a_crumb_of_the_work(library: Library)
     library.write("a.md", "Text.\n")
     library.write("b.md", "Text. " * 500)
     library.write("c.md", "More. " * 500)
+    _parse_one_after_the_other(library)
     library.index()
     start, first, second, _ = (step.seconds_left for step in library.progress)
     assert start is first is None
@@ -580,23 +582,12 @@ def test_what_is_not_a_document_s_doing_ends_the_run_and_blames_no_document(libr
 def test_notes_of_one_passage_are_embedded_together(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(30):
         library.write(f"{number:02}.md", f"Note {'x' * number}.\n")
-    others_parsed = threading.Event()
-    parsed: list[Path] = []
+    _group_when_all_are_parsed(monkeypatch)
     groups: list[int] = []
     embed = library.embedder.embed_passages
-
-    def parse(path: Path) -> Document:
-        if path.name == "00.md":
-            assert others_parsed.wait(20)
-        parsed.append(path)
-        if len(parsed) == 29:
-            others_parsed.set()
-        return parse_file(path)
-
-    library.parse = parse
     monkeypatch.setattr(library.embedder, "embed_passages", lambda texts: groups.append(len(texts)) or embed(texts))
     assert library.index().embedded == 30
-    assert groups[0] >= 29  # the last parse may still be returning
+    assert groups == [30]
 
 
 def test_what_is_parsed_is_stored_while_the_next_file_is_being_parsed(library: Library) -> None:
@@ -623,6 +614,7 @@ def test_a_vector_that_goes_while_another_file_counts_on_it_is_made_again(
     file.write_text("# One\n\nSomething else altogether.\n")
     library.write("b.md", "# One\n\nShared paragraph.\n\n# Two\n\nMore.\n")
     monkeypatch.setattr(pipeline, "GROUP", 1)
+    _parse_one_after_the_other(library)
     dividing_b, asked_for_b = threading.Event(), threading.Event()
     offsets, embed = library.embedder.offsets, library.embedder.embed_passages
     known, store = library.catalog.known_vectors, library.catalog.store_all
@@ -630,7 +622,7 @@ def test_a_vector_that_goes_while_another_file_counts_on_it_is_made_again(
 
     def known_vectors(keys: Any) -> set[str]:
         found = known(keys)
-        if found and threading.current_thread().name.startswith("embed-groups"):
+        if found:
             asked_for_b.set()
         return found
 
@@ -659,24 +651,25 @@ def test_a_vector_that_goes_while_another_file_counts_on_it_is_made_again(
     library.assert_equals_fresh_index(tmp_path)
 
 
-def test_a_vector_that_an_earlier_file_of_the_group_drops_is_made_again(library: Library, tmp_path: Path) -> None:
+def test_a_vector_that_an_earlier_file_of_the_group_drops_is_made_again(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """a.md loses the paragraph, b.md gets it, and both are stored in one transaction."""
     file = library.write("a.md", "# One\n\nShared paragraph.\n")
     library.index()
     file.write_text("# One\n\nSomething else altogether.\n")
     library.write("b.md", "# One\n\nShared paragraph.\n\n# Two\n\nMore.\n")
-    _parse_all_before_the_first(library, 2)
+    _group_when_all_are_parsed(monkeypatch)
     report = library.index()
     assert (report.added, report.changed, report.embedded) == (1, 1, 3)
     assert library.catalog.problems(read_data=True) == []
-    library.parse = parse_file
     library.assert_equals_fresh_index(tmp_path)
 
 
 def test_a_group_s_files_are_stored_in_one_transaction(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a.md", "b.md", "c.md"):
         library.write(name, f"Note {name}.\n")
-    _parse_all_before_the_first(library, 3)
+    _group_when_all_are_parsed(monkeypatch)
     store, seen = library.catalog.store_all, []
 
     def store_all(new: Any, vectors: Any) -> None:
@@ -711,20 +704,44 @@ def test_full_text_is_analysed_while_the_run_goes_on_and_once(
         assert len(library.catalog.search_terms(library.catalog.question_terms(word), 10)) == 1
 
 
-def _parse_all_before_the_first(library: Library, number: int) -> None:
-    parsed: list[Path] = []
-    others = threading.Event()
+def _group_when_all_are_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "wait", lambda under_way, **_: wait(under_way))
+
+
+def _parse_one_after_the_other(library: Library) -> None:
+    parse = library.settings.parse.model_copy(update={"workers": 1})
+    library.settings = library.settings.model_copy(update={"parse": parse})
+
+
+def test_a_file_that_takes_long_lets_the_others_go_before(library: Library) -> None:
+    for name in ("a.md", "b.md", "c.md"):
+        library.write(name, f"Note {name}.\n")
 
     def parse(path: Path) -> Document:
         if path.name == "a.md":
-            assert others.wait(20)
-            time.sleep(0.1)  # the last of them may still be returning
-        parsed.append(path)
-        if len(parsed) == number - 1:
-            others.set()
+            deadline = time.monotonic() + 20
+            while len(library.embedder.embedded) < 2:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
         return parse_file(path)
 
     library.parse = parse
+    assert library.index().added == 3
+    assert "a.md" in library.embedder.embedded[-1]
+
+
+def test_texts_of_two_groups_are_embedded_at_the_same_time(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a.md", "b.md"):
+        library.write(name, f"Note {name}.\n")
+    monkeypatch.setattr(pipeline, "GROUP", 1)
+    both, embed = threading.Barrier(2), library.embedder.embed_passages
+
+    def embed_passages(texts: Any) -> Any:
+        both.wait(20)
+        return embed(texts)
+
+    monkeypatch.setattr(library.embedder, "embed_passages", embed_passages)
+    assert library.index().embedded == 2
 
 
 def test_texts_that_several_files_share_are_embedded_once(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -739,14 +756,22 @@ def test_no_more_is_parsed_ahead_than_fits(library: Library, monkeypatch: pytest
     for number in range(20):
         library.write(f"{number:02}.md", "word " * 100 + f"{number}\n")
     monkeypatch.setattr(pipeline, "AHEAD_BYTES", 1_000)
+    monkeypatch.setattr(pipeline, "GROUP", 1)
     parsed: list[str] = []
+    embed, fits = library.embedder.embed_passages, pipeline.GROUPS + 2 * library.settings.parse.workers
 
     def parse(path: Path) -> Document:
-        if path.name == "00.md":
-            time.sleep(0.5)
-            assert len(parsed) < 2 * library.settings.parse.workers
         parsed.append(path.name)
         return parse_file(path)
 
+    def embed_passages(texts: Any) -> Any:
+        if not slow.is_set():
+            slow.set()
+            time.sleep(0.5)
+            assert len(parsed) <= fits
+        return embed(texts)
+
+    slow = threading.Event()
     library.parse = parse
+    monkeypatch.setattr(library.embedder, "embed_passages", embed_passages)
     assert library.index().added == 20
