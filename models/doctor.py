@@ -10,22 +10,20 @@ import sys
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from errors import CitaError, NeedsOcrError
+from errors import CitaError, ModelTooLargeError, NeedsOcrError
 from ingest.confine import Isolation
 from models import advice, builds
 from models.advice import Advice, Embedding, Recommendation
 from models.builds import Build, Card, Loaded
 from models.catalogue import read_catalogue, recommend
 from models.fit import Memory, Weights, memory_needed
+from models.nearest import fits_instead
+from models.registry import Registry
 from models.runtime import Hardware, Runtime, choose_runtime, free_memory, physical_cores, whole_memory
 from models.speed import memory_speed, rate, tokens_per_second
 from models.types import EXTRACTIVE, ModelInfo
 from settings import Settings
-
-if TYPE_CHECKING:
-    from models.registry import Registry
 
 LIBRARIES = (
     "torch",
@@ -218,12 +216,10 @@ def _speed(
 
 def _answering(settings: Settings, hardware: Hardware) -> tuple[ModelInfo, Weights | None, Runtime | None]:
     """The GGUF that answers, as far as it can be read, and how it runs if it fits."""
-    from models.registry import Registry
-
     registry = Registry(settings.models)
     try:
         info = registry.get(settings.generate.model or registry.active_name())
-        weights = Weights.read(Path(info.path)) if info.path else None
+        weights = Weights.read(Path(info.path)) if info.is_ours else None
     except CitaError:  # told as a problem
         return EXTRACTIVE, None, None
     try:
@@ -344,39 +340,28 @@ def held_by_models() -> int:
 
 
 def _generation(settings: Settings, hardware: Hardware | None) -> tuple[Generation, list[Problem]]:
-    from models.registry import Registry
-
     registry = Registry(settings.models)
     name = settings.generate.model or registry.active_name()
     try:
-        found, problems = _generation_of(registry.get(name), settings, hardware)
-        other = _nearest(registry, settings, hardware) if found.problem and hardware else ""
+        info = registry.get(name)
     except CitaError as error:
         return Generation(name, None, None, str(error)), [Problem(error.message, error.hint)]
-    if other:
-        remedy = f"`cita models use {other}`: it is the largest of your models that fits."
-        problems = [replace(problem, remedy=f"{problem.remedy} {remedy}") for problem in problems]
-        found = replace(found, problem=f"{found.problem} {remedy}")
-    return found, problems
-
-
-def _nearest(registry: "Registry", settings: Settings, hardware: Hardware) -> str:
-    """The name of the largest model that writes answers and fits; '' if none does."""
-    models = [info for info in registry.list() if info.size and not info.ranks]
-    for info in sorted(models, key=lambda info: info.size, reverse=True):
-        if _generation_of(info, settings, hardware)[0].runtime:
-            return info.name
-    return ""
+    return _generation_of(info, settings, hardware)
 
 
 def _generation_of(info: ModelInfo, settings: Settings, hardware: Hardware | None) -> tuple[Generation, list[Problem]]:
+    """With what else fits, where it does not."""
     if not info.is_ours or hardware is None:
         return Generation(info.name, None, None), []
     try:
         weights = Weights.read(Path(info.path))
         runtime = choose_runtime(settings.generate, weights, hardware)
     except CitaError as error:
-        return Generation(info.name, None, None, str(error)), [Problem(error.message, error.hint)]
+        instead = ""
+        if isinstance(error, ModelTooLargeError):
+            instead = fits_instead(info, settings.generate, settings.models, hardware)
+        remedy = " ".join(filter(None, (error.hint, instead)))
+        return Generation(info.name, None, None, f"{error.message} {remedy}"), [Problem(error.message, remedy)]
     return Generation(info.name, runtime, memory_needed(weights, runtime)), []
 
 
