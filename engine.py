@@ -7,11 +7,11 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from errors import (
     CatalogDamagedError,
@@ -23,12 +23,13 @@ from errors import (
     FolderError,
     HistoryError,
     ModelError,
+    SettingsError,
     UsageError,
     VectorIndexError,
 )
 from ingest.types import Document, Filters, IndexProgress, IndexReport, Passage, Source, VerifyReport, WatchEvent
-from models.types import ModelInfo
-from rag.tasks.types import Task, TaskEvent
+from models.types import EXTRACTIVE, ModelInfo
+from rag.tasks.types import Task, TaskEvent, TaskProgress
 from rag.types import (
     Abstain,
     Conversation,
@@ -41,11 +42,13 @@ from rag.types import (
     Rating,
     RerankerInfo,
     SearchResult,
+    Token,
     Turn,
+    Usage,
     Verdict,
     Voice,
 )
-from settings import Settings
+from settings import Generate, Settings
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -61,9 +64,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("cita.engine")
 
+T = TypeVar("T")
+
 VERSION = importlib.metadata.version("cita")
 PATIENCE = 20.0  # seconds for a home's owner that is just starting or leaving, on a busy machine
-NEARLY_DONE = 5.0  # seconds of an index run that are left when the helper that writes for Chroma is started
+PREPARED = 100  # passages of an index run after which Chroma's folder takes in what came since
+WAITING = 0.2  # seconds between two signs of life of an answer that waits for memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,13 +158,17 @@ class Engine(Protocol):
         conversation: str = "",
         abstain: Abstain | None = None,
         voice: Voice | None = None,
+        profile: str | None = None,
     ) -> Iterator[Event]:
         """Yields Retrieved, Tokens as they come, and last Completed. Closing the iterator stops generation.
 
         `history` is the conversation so far, oldest turn first: the question may lean on it. `conversation` is the id
         of the one that it is kept in ('new', 'last'): then a Recorded comes first, unless the settings keep nothing,
-        and without a `history` its own turns are leaned on. Raises UsageError if there is none of that id. `abstain`
-        and `voice` None take the settings' own.
+        and without a `history` its own turns are leaned on. Raises UsageError if there is none of that id.
+
+        `k`, `model`, `abstain` and `voice` None take those of the `profile`, and what it does not set, the settings'
+        own. A `profile` of None is the one that is set, '' none. Raises UsageError if there is none of that name. Empty
+        Tokens come while other models hold the memory that the one asked for needs.
         """
         ...
 
@@ -333,19 +343,17 @@ def _check_question(question: str) -> None:
         raise UsageError(f"The question {question.strip()!r} has no words.", hint="Type a question in words.")
 
 
-def _as_typed(question: str, events: Iterator[Event]) -> Iterator[Event]:
-    """The events with the question as it was typed, with its filters."""
+def _as_asked(
+    question: str, profile: str, parameters: dict[str, str | int], events: Iterator[Event]
+) -> Iterator[Event]:
+    """The events with the question as it was typed, with its filters, and what it was asked by."""
     with closing(cast("Any", events)):
         for event in events:
             if event.event == "completed":
-                event = replace(event, answer=replace(event.answer, question=question))
+                usage = event.answer.usage or Usage()
+                usage = replace(usage, profile=profile, parameters={**parameters, **usage.parameters})
+                event = replace(event, answer=replace(event.answer, question=question, usage=usage))
             yield event
-
-
-def _loading(info: ModelInfo) -> tuple[object, ...]:
-    """What is opened for a model: its file, and the adapter with its weight; or its server and what it is called there.
-    """
-    return info.path, info.adapter, info.scale, info.protocol, info.server, info.served_as
 
 
 class _Progress:
@@ -379,7 +387,9 @@ class LocalEngine:
         from ingest.vectors import LiveIndex
         from ingest.watch import Watcher
         from models.registry import Registry
+        from rag.generators import open_generator
         from rag.history import History
+        from rag.loaded import LoadedModels
         from rag.tasks.kept import Kept
 
         self._settings = settings
@@ -396,7 +406,9 @@ class LocalEngine:
         self._indexing = threading.Lock()
         self._vectors = LiveIndex(settings.index, self._catalog, lazy=True)
         self._embedders = Embedders(settings, self._catalog, lambda: self._embedder)
-        self._generator: Generator | None = None
+        self._models = LoadedModels(
+            settings.generate.loaded, lambda info, generate: open_generator(info, generate)
+        )
         self._retrieving: tuple[Embedder, dict[Reranker, Retriever]] | None = None
         self._progress = _Progress(lambda _: None)
 
@@ -518,18 +530,16 @@ class LocalEngine:
                 self._vectors.unprepare()
 
     def _telling_and_preparing(self) -> Callable[[IndexProgress], None]:
-        """Tells the progress and, when a run that has read much is nearly done, prepares what follows it."""
-        from ingest.vectors import SMALL
-
-        is_prepared = False
+        """Tells the progress of a run, and while one makes much, has Chroma's folder written beside it."""
+        prepared = 0
 
         def tell(now: IndexProgress) -> None:
-            nonlocal is_prepared
+            nonlocal prepared
             self._progress.tell(now)
-            left = now.seconds_left
-            if not is_prepared and now.passages > SMALL and left is not None and left < NEARLY_DONE:
-                is_prepared = True
-                self._vectors.prepare()
+            if now.passages >= prepared + PREPARED:
+                prepared = now.passages
+                more = now.passages * (now.files - now.files_done) / now.files_done
+                self._vectors.prepare(round(more))
 
         return tell
 
@@ -638,9 +648,9 @@ class LocalEngine:
             problems.append(change)
         model = ""
         try:
-            model = self._model_name(None)
+            model = self._model_name(self._settings_by(None))
             self._registry.get(model)
-        except ModelError as error:
+        except (ModelError, SettingsError) as error:
             problems.append(str(error))
         rerankers: tuple[RerankerInfo, ...] = ()
         try:
@@ -731,7 +741,8 @@ class LocalEngine:
 
         started, explanation = time.monotonic(), None
         text, filters = self._narrowed(question, filters)
-        rewritten = rewrite(text, self._settings.rewrite, generator=self._query_writer())
+        with self._query_writer() as writer:
+            rewritten = rewrite(text, self._settings.rewrite, generator=writer)
         with self._catalog.snapshot():  # its embedder and its vectors
             retriever = self._retriever_with(reranker)
             wanted = retriever.wanted(k)
@@ -773,6 +784,7 @@ class LocalEngine:
         conversation: str = "",
         abstain: Abstain | None = None,
         voice: Voice | None = None,
+        profile: str | None = None,
     ) -> Iterator[Event]:
         from rag.chain import ask
         from rag.verify import EmbedderSimilarity
@@ -783,26 +795,32 @@ class LocalEngine:
             history = history or self._history.turns(conversation)
         given = filters
         text, filters = self._narrowed(question, filters)
-        judge = self._extractive(abstain)
-        generator = self._generator_named(self._model_name(model), judge)
-        settings = self._settings
-        events = ask(
-            text,
-            self._retriever,
-            generator,
-            settings.generate,
-            k,
-            filters,
-            history,
-            rewriting=settings.rewrite,
-            context=settings.context,
-            judge=judge,
-            verifying=settings.verify,
-            similarity=EmbedderSimilarity(self._embedders.of_index()),
-            entailment=self._entailment,
-            manner=Manner(voice or settings.voice_of(), self._examples_shown),
-        )
-        events = _as_typed(question, events)
+        settings = self._settings_by(profile)
+        passages, dial = k or settings.retrieve.k, abstain or settings.answer.abstain
+        retriever, judge = self._retriever, self._extractive(dial)
+
+        def asked(generator: "Generator") -> Iterator[Event]:
+            return ask(
+                text,
+                retriever,
+                generator,
+                settings.generate,
+                passages,
+                filters,
+                history,
+                rewriting=settings.rewrite,
+                context=settings.context,
+                judge=judge,
+                verifying=settings.verify,
+                similarity=EmbedderSimilarity(self._embedders.of_index()),
+                entailment=self._entailment,
+                manner=Manner(voice or settings.voice_of(), self._examples_shown),
+            )
+
+        waiting: Event = Token("")
+        events = self._written_by(model or self._model_name(settings), settings.generate, judge, asked, waiting)
+        named = self._profile_name(profile)
+        events = _as_asked(question, named, {"k": passages, "abstain": dial}, events)
         if not conversation or not self._settings.history.on:
             return events
         return self._history.record(conversation, question, given, k, events, self._sha256_of)
@@ -822,71 +840,91 @@ class LocalEngine:
         from rag.tasks.work import Means
         from rag.verify import EmbedderSimilarity
 
-        name, settings, embedder = self._model_name(model), self._settings, self._embedders.of_index()
+        settings, embedder, retriever = self._settings, self._embedders.of_index(), self._retriever
+        name, extractive = model or self._model_name(settings), self._extractive(settings.answer.abstain)
 
         def answers(question: str, filters: Filters, voice: Voice) -> Iterator[Event]:
             return self.ask(question, filters=filters, model=name, voice=voice)
 
         ways = (settings.retrieve, settings.rerank, settings.rewrite, settings.context, settings.answer)
-        means = Means(
-            self._catalog,
-            embedder,
-            self._retriever,
-            self._generator_named(name, self._extractive(None)),
-            answers,
-            " ".join(group.model_dump_json() for group in ways),
-            settings.generate,
-            settings.verify,
-            EmbedderSimilarity(embedder),
-            self._entailment,
-            voice or settings.voice_of(),
-        )
-        return work(task, means, self._tasks)
+
+        def worked(generator: "Generator") -> Iterator[TaskEvent]:
+            means = Means(
+                self._catalog,
+                embedder,
+                retriever,
+                generator,
+                answers,
+                " ".join(group.model_dump_json() for group in ways),
+                settings.generate,
+                settings.verify,
+                EmbedderSimilarity(embedder),
+                self._entailment,
+                voice or settings.voice_of(),
+            )
+            return work(task, means, self._tasks)
+
+        return self._written_by(name, settings.generate, extractive, worked, TaskProgress(0, 0))
 
     def _sha256_of(self, hit: Hit) -> str:
         from rag.evidence import sha256_of
 
         return sha256_of(self._catalog, hit)
 
-    def _model_name(self, asked: str | None) -> str:
-        return asked or self._settings.generate.model or self._registry.active_name()
+    def _settings_by(self, profile: str | None) -> Settings:
+        """The settings as a profile changes them: the one of that name as it is written now, for None the one that is
+        set. Raises UsageError if there is none of that name."""
+        written = Settings.load(self._settings.home)
+        named = written.answer.profile if profile is None else profile
+        return self._settings.model_copy(update={"profiles": written.profiles}).with_profile(named)
 
-    def _extractive(self, abstain: Abstain | None) -> "ExtractiveGenerator":
+    def _profile_name(self, asked: str | None) -> str:
+        return Settings.load(self._settings.home).answer.profile if asked is None else asked
+
+    def _model_name(self, settings: Settings) -> str:
+        return settings.generate.model or self._registry.active_name()
+
+    def _extractive(self, abstain: Abstain) -> "ExtractiveGenerator":
         from rag.extract import ExtractiveGenerator
 
-        dial = abstain or self._settings.answer.abstain
-        return ExtractiveGenerator(self._catalog, self._embedders.of_index(), dial)
+        return ExtractiveGenerator(self._catalog, self._embedders.of_index(), abstain)
 
-    def _generator_named(self, name: str, extractive: "ExtractiveGenerator") -> "Generator":
-        from models.types import EXTRACTIVE
-
+    def _written_by(
+        self,
+        name: str,
+        settings: Generate,
+        extractive: "ExtractiveGenerator",
+        events: Callable[["Generator"], Iterator[T]],
+        waiting: T,
+    ) -> Iterator[T]:
+        """What comes of a model, which is held in memory until that has ended; `waiting` again and again while there is
+        no room for it. Raises ModelError if there is no such model."""
         if name == EXTRACTIVE.name:
-            return extractive
-        return self._loaded(name)
-
-    def _query_writer(self) -> "Generator | None":
-        """What writes phrasings and a translation of a question, where these are wanted and a model answers."""
-        from models.types import EXTRACTIVE
-
-        wanted = self._settings.rewrite.phrasings or self._settings.rewrite.translation
-        name = self._model_name(None) if wanted else EXTRACTIVE.name
-        try:
-            return None if name == EXTRACTIVE.name else self._loaded(name)
-        except ModelError as error:
-            log.warning("A question is searched for as it is: %s", error)
-            return None
-
-    def _loaded(self, name: str) -> "Generator":
-        """One model is kept loaded: the last that answered."""
-        from rag.generators import open_generator
-
+            return events(extractive)
         info = self._registry.get(name)
-        with self._lock:
-            if self._generator is None or _loading(self._generator.info) != _loading(info):
-                if self._generator is not None:
-                    self._generator.close()
-                self._generator = open_generator(info, self._settings.generate)
-            return self._generator
+
+        def written() -> Iterator[T]:
+            with self._models.lend(info, settings) as loan:
+                while (generator := loan.wait(WAITING)) is None:
+                    yield waiting
+                yield from events(generator)
+
+        return written()
+
+    @contextmanager
+    def _query_writer(self) -> "Iterator[Generator | None]":
+        """What writes phrasings and a translation of a question, where these are wanted and a model answers."""
+        settings, generator = self._settings, None
+        wanted = settings.rewrite.phrasings or settings.rewrite.translation
+        name = self._model_name(settings) if wanted else EXTRACTIVE.name
+        with ExitStack() as lent:
+            try:
+                if name != EXTRACTIVE.name:
+                    loan = lent.enter_context(self._models.lend(self._registry.get(name), settings.generate))
+                    generator = loan.wait(settings.rewrite.seconds)
+            except ModelError as error:
+                log.warning("A question is searched for as it is: %s", error)
+            yield generator
 
     def passage(self, id: str) -> Passage:
         return self._catalog.passage(id)
@@ -992,9 +1030,7 @@ class LocalEngine:
         self._watcher.close()  # other doors that watch go on by opening the home themselves
         if self._at_close:
             self._at_close.pop(0)()  # no more requests from other doors
-        with self._lock:
-            if self._generator is not None:
-                self._generator.close()
+        self._models.close()
         self._rerankers.close()
         self._vectors.close()
         self._reader.close()

@@ -490,11 +490,12 @@ class RemoteEngine:
         conversation: str = "",
         abstain: Abstain | None = None,
         voice: Voice | None = None,
+        profile: str | None = None,
     ) -> Iterator[Event]:
         begun = False
         asked = {
             "question": question, "k": k, "filters": filters, "model": model, "history": history,
-            "conversation": conversation, "abstain": abstain, "voice": voice,
+            "conversation": conversation, "abstain": abstain, "voice": voice, "profile": profile,
         }  # fmt: skip
         engine = self._successor
         if engine is None:
@@ -508,7 +509,7 @@ class RemoteEngine:
                 if begun:
                     raise
                 engine = self._succeeded(error)
-        yield from engine.ask(question, k, filters, model, history, conversation, abstain, voice)
+        yield from engine.ask(question, k, filters, model, history, conversation, abstain, voice, profile)
 
     def work(self, task: Task, model: str | None = None, voice: Voice | None = None) -> Iterator[TaskEvent]:
         engine = self._successor

@@ -13,7 +13,7 @@ import threading
 from collections import abc
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from errors import ModelDiedError, ModelError
 from models.gguf import check_adapter, read_header
@@ -35,6 +35,7 @@ ANSWERS, TASKS = 0, 1  # slots of the worker
 _log = logging.getLogger(__name__)
 
 Event = dict[str, Any]
+Pieces = abc.Generator[str, None, Usage | None]  # of an answer, and at its end what it took
 
 
 class Generator(Protocol):
@@ -79,6 +80,11 @@ class LlamaGenerator:
         return self._worker.runtime if self._worker else None
 
     @property
+    def card_free(self) -> int:
+        """Bytes that were free on the graphics card when the model had been loaded; 0 without one."""
+        return self._worker.card_free if self._worker else 0
+
+    @property
     def pid(self) -> int:
         """Of the process that holds the model; 0 while there is none."""
         return self._worker.pid if self._worker else 0
@@ -94,11 +100,11 @@ class LlamaGenerator:
         tokens: int = next(event["tokens"] for event in replies if event["event"] != "waiting")
         return tokens
 
-    def generate(self, prompt: Prompt) -> Iterator[str]:
+    def generate(self, prompt: Prompt) -> Pieces:
         """Raises ModelError if the model cannot be loaded or used, ModelDiedError if its process ended."""
         return self.generate_by(self._settings, prompt)
 
-    def generate_by(self, settings: Generate, prompt: Prompt) -> Iterator[str]:
+    def generate_by(self, settings: Generate, prompt: Prompt) -> Pieces:
         """As generate(), by other settings; those of loading stay as they were when it was loaded."""
         grammar = self._grammar_of(settings, prompt)
         said = False
@@ -109,7 +115,8 @@ class LlamaGenerator:
                 said = said or bool(piece)
                 yield piece
         except StopIteration as end:
-            return end.value
+            usage: Usage | None = end.value
+            return usage
         except ModelDiedError:
             if not grammar or said:
                 raise
@@ -124,10 +131,10 @@ class LlamaGenerator:
                 self._worker.close()
             self._worker = None
 
-    def _pieces(self, settings: Generate, prompt: Prompt, grammar: str) -> abc.Generator[str, None, Usage | None]:
+    def _pieces(self, settings: Generate, prompt: Prompt, grammar: str) -> Pieces:
         if prompt.hits:
             self._read = tuple(hit.passage.id for hit in prompt.hits)
-        usage = None
+        usage, worker = None, self._live_worker()
         request = {
             "text": prompt.text,
             "slot": ANSWERS if prompt.hits else TASKS,
@@ -141,7 +148,7 @@ class LlamaGenerator:
             "repeat_penalty": settings.repeat_penalty,
             "seed": settings.seed,
         }
-        with contextlib.closing(self._live_worker().ask(do="generate", **request)) as events:
+        with contextlib.closing(worker.ask(do="generate", **request)) as events:
             for event in events:
                 if event["event"] == "notice":
                     self._give_up_grammar(event["message"])
@@ -149,7 +156,12 @@ class LlamaGenerator:
                     yield event.get("text", "")
                 elif event["event"] == "end":
                     usage = Usage(
-                        event["prompt"], event["reused"], event["said"], event["reading"], event["writing"]
+                        event["prompt"],
+                        event["reused"],
+                        event["said"],
+                        event["reading"],
+                        event["writing"],
+                        parameters=_parameters(settings, worker.runtime),
                     )
         return usage
 
@@ -181,11 +193,26 @@ class LlamaGenerator:
         return _Worker(self.info.name, load)
 
 
+# By what tokens are chosen, and of these by what only where they are drawn.
+_CHOOSING = ("max_tokens", "temperature", "repeat_penalty", "grammar")
+_DRAWING = ("top_p", "min_p", "seed")
+# What a model is loaded with.
+LOADING = ("context", "threads", "batch", "gpu_layers", "flash_attention", "cache")
+
+
+def _parameters(settings: Generate, runtime: Runtime | None) -> dict[str, str | bool | int | float]:
+    """What an answer ran with: of the settings those that counted, and what was chosen for this machine."""
+    names = _CHOOSING + (_DRAWING if settings.temperature else ())
+    chosen = {name: getattr(settings, name) for name in names}
+    return chosen | ({name: getattr(runtime, name) for name in LOADING} if runtime else {})
+
+
 class Tuned:
     """A model that is loaded, writing by settings of one's own. Closing it leaves the model as it is."""
 
-    def __init__(self, loaded: LlamaGenerator, settings: Generate) -> None:
-        self.info = loaded.info
+    def __init__(self, loaded: LlamaGenerator, info: ModelInfo, settings: Generate) -> None:
+        """`info`: the name that it is asked by, where its file has several."""
+        self.info = info
         self._loaded = loaded
         self._settings = settings
 
@@ -196,7 +223,7 @@ class Tuned:
     def count_tokens(self, text: str) -> int:
         return self._loaded.count_tokens(text)
 
-    def generate(self, prompt: Prompt) -> Iterator[str]:
+    def generate(self, prompt: Prompt) -> Pieces:
         return self._loaded.generate_by(self._settings, prompt)
 
     def close(self) -> None: ...
@@ -209,6 +236,7 @@ class _Worker:
         self._name = name
         self.death: ModelError | None = None
         self.runtime: Runtime | None = None
+        self.card_free = 0
         self._unloadable: Event = {}
         self._ids = itertools.count(1)
         self._replies: dict[int, queue.SimpleQueue[Event | None]] = {}
@@ -275,6 +303,7 @@ class _Worker:
             if event["event"] == "unloadable":
                 self._unloadable = event
             elif event["event"] == "loaded":
+                self.card_free = event["card_free"]
                 self.runtime = Runtime(**event["runtime"])
             elif replies := self._replies.get(event["id"]):  # else nobody waits for it any more
                 replies.put(event)
@@ -336,6 +365,6 @@ def as_runnable(generator: Generator, tell: Callable[[Usage], None] = lambda _: 
 
 def _telling(pieces: Iterator[str], tell: Callable[[Usage], None]) -> Iterator[str]:
     """The pieces; what they return at their end is told."""
-    usage: Usage | None = yield from pieces
+    usage = yield from cast(Pieces, pieces)
     if usage is not None:
         tell(usage)

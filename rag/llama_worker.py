@@ -2,7 +2,8 @@
 
 It speaks JSON, one object a line. It is told first what to load, {"path", "settings"} (settings.Generate) and perhaps
 a LoRA adapter to apply, {"adapter", "scale"}, and says how it runs it, {"event": "loaded", "runtime"}
-(models.runtime.Runtime). Then what to do, each with its own `id`:
+(models.runtime.Runtime), with the bytes that are left of a graphics card, "card_free". Then what to do, each with its
+own `id`:
 
     {"id", "do": "count", "text"}                  -> {"id", "event": "end", "tokens"}
     {"id", "do": "generate", ...} (Request)        -> {"id", "event": "piece", "text"} ...
@@ -90,7 +91,8 @@ def main() -> None:
     except (ValueError, RuntimeError, OSError, AssertionError) as error:
         send(replies, {"event": "unloadable", "message": str(error)})
         return
-    send(replies, {"event": "loaded", "runtime": asdict(model.runtime)})
+    card_free = Hardware.look(model.library).card if model.runtime.gpu_layers else 0
+    send(replies, {"event": "loaded", "runtime": asdict(model.runtime), "card_free": card_free})
     while True:
         request = inbox.next()
         try:

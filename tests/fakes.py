@@ -116,6 +116,7 @@ class FakeEngine:
         self.stopped = False
         self.history: tuple[Turn, ...] = ()
         self.voice: Voice | None = None
+        self.profile: str | None = None
         self.used = EXTRACTIVE.name
         self._models = [EXTRACTIVE]
         self.indexed: list[tuple[bool, bool]] = []
@@ -221,8 +222,9 @@ class FakeEngine:
         conversation: str = "",
         abstain: Abstain | None = None,
         voice: Voice | None = None,
+        profile: str | None = None,
     ) -> Iterator[Event]:
-        self.voice = voice
+        self.voice, self.profile = voice, profile
         hits = self.search(question, k, filters).hits
         self.history = tuple(history)
         understood = f"{question} (after {len(history)})" if history else ""

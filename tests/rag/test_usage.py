@@ -40,6 +40,12 @@ def test_a_model_tells_the_tokens_and_the_seconds_of_its_answer(model: LlamaGene
     assert first.writing is not None
     assert min(first.reading, first.writing) > 0
     assert first.tokens_per_second == pytest.approx(first.written / first.writing)
+    assert {name: first.parameters[name] for name in ("temperature", "max_tokens", "context")} == {
+        "temperature": 0.0,
+        "max_tokens": 512,
+        "context": 512,
+    }
+    assert "seed" not in first.parameters  # nothing is drawn
 
 
 def test_of_one_that_tells_nothing_nothing_is_known() -> None:
@@ -48,7 +54,7 @@ def test_of_one_that_tells_nothing_nothing_is_known() -> None:
 
 
 def test_one_loaded_model_writes_by_several_settings_at_once(model: LlamaGenerator) -> None:
-    short = Tuned(model, Generate(context=512, max_tokens=2))
+    short = Tuned(model, model.info, Generate(context=512, max_tokens=2))
     assert "".join(short.generate(HELLO)) == "The notice"
     pid = model.pid
     assert "".join(model.generate(HELLO)) == ANSWER
