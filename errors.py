@@ -21,6 +21,7 @@
     │   ├── ModelNotFoundError    no model of that name
     │   ├── NotAModelError        the file is not a GGUF, or a damaged one
     │   ├── ModelTooLargeError    it needs more memory than is free
+    │   ├── ModelRefusedError     the server that has it does not take what it is asked
     │   └── ModelDiedError        the model's process ended before its answer did
     └── EngineError           the process that owns a home
         ├── EngineUnreachableError  it holds the lock but does not answer
@@ -124,6 +125,10 @@ class NotAModelError(ModelError):
 
 
 class ModelTooLargeError(ModelError):
+    pass
+
+
+class ModelRefusedError(ModelError):
     pass
 
 
