@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -141,45 +141,52 @@ def remove_unsealed(index: Path) -> None:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def write(
-    index: Path,
-    lineage: str,
-    vectors: "Iterable[tuple[list[str], Vectors, int]]",
-    base: Seal | None = None,
-    helper: "Helper | None" = None,
-) -> Seal:
-    """Writes the vectors, given with their keys and the number of the last, into a new folder, and seals it.
+class Draft:
+    """A new folder that is being written: first all that is in that of `base`, copied, then what is added. The old seal
+    stands until this one is sealed. For one thread at a time; on Linux it ends with the thread that made it.
 
-    With `base`, all that is in that folder comes first, copied. `helper`: one that was started before, for this alone.
-    Raises VectorIndexError; then the old seal stands.
+    Raises VectorIndexError.
     """
-    folder = helper.folder if helper else _new_folder(index)
-    try:
+
+    def __init__(self, index: Path, lineage: str, base: Seal | None = None) -> None:
+        self.lineage = lineage
+        self.number, self.count = (base.number, base.count) if base else (0, 0)
+        self._index = index
+        self._folder = index / f"chroma-{secrets.token_hex(8)}"
         with _translated():
-            number, count = (base.number, base.count) if base else (0, 0)
-            with helper or Helper(folder) as helper:
+            self._helper = Helper(self._folder)
+        try:
+            with _translated():
                 if base:
-                    shutil.copytree(index / base.folder, folder)
+                    shutil.copytree(index / base.folder, self._folder)
                 else:
-                    folder.mkdir(mode=0o700)
-                for keys, matrix, number in vectors:  # noqa: B007 - the last number is sealed
-                    helper.send({"keys": keys, "dimensions": matrix.shape[1]}, matrix.tobytes())
-                    count += len(keys)
-                helper.send({"count": count})
-            return _seal(index, Seal(folder.name, lineage, number, count, _sealed_files(folder)))
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+                    self._folder.mkdir(mode=0o700)
+        except BaseException:
+            self.discard()
+            raise
 
+    def add(self, keys: list[str], vectors: "Vectors", number: int) -> None:
+        """`number` is the catalogue's of the last."""
+        with _translated():
+            self._helper.send({"keys": keys, "dimensions": vectors.shape[1]}, vectors.tobytes())
+        self.number, self.count = number, self.count + len(keys)
 
-def start_helper(index: Path) -> "Helper":
-    """One for write(), which imports Chroma (half a second) while other things are done. Raises VectorIndexError."""
-    with _translated():
-        return Helper(_new_folder(index))
+    def seal(self) -> Seal:
+        """The seal that stands from now on."""
+        try:
+            with _translated():
+                with self._helper:
+                    self._helper.send({"count": self.count})
+                files = _sealed_files(self._folder)
+                return _seal(self._index, Seal(self._folder.name, self.lineage, self.number, self.count, files))
+        except BaseException:
+            self.discard()
+            raise
 
-
-def _new_folder(index: Path) -> Path:
-    return index / f"chroma-{secrets.token_hex(8)}"
+    def discard(self) -> None:
+        """From any thread; what another is adding fails."""
+        self._helper.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 # --- the seal
@@ -247,7 +254,9 @@ class Helper:
             stuck.cancel()
 
     def close(self) -> None:
-        """Ends it without a word of how it was."""
+        """Ends it, if it has not ended, without a word of how it was."""
+        if self._words.closed:
+            return
         with self._words:
             self._process.kill()
             self._process.communicate()

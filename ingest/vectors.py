@@ -9,6 +9,7 @@ matrix (ingest/matrix.py), and so is every library within a filter. Nothing is e
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -17,17 +18,7 @@ import numpy as np
 
 from errors import VectorIndexError
 from ingest.catalog import Catalog
-from ingest.chroma import (
-    ChromaIndex,
-    Helper,
-    Seal,
-    break_seal,
-    is_intact,
-    read_seal,
-    remove_unsealed,
-    start_helper,
-    write,
-)
+from ingest.chroma import ChromaIndex, Draft, Seal, break_seal, is_intact, read_seal, remove_unsealed
 from ingest.embed import Vectors
 from ingest.filters import Rows
 from ingest.matrix import other_length
@@ -163,7 +154,7 @@ class LiveIndex:
         self._exact = ExactIndex(catalog)  # of all vectors, or of those after Chroma's
         self._gone = 0  # vectors in Chroma that are no longer in the catalogue
         self._many = False  # so many vectors that the matrix serves
-        self._helper: Helper | None = None  # for the next update()
+        self._draft: _GrowingDraft | None = None  # for the next update()
         self._lazy = lazy
         self._first: Vectors | None = None
 
@@ -252,14 +243,16 @@ class LiveIndex:
                 break_seal(self._index)
         self._exact = ExactIndex(self._catalog, self._chroma.seal.number if self._chroma else 0)
 
-    def prepare(self) -> None:
-        """Starts what update() needs some time for, if by now it would write: for when an index run is nearly done.
-        update() or unprepare() ends it; on Linux so does the end of this thread."""
+    def prepare(self, more: int = 0) -> None:
+        """Begins what update() would write by now, or once there are so many `more` vectors, or goes on with it: they
+        are taken in on a thread of its own while an index run makes others. update() or unprepare() ends it."""
         with self._updating:
+            if self._draft is not None:
+                self._draft.follow()
+                return
             seal = self._own_seal()
-            if self._helper is None and SMALL < self._catalog.count_vectors() <= MOST and self._lacks(seal):
-                with suppress(VectorIndexError):  # update() will say it
-                    self._helper = start_helper(self._index)
+            if SMALL < self._catalog.count_vectors() + more <= MOST and self._lacks(seal):
+                self._draft = _GrowingDraft(self._index, self._catalog, self._base(seal))
 
     def _own_seal(self) -> Seal | None:
         seal = read_seal(self._index)
@@ -298,23 +291,24 @@ class LiveIndex:
         total, kept = self._catalog.count_vectors(), self._catalog.count_vectors(seal.number)
         return max(total - kept, seal.count - kept) > _tolerated(total)
 
+    def _base(self, seal: Seal | None) -> Seal | None:
+        """The seal, unless any of what is sealed was deleted, which then leaves the disk too, or is damaged."""
+        is_whole = seal and self._catalog.count_vectors(seal.number) == seal.count and is_intact(self._index, seal)
+        return seal if is_whole else None
+
     def _write(self, seal: Seal | None) -> None:
-        """Onto a copy of what is sealed; from nothing if any of that was deleted, so that it leaves the disk too."""
-        lineage = self._catalog.lineage
-        if seal and (self._catalog.count_vectors(seal.number) < seal.count or not is_intact(self._index, seal)):
-            seal = None
-        portions = _portions(self._catalog, seal.number if seal else 0)
-        write(self._index, lineage, portions, seal, self._take_helper())
+        draft, self._draft = self._draft, None
+        if draft is None or not draft.is_true():
+            if draft is not None:
+                draft.discard()
+            draft = _GrowingDraft(self._index, self._catalog, self._base(seal))
+        draft.seal()
 
     def unprepare(self) -> None:
-        """Ends what prepare() started."""
-        if helper := self._take_helper():
-            helper.close()
-
-    def _take_helper(self) -> Helper | None:
-        with self._lock:
-            helper, self._helper = self._helper, None
-            return helper
+        """Ends what prepare() began."""
+        draft, self._draft = self._draft, None
+        if draft is not None:
+            draft.discard()
 
     def problems(self, *, read_data: bool = False) -> list[str]:
         """How Chroma's files differ from the catalogue, in words. `read_data`: also in the vectors' values.
@@ -344,6 +338,51 @@ class LiveIndex:
         with self._lock:
             self._serve(None)
             self._moment = ("", "")
+
+
+class _GrowingDraft:
+    """A draft of Chroma's folder that takes in the catalogue's vectors on a thread of its own."""
+
+    def __init__(self, index: Path, catalog: Catalog, base: Seal | None) -> None:
+        self._catalog = catalog
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="chroma-draft")
+        self._draft = self._thread.submit(Draft, index, catalog.lineage, base)
+        self._taking = self._thread.submit(self._take_in)
+
+    def follow(self) -> None:
+        """What has come since is taken in, unless it is just doing so."""
+        if self._taking.done():
+            self._taking = self._thread.submit(self._take_in)
+
+    def is_true(self) -> bool:
+        """Whether all that it has is still in the catalogue, which is the same one. Waits for what it takes in."""
+        with suppress(VectorIndexError):
+            self._taking.result()
+            draft = self._draft.result()
+            return draft.lineage == self._catalog.lineage and self._catalog.count_vectors(draft.number) == draft.count
+        return False
+
+    def seal(self) -> None:
+        """With all that the catalogue has. Raises VectorIndexError; then it is discarded."""
+        try:
+            self._thread.submit(self._take_in).result()
+            self._thread.submit(self._draft.result().seal).result()
+        except BaseException:
+            self.discard()
+            raise
+        finally:
+            self._thread.shutdown()
+
+    def discard(self) -> None:
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        with suppress(VectorIndexError, CancelledError):
+            self._draft.result().discard()
+        self._thread.shutdown()
+
+    def _take_in(self) -> None:
+        draft = self._draft.result()
+        for keys, vectors, number in _portions(self._catalog, draft.number):
+            draft.add(keys, vectors, number)
 
 
 def _differences(chroma: ChromaIndex, catalog: Catalog, *, read_data: bool) -> list[str]:

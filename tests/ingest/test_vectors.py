@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from errors import VectorIndexError
 from ingest import chroma, confine, vectors
 from ingest.catalog import Catalog, NewPassage
-from ingest.chroma import ChromaIndex, read_seal
+from ingest.chroma import ChromaIndex, Draft, read_seal
 from ingest.embed import Vectors
 from ingest.types import Passage, Source
 from ingest.vectors import ExactIndex, LiveIndex
@@ -432,37 +432,87 @@ def test_an_update_waits_until_there_is_much_to_do(index: Path, catalog: Catalog
         assert found(live, unit(n), 10) == nearest(catalog, unit(n), 10)
 
 
-def test_an_update_takes_the_helper_that_was_prepared(index: Path, catalog: Catalog, live: LiveIndex) -> None:
+def drafts(index: Path) -> set[Path]:
+    """Folders that are being written, or were."""
+    return set(index.glob("chroma-*"))
+
+
+def written_for(live: LiveIndex) -> Draft:
+    assert live._draft is not None
+    live._draft._taking.result(20)
+    return live._draft._draft.result()
+
+
+def test_an_update_goes_on_with_what_was_prepared(index: Path, catalog: Catalog, live: LiveIndex) -> None:
     store(catalog, [f"many {n}" for n in range(300)])
     live.prepare()
-    helper = live._helper
+    draft = written_for(live)
+    assert draft.count == SEALED + 300
+    store(catalog, [f"more {n}" for n in range(20)], "more.txt")
     live.prepare()
-    assert helper is not None
-    assert helper is live._helper
+    assert written_for(live) is draft
+    assert draft.count == SEALED + 320
+    store(catalog, ["the last"], "last.txt")
     live.update()
-    assert folder_of(index) == helper.folder
-    assert live._helper is None
-    assert helper._process.returncode == 0
+    assert folder_of(index) == draft._folder
+    assert live._draft is None
+    assert draft._helper._process.returncode == 0
+    assert live.problems(read_data=True) == []
+    assert nearest(catalog, unit("the last"), 1) == found(live, unit("the last"), 1)
+
+
+def test_what_was_prepared_with_vectors_that_are_gone_is_not_used(
+    index: Path, catalog: Catalog, live: LiveIndex
+) -> None:
+    gone = unit("gone 7").tobytes()
+    store(catalog, [f"gone {n}" for n in range(20)], "gone.txt")
+    store(catalog, [f"many {n}" for n in range(300)])
+    live.prepare()
+    draft = written_for(live)
+    remove(catalog, "gone.txt")
+    live.update()
+    assert folder_of(index) != draft._folder
+    assert drafts(index) == {folder_of(index)}
+    assert gone not in b"".join(path.read_bytes() for path in index.rglob("chroma*/**/*") if path.is_file())
+    assert live.problems(read_data=True) == []
+
+
+def test_what_is_prepared_fails_without_harm(index: Path, catalog: Catalog, live: LiveIndex) -> None:
+    store(catalog, [f"many {n}" for n in range(300)])
+    live.prepare()
+    draft = written_for(live)
+    draft._helper._process.kill()
+    draft._helper._process.wait()
+    store(catalog, [f"more {n}" for n in range(300)], "more.txt")
+    live.prepare()
+    live.update()
+    assert folder_of(index) != draft._folder
+    assert drafts(index) == {folder_of(index)}
     assert live.problems(read_data=True) == []
 
 
 def test_nothing_is_prepared_where_little_is_to_do(catalog: Catalog, live: LiveIndex) -> None:
     store(catalog, ["one more"])
     live.prepare()
-    assert live._helper is None
+    assert live._draft is None
+
+
+def test_nothing_is_prepared_for_more_vectors_than_chroma_is_given(catalog: Catalog, live: LiveIndex) -> None:
+    store(catalog, [f"many {n}" for n in range(300)])
+    live.prepare(vectors.MOST)
+    assert live._draft is None
 
 
 @pytest.mark.parametrize("end", ["unprepare", "close", "update"])
-def test_a_helper_that_was_not_needed_ends(end: str, index: Path, catalog: Catalog, live: LiveIndex) -> None:
+def test_what_was_prepared_and_not_needed_ends(end: str, index: Path, catalog: Catalog, live: LiveIndex) -> None:
     before = folder_of(index)
     store(catalog, [f"many {n}" for n in range(300)], "many.txt")
     live.prepare()
-    helper = live._helper
+    draft = written_for(live)
     remove(catalog, "many.txt")
     getattr(live, end)()
-    assert helper is not None
-    assert helper._process.returncode is not None
-    assert list(index.glob("chroma-*")) == [before]
+    assert draft._helper._process.returncode is not None
+    assert drafts(index) == {before}
 
 
 def test_deleted_vectors_leave_the_disk_with_the_next_update(index: Path, catalog: Catalog, live: LiveIndex) -> None:
