@@ -32,6 +32,9 @@ from models.types import EXTRACTIVE, ModelInfo
 from rag.tasks.types import Task, TaskEvent, TaskProgress
 from rag.types import (
     Abstain,
+    Comparison,
+    ComparisonEvent,
+    Contender,
     Conversation,
     ConversationSummary,
     Event,
@@ -172,6 +175,25 @@ class Engine(Protocol):
         """
         ...
 
+    def compare(
+        self, question: str, contenders: Sequence[Contender], k: int | None = None, filters: Filters = Filters()
+    ) -> Iterator[ComparisonEvent]:
+        """The question answered by each, one after the other, so that none takes the other's time; a model is loaded
+        before its time is taken. Yields the events of each answer, and last ComparisonFinished. `k` as in ask().
+        Closing the iterator stops it, and then nothing is kept. Raises UsageError if there are not two, or one names
+        nothing."""
+        ...
+
+    def comparisons(self) -> list[Comparison]:
+        """Those that are kept, newest first."""
+        ...
+
+    def prefer(self, comparison: str, better: int | None) -> None:
+        """Keeps which contender's answer is the better one, ALIKE for none; None takes it back."""
+        ...
+
+    def delete_comparisons(self, ids: Sequence[str]) -> None: ...
+
     def work(self, task: Task, model: str | None = None, voice: Voice | None = None) -> Iterator[TaskEvent]:
         """Yields TaskProgress as parts are done, and last TaskFinished. Closing the iterator stops the work: what is
         finished is kept, and the same task goes on from there. `voice` None takes the settings' own."""
@@ -189,7 +211,7 @@ class Engine(Protocol):
     def rename_conversation(self, id: str, title: str) -> None: ...
     def delete_conversations(self, ids: Sequence[str]) -> None: ...
     def forget_conversations(self) -> None:
-        """Deletes all of them, with their ratings; examples stay."""
+        """Deletes all of them, with their ratings, and all comparisons; examples stay."""
         ...
 
     def rate(self, conversation: str, turn: int, rating: Rating | None, reason: str = "") -> None: ...
@@ -786,6 +808,43 @@ class LocalEngine:
         voice: Voice | None = None,
         profile: str | None = None,
     ) -> Iterator[Event]:
+        return self._ask(question, k, filters, model, history, conversation, abstain, voice, profile)
+
+    def compare(
+        self, question: str, contenders: Sequence[Contender], k: int | None = None, filters: Filters = Filters()
+    ) -> Iterator[ComparisonEvent]:
+        from rag.comparisons import compare
+
+        def answer(one: Contender) -> Iterator[Event]:
+            return self._ask(question, k, filters, one.model or None, profile=one.profile, loaded_first=True)
+
+        self.search(question, k, filters)  # so that the first does not pay for what it opens
+        keep = self._history.comparisons.keep if self._settings.history.on else None
+        return compare(question, contenders, k, filters, answer, keep)
+
+    def comparisons(self) -> list[Comparison]:
+        return self._history.comparisons.all()
+
+    def prefer(self, comparison: str, better: int | None) -> None:
+        self._history.comparisons.prefer(comparison, better)
+
+    def delete_comparisons(self, ids: Sequence[str]) -> None:
+        self._history.comparisons.delete(ids)
+
+    def _ask(
+        self,
+        question: str,
+        k: int | None = None,
+        filters: Filters = Filters(),
+        model: str | None = None,
+        history: Sequence[Turn] = (),
+        conversation: str = "",
+        abstain: Abstain | None = None,
+        voice: Voice | None = None,
+        profile: str | None = None,
+        loaded_first: bool = False,
+    ) -> Iterator[Event]:
+        """As ask(). `loaded_first`: the model is loaded before the answer's time begins."""
         from rag.chain import ask
         from rag.verify import EmbedderSimilarity
         from rag.voice import Manner
@@ -800,6 +859,8 @@ class LocalEngine:
         retriever, judge = self._retriever, self._extractive(dial)
 
         def asked(generator: "Generator") -> Iterator[Event]:
+            if loaded_first and generator is not judge:
+                generator.count_tokens(text)
             return ask(
                 text,
                 retriever,

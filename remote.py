@@ -50,6 +50,9 @@ from models.types import ModelInfo
 from rag.tasks.types import Task, TaskEvent
 from rag.types import (
     Abstain,
+    Comparison,
+    ComparisonEvent,
+    Contender,
     Conversation,
     ConversationSummary,
     Event,
@@ -510,6 +513,34 @@ class RemoteEngine:
                     raise
                 engine = self._succeeded(error)
         yield from engine.ask(question, k, filters, model, history, conversation, abstain, voice, profile)
+
+    def compare(
+        self, question: str, contenders: Sequence[Contender], k: int | None = None, filters: Filters = Filters()
+    ) -> Iterator[ComparisonEvent]:
+        begun = False
+        engine = self._successor
+        if engine is None:
+            asked = {"question": question, "contenders": contenders, "k": k, "filters": filters}
+            try:
+                with closing(self._exchange("compare", **asked)) as events:
+                    for event in events:
+                        begun = True
+                        yield event
+                return
+            except EngineUnreachableError as error:
+                if begun:
+                    raise
+                engine = self._succeeded(error)
+        yield from engine.compare(question, contenders, k, filters)
+
+    def comparisons(self) -> list[Comparison]:
+        return self._call(Engine.comparisons)
+
+    def prefer(self, comparison: str, better: int | None) -> None:
+        self._call(Engine.prefer, comparison, better)
+
+    def delete_comparisons(self, ids: Sequence[str]) -> None:
+        self._call(Engine.delete_comparisons, ids)
 
     def work(self, task: Task, model: str | None = None, voice: Voice | None = None) -> Iterator[TaskEvent]:
         engine = self._successor

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 from errors import CitaError, HistoryDamagedError, UsageError
 from ingest.analyse import LANGUAGES, fold, stem
 from ingest.types import Filters
+from rag.comparisons import Comparisons
 from rag.examples import Examples
 from rag.history_file import (
     FILE,
@@ -71,6 +72,7 @@ class History:
     def __init__(self, home: Path) -> None:
         self._file = HistoryFile(home / FILE)
         self.examples = Examples(self._file)
+        self.comparisons = Comparisons(self._file)
 
     # --- keeping
 
@@ -228,11 +230,11 @@ class History:
             self._file.scrub()
 
     def forget(self) -> None:
-        """All conversations, and damaged files that were set aside."""
+        """All conversations and comparisons, and damaged files that were set aside."""
         self._file.forget_set_aside()
-        if self._file.read("SELECT 1 FROM turns LIMIT 1"):
+        if self._file.read("SELECT 1 FROM turns UNION ALL SELECT 1 FROM comparisons LIMIT 1"):
             with self._file.transaction() as write:
-                for table in ("said", "turns", "conversations"):
+                for table in ("said", "turns", "conversations", "comparisons"):
                     write.execute(f"DELETE FROM {table}")
             self._file.scrub()
 

@@ -2,9 +2,10 @@
 
     conversations  id, title                    turns     a question and all that was shown for it, as JSON
     said           full text over the turns     examples  questions with wanted answers, and their vectors
+    comparisons    a question that several answered, as JSON
 
-Each turn and example has a checksum. A file that is damaged is set aside under another name, never deleted; what can be
-read of it goes on in a new file, and the error says so. Nothing is made before there is something to keep.
+Each turn, example and comparison has a checksum. A file that is damaged is set aside under another name, never deleted;
+what can be read of it goes on in a new file, and the error says so. Nothing is made before there is something to keep.
 """
 
 import hashlib
@@ -24,11 +25,15 @@ from ingest.database import Database, open_read_only, remove_files, secure_full_
 from ingest.names import printable, to_text
 
 FILE = "conversations.db"
-VERSION = 1
+VERSION = 2
 SCRUBBED_BYTES = 512 << 20  # a larger file is not written anew when something is deleted
 
 _APPLICATION_ID = 0x43697468  # "Cith"
 _ASIDE = "conversations-damaged-{at}.db"
+_COMPARISONS = (
+    "CREATE TABLE comparisons (row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, at TEXT NOT NULL, question TEXT NOT"
+    " NULL, value TEXT NOT NULL, better TEXT NOT NULL, checksum TEXT NOT NULL)"
+)
 _TABLES = (
     "CREATE TABLE conversations (row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, title TEXT NOT NULL,"
     " started_at TEXT NOT NULL, changed_at TEXT NOT NULL)",
@@ -39,10 +44,12 @@ _TABLES = (
     " question TEXT NOT NULL, answer TEXT NOT NULL, hits TEXT NOT NULL, checksum TEXT NOT NULL,"
     " embedder TEXT NOT NULL DEFAULT '', vector BLOB)",
     """CREATE VIRTUAL TABLE said USING fts5 (question, answer, tokenize = "unicode61 remove_diacritics 2")""",
+    _COMPARISONS,
 )
 CONVERSATION_COLUMNS = ("id", "title", "started_at", "changed_at")
 TURN_COLUMNS = ("conversation", "n", "at", "question", "value", "rating", "reason")
 EXAMPLE_COLUMNS = ("id", "at", "origin", "question", "answer", "hits")
+COMPARISON_COLUMNS = ("id", "at", "question", "value", "better")
 
 _log = logging.getLogger("cita.history")
 
@@ -186,11 +193,14 @@ class HistoryFile:
             titles = {row[1]: row for row in _readable(old, "conversations", "*")}
             turns = [row for row in _readable(old, "turns", _listed(TURN_COLUMNS)) if _fits(row)]
             examples = [row for row in _readable(old, "examples", _listed(EXAMPLE_COLUMNS)) if _fits(row)]
+            compared = [row for row in _readable(old, "comparisons", _listed(COMPARISON_COLUMNS)) if _fits(row)]
             for _, *values in turns:
                 insert_turn(write, *values)
             for _, *values, sum in examples:
                 write.execute(f"INSERT INTO examples ({_listed(EXAMPLE_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?, ?)",
                               (*values, sum))  # fmt: skip
+            for _, *values in compared:
+                _merge_row(write, "comparisons", values)
             for id, first, at, last in write.execute(
                 "SELECT conversation, question, min(at), max(at) FROM turns GROUP BY conversation ORDER BY max(row)"
             ).fetchall():
@@ -258,6 +268,7 @@ _KEPT = {
     "conversations": ", ".join(CONVERSATION_COLUMNS),
     "turns": _listed(TURN_COLUMNS),
     "examples": _listed(EXAMPLE_COLUMNS),
+    "comparisons": _listed(COMPARISON_COLUMNS),
 }
 
 
@@ -273,7 +284,8 @@ def _checked(path: Path) -> Database:
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    """Makes the tables of a new file. Raises HistoryError if the file is of a later version."""
+    """Makes the tables of a new file, and what is new since the version of an earlier one. Raises HistoryError if the
+    file is of a later version."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > VERSION:
         raise HistoryError(
@@ -284,9 +296,12 @@ def _prepare(connection: sqlite3.Connection) -> None:
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for statement in _TABLES:
-            connection.execute(statement)
-        secure_full_text(connection, "said")
+        if version == 0:
+            for statement in _TABLES:
+                connection.execute(statement)
+            secure_full_text(connection, "said")
+        else:  # the first version had no comparisons
+            connection.execute(_COMPARISONS)
         connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
         connection.execute("COMMIT")

@@ -343,6 +343,67 @@ class Completed:
 Event = Recorded | Retrieved | Thought | Token | Completed
 
 
+# The same question to several
+
+ALIKE = -1  # in the place of a contender, where none is better
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """Who answers the same question as others: a `model` by its name, a `profile`, or both. Then what it said, or the
+    `error` and `hint` where it could not."""
+
+    model: str = ""
+    profile: str = ""
+    answer: Answer | None = None
+    error: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A question that was answered by several, one after the other. `better` is the place (from 0) of the one that the
+    person found better, ALIKE where none was, None where nothing was said. `id` is '' of one that is not kept, `at` ISO
+    8601 in UTC."""
+
+    id: str
+    at: str
+    question: str
+    contenders: tuple[Contender, ...]
+    k: int | None = None
+    filters: Filters = Filters()
+    better: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contended:
+    """An event of the answer of the contender at the place `n`."""
+
+    n: int
+    of: Event
+    event: Literal["contended"] = "contended"
+
+
+@dataclass(frozen=True, slots=True)
+class ContenderFailed:
+    n: int
+    error: str
+    hint: str = ""
+    event: Literal["failed"] = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonFinished:
+    """`problem` says why it could not be kept; '' where it is, or was not to be."""
+
+    comparison: Comparison
+    problem: str = ""
+    event: Literal["finished"] = "finished"
+
+
+ComparisonEvent = Contended | ContenderFailed | ComparisonFinished
+
+
 # What is kept
 
 TurnState = Literal["answered", "stopped", "failed"]

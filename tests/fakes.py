@@ -15,6 +15,7 @@ from errors import EncryptedError, FolderError, ModelNotFoundError, UsageError
 from ingest.embed import Vectors
 from ingest.types import Filters, IndexProgress, IndexReport, Passage, PathReason, Source, VerifyReport, WatchEvent
 from models.types import EXTRACTIVE, ModelInfo
+from rag.comparisons import compare
 from rag.export import export, fine_tuning_set
 from rag.tasks.types import Report, Row, Section, SectionKind, Task, TaskEvent, TaskFinished, TaskProgress
 from rag.types import (
@@ -24,7 +25,10 @@ from rag.types import (
     AnswerSentence,
     CandidateScores,
     Citation,
+    Comparison,
+    ComparisonEvent,
     Completed,
+    Contender,
     Conversation,
     ConversationSummary,
     Dropped,
@@ -46,6 +50,7 @@ from rag.types import (
     Timings,
     Token,
     Turn,
+    Usage,
     Verdict,
     Voice,
 )
@@ -117,6 +122,7 @@ class FakeEngine:
         self.history: tuple[Turn, ...] = ()
         self.voice: Voice | None = None
         self.profile: str | None = None
+        self.compared: list[Comparison] = []
         self.used = EXTRACTIVE.name
         self._models = [EXTRACTIVE]
         self.indexed: list[tuple[bool, bool]] = []
@@ -239,6 +245,35 @@ class FakeEngine:
         except GeneratorExit:
             self.stopped = True
             raise
+
+    def compare(
+        self, question: str, contenders: Sequence[Contender], k: int | None = None, filters: Filters = Filters()
+    ) -> Iterator[ComparisonEvent]:
+        """'broken' cannot answer; all others answer as ask() does."""
+
+        def answer(one: Contender) -> Iterator[Event]:
+            if one.model == "broken":
+                raise ModelNotFoundError("The file of model 'broken' is gone.", hint="Put it back.")
+            usage = Usage(100, 20, 12, 0.5, 0.5, one.profile, {"k": k or 8})
+            for event in self.ask(question, k, filters, one.model or None, profile=one.profile):
+                if isinstance(event, Completed):
+                    event = replace(event, answer=replace(event.answer, usage=usage))
+                yield event
+
+        return compare(question, contenders, k, filters, answer, self._keep_comparison if self.keeping else None)
+
+    def _keep_comparison(self, comparison: Comparison) -> Comparison:
+        self.compared.append(replace(comparison, id=f"v{len(self.compared) + 1}", at=AT.format(len(self.compared))))
+        return self.compared[-1]
+
+    def comparisons(self) -> list[Comparison]:
+        return list(reversed(self.compared))
+
+    def prefer(self, comparison: str, better: int | None) -> None:
+        self.compared = [replace(one, better=better) if one.id == comparison else one for one in self.compared]
+
+    def delete_comparisons(self, ids: Sequence[str]) -> None:
+        self.compared = [one for one in self.compared if one.id not in ids]
 
     def work(self, task: Task, model: str | None = None, voice: Voice | None = None) -> Iterator[TaskEvent]:
         """Two parts, for each of which it waits on `working`; then the lease's quote as a summary, draft and

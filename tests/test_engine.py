@@ -15,6 +15,7 @@ from engine import Engine, LocalEngine, open_engine
 from errors import FolderError, ModelNotFoundError, UsageError
 from ingest.parse import pdf
 from ingest.types import Filters, IndexProgress
+from rag.loaded import LoadedModels
 from rag.types import ABSTENTION, Answer, Completed, Retrieved, Turn
 from settings import CODE, Rewrite, Settings
 from tests.documents import Item, write_pdf
@@ -362,7 +363,8 @@ def test_search_lets_a_model_write_phrasings_only_where_the_settings_ask_for_the
     engine.index()
     model = ScriptedModel("1. How long is the notice?")
     monkeypatch.setattr(engine, "_model_name", lambda _: "scripted")
-    monkeypatch.setattr(engine, "_loaded", lambda _: model)
+    monkeypatch.setattr(engine._registry, "get", lambda _: model.info)
+    monkeypatch.setattr(engine, "_models", LoadedModels(1, lambda *_: model, lambda *_: True))
     question = "What is the notice period?"
 
     def queries() -> tuple[str, ...]:
