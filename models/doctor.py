@@ -286,7 +286,7 @@ def _embedder(settings: Settings) -> tuple[Embedding, list[Problem]]:
     from ingest.embed import DEFAULT_MODEL, ModelFolder, has_int8_gain, locate, precision_of, runtime_of
 
     try:
-        model = ModelFolder.read(locate(settings.embed.model), settings.embed.model)
+        model = ModelFolder.read(locate(settings.embed.model, settings.models), settings.embed.model)
         _ = model.weights_sha256  # read and, where the right one is known, compared
         runtime = runtime_of(model, settings.embed)
         if runtime == "onnx":

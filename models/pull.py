@@ -43,6 +43,7 @@ LONGEST_WAIT = 60.0  # seconds that are waited when the hub asks to
 SPARE_DISK = 512 << 20  # bytes left to everything else
 MOST_REDIRECTS = 5
 MOST_UNSAID = 64 << 20  # bytes of a file whose size nobody says
+PROMPTS = "config_sentence_transformers.json"
 BY_HAND = "Or fetch the file on another machine and add it here: `cita models add PATH`."
 
 Stage = Literal["fetch", "check"]
@@ -108,12 +109,21 @@ def pull(
             _Download(hub, small, inside).run(_unseen, wait)
         inside.mkdir(parents=True, exist_ok=True)
         _Download(hub, variant, inside).run(progress, wait)
+        if entry.query_prefix or entry.passage_prefix:
+            _write_prompts(entry, inside / PROMPTS)
     except OSError as error:  # of the disk: those of the network were translated
         raise ModelError(
             f"{error.filename or str(inside)!r} cannot be written: {error.strerror}.",
             hint="See that the disk has space and that you may write there; what was fetched is kept.",
         ) from error
     return whole
+
+
+def _write_prompts(entry: Entry, file: Path) -> None:
+    """The prefixes of an embedder, where sentence-transformers and we look for them: its makers gave them in words."""
+    if not file.exists():
+        prompts = {"query": entry.query_prefix, "document": entry.passage_prefix}
+        file.write_text(json.dumps({"prompts": prompts}, indent=2) + "\n", encoding="utf-8")
 
 
 def part_size(entry: Entry, variant: Variant, folder: Path) -> int:

@@ -268,3 +268,18 @@ def test_a_library_changes_from_one_model_folder_to_another(tmp_path: Path) -> N
             assert engine.status().embedder.startswith(f"model{number}/")
         finally:
             engine.close()
+
+
+def test_the_old_embedder_is_opened_with_the_prefixes_that_it_had(
+    opened: list[LocalEngine], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def with_prefix(settings: Settings) -> WordEmbedder:
+        made = LetterEmbedder() if settings.embed.model == "letters" else WordEmbedder()
+        made.fingerprint += f"/{settings.embed.query_prefix}"
+        return made
+
+    monkeypatch.setattr(embed, "open_embedder", with_prefix)
+    opened.append(LocalEngine(Settings.load(home, embed=Embed(model="words", query_prefix="ask: "))))
+    opened[0].index()
+    opened.append(LocalEngine(Settings.load(home, embed=Embed(model="letters"))))
+    assert paths(opened[1], "What is the rent?")[0] == "lease.md"
