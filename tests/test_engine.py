@@ -109,12 +109,18 @@ def test_the_index_is_sealed_in_chroma_and_verifies(engine: Engine) -> None:
 
 
 @pytest.mark.usefixtures("counts_as_large")
-def test_a_run_that_read_much_prepares_what_follows_once(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    prepared: list[bool] = []
-    monkeypatch.setattr("ingest.vectors.LiveIndex.prepare", lambda _: prepared.append(True))
+def test_a_run_that_makes_much_has_chroma_s_folder_written_beside_it(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared: list[int] = []
+    monkeypatch.setattr("engine.PREPARED", 1)
+    monkeypatch.setattr("ingest.vectors.LiveIndex.prepare", lambda _, more: prepared.append(more))
     engine.index()
+    assert len(prepared) > 1
+    assert prepared[0] > prepared[-1] == 0
+    before = len(prepared)
     engine.index()  # reads nothing
-    assert prepared == [True]
+    assert len(prepared) == before
 
 
 @pytest.mark.usefixtures("counts_as_large")
