@@ -272,6 +272,11 @@ class Settings(BaseSettings):
         return self.home / "models"
 
     @property
+    def prompts(self) -> Path:
+        """The user's own families of templates (prompts/README.md)."""
+        return self.home / "prompts"
+
+    @property
     def file(self) -> Path:
         return self.home / "cita.toml"
 

@@ -158,8 +158,9 @@ def show_model(
 
     How it runs is set in cita.toml, under [generate]: context, cache, batch, gpu_layers, flash_attention, threads.
 
-    JSON: {"model": as `cita models list` has it, "tokenizer", "tokens", "family", "why": "chat template", "vocabulary",
-    "architecture" or "nothing", "runtime", "memory", "problem": as `cita doctor` has them}.
+    JSON: {"model": as `cita models list` has it, "tokenizer", "tokens", "family", "why": "file" (one of yours), "chat
+    template", "vocabulary", "architecture", "own template" or "nothing", "reason": that in words, "left_out": what is
+    wrong with family files of yours, "runtime", "memory", "problem": as `cita doctor` has them}.
     """
     from models.types import EXTRACTIVE, ModelInfo
     from rag.about_model import about_model
@@ -185,7 +186,7 @@ def show_model(
         print_json(
             {
                 "model": pick(info, KEYS),
-                **pick(about, ("tokenizer", "tokens", "family", "why")),
+                **pick(about, ("tokenizer", "tokens", "family", "why", "reason", "left_out")),
                 **pick(running, ("runtime", "memory", "problem")),
             }
         )
@@ -198,13 +199,13 @@ def show_model(
         ("Parameters", f"{info.parameters:,}"),
         ("Context", f"{info.context:,} tokens" if info.context else "not given"),
         ("Tokenizer", f"{clean(about.tokenizer)}, {about.tokens:,} tokens"),
-        ("Prompt", f"{about.family}, by its {about.why}" if about.why != "nothing" else about.family or "reranker"),
+        ("Prompt", f"{clean(about.family)}: {clean(about.reason)}" if about.family else "reranker"),
     ]
     if running.memory and running.runtime:
         pairs.append(("Memory", _memory_words(running.memory, running.runtime)))
     print_pairs([(name, value) for name, value in pairs if value])
-    if running.problem:
-        print_line("\n" + wrapped(clean(running.problem), "! ", "  "), "bold yellow")
+    for problem in filter(None, (running.problem, *about.left_out)):
+        print_line("\n" + wrapped(clean(problem), "! ", "  "), "bold yellow")
 
 
 def _memory_words(memory: "Memory", runtime: "Runtime") -> str:

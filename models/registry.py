@@ -47,6 +47,7 @@ class Registry:
     def __init__(self, models_dir: Path) -> None:
         self._folder = models_dir
         self._file = models_dir / "registry.json"
+        self._prompts = str(models_dir.parent / "prompts")  # of the home, as in the settings
 
     def list(self) -> list[ModelInfo]:
         """All models, `extractive` first, the active one marked; also those whose file is gone or damaged."""
@@ -167,7 +168,7 @@ class Registry:
                 f"The file of model {name!r} is gone: {str(path)!r}.",
                 hint="Put it back, or pick another with `cita models use NAME`.",
             )
-        return replace(read_model(path), name=name, active=name == known.active)
+        return replace(read_model(path), name=name, active=name == known.active, prompts=self._prompts)
 
     def _paths(self) -> dict[str, Path]:
         """Names and places: those registered, then those that merely lie in the folder, in the order of their files."""

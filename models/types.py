@@ -18,6 +18,7 @@ class ModelInfo:
 
     `protocol` is how it is spoken to. One behind a `server`, whose address that is, is called `served_as` there;
     `program` is what runs it, where that is known. Those `off_machine` are elsewhere, with the user's consent.
+    `prompts` is the folder of the user's own families of templates (prompts/README.md), '' for none.
     """
 
     name: str
@@ -41,6 +42,7 @@ class ModelInfo:
     served_as: str = ""
     program: str = ""
     off_machine: bool = False
+    prompts: str = ""
 
     @property
     def is_ours(self) -> bool:

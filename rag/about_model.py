@@ -2,28 +2,27 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from models.doctor import Generation, how_it_runs
 from models.gguf import model_of, read_header
 from models.types import ModelInfo
-from rag.prompt import PLAIN, choose_template
+from rag.template import Why, choose
 from settings import Settings
-
-Why = Literal["chat template", "vocabulary", "architecture", "nothing"]
-BY_ARCHITECTURE = {"phi2", "falcon"}  # of the families that a model without a chat template can have
 
 
 @dataclass(frozen=True, slots=True)
 class AboutModel:
     """`tokenizer` is as llama.cpp names its kind, with `tokens` of them. `family` is that of the prompt, chosen by what
-    `why` names. `generation` is how the model runs on this machine, or why it does not."""
+    `why` names, for the `reason` told in words; '' for a reranker. `left_out` says of each of the user's own family
+    files that cannot be used what is wrong with it. `generation` is how the model runs on this machine, or why not."""
 
     info: ModelInfo
     tokenizer: str
     tokens: int
     family: str
     why: Why
+    reason: str
+    left_out: tuple[str, ...]
     generation: Generation
 
 
@@ -34,22 +33,17 @@ def about_model(info: ModelInfo, settings: Settings) -> AboutModel:
     """
     header = read_header(Path(info.path))
     read = model_of(header, Path(info.path))
-    info = replace(read, name=info.name, active=info.active, adapter=info.adapter, scale=info.scale)
+    own = str(settings.prompts)
+    info = replace(read, name=info.name, active=info.active, adapter=info.adapter, scale=info.scale, prompts=own)
     kind, before = header.text("tokenizer.ggml.model"), header.text("tokenizer.ggml.pre")
-    family = "" if info.ranks else choose_template(info).family
+    choice = choose(info)
     return AboutModel(
         info=info,
         tokenizer=f"{kind} ({before})" if before else kind,
         tokens=len(header.values("tokenizer.ggml.tokens")),
-        family=family,
-        why=_why(info, family),
+        family="" if info.ranks else choice.template.family,
+        why="nothing" if info.ranks else choice.why,
+        reason="" if info.ranks else choice.reason,
+        left_out=tuple(str(problem) for problem in choice.problems),
         generation=how_it_runs(settings, info),
     )
-
-
-def _why(info: ModelInfo, family: str) -> Why:
-    if family in ("", PLAIN):
-        return "nothing"
-    if info.chat_template:
-        return "chat template"
-    return "architecture" if family in BY_ARCHITECTURE else "vocabulary"

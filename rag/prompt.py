@@ -8,7 +8,6 @@ no document can know.
 import hashlib
 import re
 import secrets
-import tomllib
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
@@ -16,48 +15,36 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import resources
 from string import Template
-from typing import Any, TypeVar
+from typing import Literal, TypeVar
 
 from errors import ModelError
 from models.types import EXTRACTIVE, ModelInfo
+from rag.template import OWN, PLAIN, ChatTemplate, check_holes, choose_template, load_family
 from rag.types import ABSTENTION, Example, Hit, Language, Voice
 from rag.voice import Manner, example_turn, examples_for, length_words, task_length_words, wishes
 
-PLAIN = "plain"
+CHAT = "chat"  # of a server that writes the turns itself
 MARK_BYTES = 3
 
 # A passage's own tags, whatever mark they carry, and numbers in brackets that would read as citations of ours.
 DELIMITER = re.compile(r"<\s*(?:/\s*)?passage(?:[^<>\n]{0,40}>)?", re.IGNORECASE)
+# What may be a special token of a model that does not tell which it has.
+LIKE_A_TOKEN = r"<\|/?[\w-]{1,40}\|>|<｜[^｜<>\n]{1,40}｜>"
 BRACKETED_NUMBERS = re.compile(r"\[(\d[\d\s,;–-]*)\]")
-
-_HOLES = {"first": {"system", "user"}, "user": {"user"}, "assistant": {"assistant"}, "generation": set[str]()}
 
 
 @dataclass(frozen=True, slots=True)
-class ChatTemplate:
-    """How one family of models writes its turns; the fields are those of prompts/families/NAME.toml."""
+class Message:
+    """A turn of a prompt, without the marks that a family of models puts around it."""
 
-    family: str
-    first: str
-    user: str
-    assistant: str
-    generation: str
-    bos: bool
-    stop: tuple[str, ...]
-    marks: tuple[str, ...]
-
-    def render(self, system: str, turns: Sequence[str], eos: str = "") -> str:
-        """The prompt for the answer to the last of `turns`, which are user, assistant, user ... in turn."""
-        text = Template(self.first).substitute(system=system, user=turns[0], eos=eos)
-        for number, turn in enumerate(turns[1:]):
-            form = self.user if number % 2 else self.assistant
-            text += Template(form).substitute(user=turn, assistant=turn, eos=eos)
-        return text + self.generation
+    role: Literal["system", "user", "assistant"]
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What a generator is given. `hits` are the passages it holds: the first is [1] in the text, and so on."""
+    """What a generator is given. `hits` are the passages it holds: the first is [1] in the text, and so on. `messages`
+    say the same as `text`, for a model whose turns another program writes."""
 
     question: str
     language: Language
@@ -65,6 +52,7 @@ class Prompt:
     text: str
     stop: tuple[str, ...]
     family: str
+    messages: tuple[Message, ...] = ()
 
 
 def fill_prompt(
@@ -91,17 +79,27 @@ def fill_prompt(
     template = choose_template(info)
     budget = min(context, info.context or context) - max_tokens
     asked = strip_marks(question, template, info)
-    quoted = {hit.passage.id: _quoted(hit, template, info) for hit in hits}
+    told = {hit.passage.id: _told(hit, template, info) for hit in hits}
 
-    def render(chosen: Sequence[Hit], shown: Sequence[Example] = ()) -> str:
-        said = wishes(manner, chosen, language, with_examples=bool(shown), with_length=template.family == PLAIN)
-        instruction = [_rules(template.family, manner.voice, language), strip_marks(said, template, info)]
+    def say(chosen: Sequence[Hit], shown: Sequence[Example] = (), as_documents: bool = False) -> tuple[Message, ...]:
+        said = wishes(manner, chosen, language, with_examples=bool(shown), with_length=template.base)
+        task = "answer-documents" if as_documents else "answer-plain" if template.base else "answer"
+        instruction = [_rules(task, manner.voice, language), strip_marks(said, template, info)]
         turns = [strip_marks(text, template, info) for one in reversed(shown) for text in example_turn(one, language)]
-        passages = _numbered([quoted[hit.passage.id] for hit in arrange(chosen)], passage_mark())
-        user = _fill_task("question", language, passages=passages, question=asked)
-        return _rendered(template, info, "\n\n".join(filter(None, instruction)), *turns, user)
+        passages = _numbered(["\n".join(told[hit.passage.id]) for hit in arrange(chosen)], passage_mark())
+        user = asked if as_documents else _fill_task("question", language, passages=passages, question=asked)
+        return _messages("\n\n".join(filter(None, instruction)), *turns, user)
 
-    chosen = _fitting(hits, lambda some: count_tokens(render(some)) <= budget)
+    def write(chosen: Sequence[Hit], shown: Sequence[Example] = ()) -> str:
+        if not template.document:
+            return _rendered(template, info, say(chosen, shown))
+        documents = [told[hit.passage.id] for hit in arrange(chosen)]
+        return _rendered(template, info, say(chosen, shown, as_documents=True), documents)
+
+    def fits(chosen: Sequence[Hit], shown: Sequence[Example] = ()) -> bool:
+        return count_tokens(write(chosen, shown)) <= budget
+
+    chosen = _fitting(hits, fits)
     if not chosen:
         raise ModelError(
             f"Not one passage fits: the prompt may have {budget} tokens"
@@ -109,8 +107,9 @@ def fill_prompt(
             hint="Raise generate.context or lower generate.max_tokens in cita.toml, or choose another model.",
         )
     examples = examples_for(manner.examples(question), question, language)
-    shown = _fitting(examples, lambda some: count_tokens(render(chosen, some)) <= budget)
-    return Prompt(question, language, tuple(arrange(chosen)), render(chosen, shown), template.stop, template.family)
+    shown = _fitting(examples, lambda some: fits(chosen, some))
+    text, messages = write(chosen, shown), say(chosen, shown)
+    return Prompt(question, language, tuple(arrange(chosen)), text, template.stop, template.family, messages)
 
 
 def fill_task(task: str, language: Language, info: ModelInfo, **values: str) -> Prompt:
@@ -118,8 +117,8 @@ def fill_task(task: str, language: Language, info: ModelInfo, **values: str) -> 
     `task`-given.LANGUAGE.txt, with `values` in its holes, what it is about."""
     template = choose_template(info)
     given = {name: strip_marks(value, template, info) for name, value in values.items()}
-    text = _rendered(template, info, _fill_task(task, language), _fill_task(f"{task}-given", language, **given))
-    return Prompt(values.get("question", ""), language, (), text, template.stop, template.family)
+    messages = _messages(_fill_task(task, language), _fill_task(f"{task}-given", language, **given))
+    return _prompt(values.get("question", ""), language, (), template, info, messages)
 
 
 def fill_passages(
@@ -146,8 +145,8 @@ def fill_passages(
     rules = _fill_task(task, language, abstention=ABSTENTION[language], mark=passage_mark(), length=length)
     said = strip_marks(wishes(Manner(voice), folders_of or hits, language), template, info)
     user = _fill_task(f"{task}-given", language, passages=_numbered(told, passage_mark()), **given)
-    text = _rendered(template, info, "\n\n".join(filter(None, (rules, said))), user)
-    return Prompt("", language, tuple(hits), text, template.stop, template.family)
+    messages = _messages("\n\n".join(filter(None, (rules, said))), user)
+    return _prompt("", language, hits, template, info, messages)
 
 
 def task_of(question: str, hits: Sequence[Hit], language: Language) -> tuple[str, str]:
@@ -179,17 +178,40 @@ def _numbered(texts: Sequence[str], mark: str) -> str:
     return "\n\n".join(passages)
 
 
-def _rules(family: str, voice: Voice, language: Language, mark: str = "") -> str:
-    """The instruction for an answer, as models of that family understand it."""
-    holes = {"abstention": ABSTENTION[language], "mark": mark or passage_mark()}
-    if family == PLAIN:
-        return _fill_task("answer-plain", language, **holes)
-    return _fill_task("answer", language, **holes, length=length_words(voice, language))
+def _rules(task: str, voice: Voice, language: Language, mark: str = "") -> str:
+    """The instruction for an answer, as prompts/tasks/`task` has it."""
+    holes = {"abstention": ABSTENTION[language]}
+    if task != "answer-documents":  # its family sets the passages apart by itself
+        holes["mark"] = mark or passage_mark()
+    if task != "answer-plain":
+        holes["length"] = length_words(voice, language)
+    return _fill_task(task, language, **holes)
 
 
-def _rendered(template: ChatTemplate, info: ModelInfo, system: str, *turns: str) -> str:
-    bos = info.bos_token if template.bos or "bos_token" in info.chat_template else ""
-    return bos + template.render(system, turns, info.eos_token or "</s>")
+def _prompt(
+    question: str,
+    language: Language,
+    hits: Sequence[Hit],
+    template: ChatTemplate,
+    info: ModelInfo,
+    messages: tuple[Message, ...],
+) -> Prompt:
+    text = _rendered(template, info, messages)
+    return Prompt(question, language, tuple(hits), text, template.stop, template.family, messages)
+
+
+def _messages(system: str, *turns: str) -> tuple[Message, ...]:
+    """`turns` are user, assistant, user ... in turn."""
+    said = (Message("assistant" if number % 2 else "user", turn) for number, turn in enumerate(turns))
+    return (Message("system", system), *said)
+
+
+def _rendered(
+    template: ChatTemplate, info: ModelInfo, messages: Sequence[Message], documents: Sequence[tuple[str, str]] = ()
+) -> str:
+    begins = template.bos or (template.family != OWN and "bos_token" in info.chat_template)
+    system, *turns = (message.text for message in messages)
+    return (info.bos_token if begins else "") + template.render(system, turns, info.eos_token or "</s>", documents)
 
 
 T = TypeVar("T")
@@ -208,7 +230,7 @@ def _fitting(candidates: Sequence[T], fit: Callable[[Sequence[T]], bool]) -> lis
 def strip_marks(text: str, template: ChatTemplate, info: ModelInfo) -> str:
     """`text` without any of the model's marks and special tokens, our delimiters and characters that do not show."""
     visible = "".join(_visible(char) for char in text)
-    marks = _marks_pattern(template.marks, info.special_tokens)
+    marks = _marks_pattern(template.marks, info.special_tokens, LIKE_A_TOKEN if template.family == CHAT else "(?!)")
     while (stripped := DELIMITER.sub("", marks.sub("", visible))) != visible:  # what is left may join to a new mark
         visible = stripped
     return visible
@@ -221,17 +243,21 @@ def _visible(char: str) -> str:
 
 
 @lru_cache(maxsize=8)
-def _marks_pattern(marks: tuple[str, ...], special_tokens: tuple[str, ...]) -> re.Pattern[str]:
+def _marks_pattern(marks: tuple[str, ...], special_tokens: tuple[str, ...], also: str) -> re.Pattern[str]:
     found = {mark for mark in (*marks, *special_tokens) if len(mark.strip()) > 1}
-    return re.compile("|".join(re.escape(mark) for mark in sorted(found, key=len, reverse=True)) or r"(?!)")
+    return re.compile("|".join([*(re.escape(mark) for mark in sorted(found, key=len, reverse=True)), also]))
 
 
-def _quoted(hit: Hit, template: ChatTemplate, info: ModelInfo) -> str:
+def _told(hit: Hit, template: ChatTemplate, info: ModelInfo) -> tuple[str, str]:
+    """Where a passage is from, and its text, as they may stand in a prompt."""
     passage = hit.passage
     origin = ", ".join(filter(None, (passage.path, hit.title, _pages(passage.page, passage.page_to), passage.section)))
     origin = " ".join(strip_marks(origin, template, info).split())
-    text = BRACKETED_NUMBERS.sub(r"(\1)", strip_marks(passage.text, template, info))
-    return f"{origin}\n{text}"
+    return origin, BRACKETED_NUMBERS.sub(r"(\1)", strip_marks(passage.text, template, info))
+
+
+def _quoted(hit: Hit, template: ChatTemplate, info: ModelInfo) -> str:
+    return "\n".join(_told(hit, template, info))
 
 
 def _pages(first: int | None, last: int | None) -> str:
@@ -240,127 +266,9 @@ def _pages(first: int | None, last: int | None) -> str:
     return f"p. {first}" if last in (None, first) else f"p. {first}-{last}"
 
 
-# ---------------------------------------------------------------------------------------- the choice of a template
-
-Condition = Callable[[ModelInfo], bool]
-
-
-def _says(*texts: str) -> Condition:
-    return lambda info: all(text in info.chat_template for text in texts)
-
-
-def _matches(pattern: str) -> Condition:
-    return lambda info: re.search(pattern, info.chat_template) is not None
-
-
-def _opens_thinking(info: ModelInfo) -> bool:
-    """The template puts <think>, open or closed, before the answer (Qwen3, SmolLM3, Granite 4.2)."""
-    before_answer = info.chat_template.rpartition("add_generation_prompt")[2]
-    return "<|im_start|>" in info.chat_template and "<think>" in before_answer
-
-
-def _untold(*tokens: str, ends_in: str = "", architecture: str = "") -> Condition:
-    """No chat template, but a vocabulary (and end of turn: base models have the tokens too) that leaves no doubt."""
-    return lambda info: (
-        not info.chat_template
-        and set(tokens) <= set(info.special_tokens)
-        and ends_in in ("", info.eos_token)
-        and architecture in ("", info.architecture)
-    )
-
-
-# The first that holds wins. Why llama.cpp's own detection is not used: it takes Zephyr for GLM-Edge, Mistral Small 3
-# for Mistral v7, the thinkers for plain ChatML, and does not know Gemma 4.
-RULES: tuple[tuple[Condition, str], ...] = (
-    (_says("<|start|>", "<|channel|>"), "gpt-oss"),
-    (_says("<|turn>"), "gemma4"),
-    (_says("<start_of_turn>"), "gemma"),
-    (_says("<|START_OF_TURN_TOKEN|>", "<|USER_TOKEN|>"), "command-r"),
-    (_says("<|start_of_role|>"), "granite"),
-    (_says("<|im_start|>", "<|im_sep|>"), "phi4"),
-    (_opens_thinking, "chatml-no-think"),
-    (_matches(r"(?s)^(?!.*<end_of_utterance>).*<\|im_start\|>"), "chatml"),
-    (_says("<|start_header_id|>", "<|end_header_id|>"), "llama3"),
-    (_says("<｜Assistant｜>", "think>"), "deepseek-r1"),
-    (_says("<｜Assistant｜>"), "deepseek-v3"),
-    (_says("<|assistant|>", "<|end|>"), "phi3"),
-    (_matches(r"<\|user\|>[^}]*(eos_token|</s>|<\|endoftext\|>)"), "zephyr"),
-    (_says("<|user|>", "<|assistant|>"), "falcon3"),
-    (_says("[SYSTEM_PROMPT] "), "mistral-v7"),
-    (_says("[SYSTEM_PROMPT]"), "mistral-v7-tekken"),
-    (_says("[INST]", "<<SYS>>"), "llama2"),
-    (_matches(r"\[INST\][\"']"), "mistral-v3-tekken"),
-    (_says("[INST]", " [/INST]"), "mistral-v1"),
-    (_says("[INST]"), "mistral-v3"),
-    (_says("USER:", "ASSISTANT:"), "vicuna"),
-    (_says("### Instruction:", "### Response:"), "alpaca"),
-    (_says("Instruct:", "Output:"), "phi2"),
-    (_says("User:", "Assistant:"), "falcon"),
-    (_untold("<|im_start|>", "<|im_sep|>", ends_in="<|im_end|>"), "phi4"),
-    (_untold("<|im_start|>", ends_in="<|im_end|>"), "chatml"),
-    (_untold("<|start_header_id|>", ends_in="<|eot_id|>"), "llama3"),
-    (_untold("<start_of_turn>", ends_in="<end_of_turn>"), "gemma"),
-    (_untold("<|turn>", ends_in="<turn|>"), "gemma4"),
-    (_untold("<|assistant|>", ends_in="<|end|>"), "phi3"),
-    (_untold("<|START_OF_TURN_TOKEN|>", ends_in="<|END_OF_TURN_TOKEN|>"), "command-r"),
-    (_untold("<|channel|>", ends_in="<|return|>"), "gpt-oss"),
-    (_untold(architecture="phi2"), "phi2"),
-    (_untold(architecture="falcon"), "falcon"),
-)
-
-
-def choose_template(info: ModelInfo) -> ChatTemplate:
-    """The template that the model's metadata asks for; `plain` where it does not say."""
-    chosen = _selector().get_prompt(info)
-    return load_family(chosen.metadata["family"])
-
-
-@cache
-def _selector() -> Any:
-    from langchain_classic.chains.prompt_selector import ConditionalPromptSelector
-    from langchain_core.prompts import PromptTemplate
-
-    def prompt(family: str) -> PromptTemplate:
-        template = load_family(family)
-        text = Template(template.first).substitute(system="{system}", user="{user}", eos="{eos}") + template.generation
-        return PromptTemplate.from_template(text, metadata={"family": family})
-
-    # Its conditions are called with whatever get_prompt is given: here the model's metadata, not a LangChain model.
-    conditionals: list[Any] = [(condition, prompt(family)) for condition, family in RULES]
-    return ConditionalPromptSelector(default_prompt=prompt(PLAIN), conditionals=conditionals)
-
-
-# ------------------------------------------------------------------------------------------------ templates as data
-
-
-@cache
-def load_family(name: str) -> ChatTemplate:
-    """prompts/families/`name`.toml. Raises ModelError if it lacks a key, or a hole, or has one too many."""
-    file = resources.files("prompts") / "families" / f"{name}.toml"
-    try:
-        data = tomllib.loads(file.read_text("utf-8"))
-        template = ChatTemplate(name, **{**data, "stop": tuple(data["stop"]), "marks": tuple(data["marks"])})
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"The family file {file.name!r} cannot be used: {error}.", hint=_SEE) from error
-    for part, holes in _HOLES.items():
-        _check_holes(f"{part} in {file.name}", getattr(template, part), holes, optional={"eos"})
-    return template
-
-
 def _fill_task(name: str, language: Language, **values: str) -> str:
     """prompts/tasks/`name`.`language`.txt with its holes filled; a name too few or too many is a ModelError."""
     file = resources.files("prompts") / "tasks" / f"{name}.{language}.txt"
     text = file.read_text("utf-8").strip()
-    _check_holes(file.name, text, set(values))
+    check_holes(file.name, text, set(values))
     return Template(text).substitute(values)
-
-
-def _check_holes(where: str, text: str, wanted: set[str], optional: frozenset[str] | set[str] = frozenset()) -> None:
-    found = set(Template(text).get_identifiers())
-    if missing := wanted - found:
-        raise ModelError(f"The prompt {where} lacks the hole ${min(missing)}.", hint=_SEE)
-    if unknown := found - wanted - optional:
-        raise ModelError(f"The prompt {where} has the hole ${min(unknown)}, which nothing fills.", hint=_SEE)
-
-
-_SEE = "prompts/README.md says how it is written."

@@ -15,7 +15,8 @@ from errors import ModelError
 from models.types import ModelInfo
 from rag import prompt
 from rag.context import arrange
-from rag.prompt import choose_template, fill_passages, fill_prompt, load_family, passage_mark, strip_marks, task_of
+from rag.prompt import fill_passages, fill_prompt, passage_mark, strip_marks, task_of
+from rag.template import PLAIN, check_holes, choose_template, load_family, rules
 from rag.types import ABSTENTION, Hit
 from tests.fakes import LEASE
 from tests.gguf_files import CHATML, LLAMA2, LLAMA3
@@ -42,7 +43,7 @@ TEMPLATES = {
     "llama3": LLAMA3,
     "mistral-v1": "{{ bos_token }}{% for message in messages %}{{- ' [INST] ' + system_message + '\n\n'"
     " + message['content'] + ' [/INST]' }}{% endfor %}",
-    "mistral-v1 (Mixtral)": "{{ bos_token }}{% if message['role'] == 'user' %}{{ '[INST] ' + message['content']"
+    "mixtral": "{{ bos_token }}{% if message['role'] == 'user' %}{{ '[INST] ' + message['content']"
     " + ' [/INST]' }}{% endif %}",
     "mistral-v3": '{{- bos_token }}{{- "[AVAILABLE_TOOLS] [" }}{{- "[INST] " + system_message + "\n\n"'
     ' + message["content"] + "[/INST]" }}',
@@ -54,7 +55,8 @@ TEMPLATES = {
     "{{- '[INST]' + message['content'] + '[/INST]' }}",
     "gemma": "{{ bos_token }}{{ '<start_of_turn>' + role + '\n' + message['content'] | trim + '<end_of_turn>\n' }}",
     "gemma4": "{{ bos_token }}{{- '<|turn>' + role + '\n' }}{{- '<turn|>\n' }}{{- '<|channel>thought\n<channel|>' }}",
-    "phi3": "{% if message['role'] == 'user' %}{{'<|user|>\n' + message['content'] + '<|end|>\n'}}{% endif %}"
+    "phi3": "{{'<|system|>' }}{% if message['role'] == 'user' %}{{'<|user|>\n' + message['content'] + '<|end|>\n'}}"
+    "{% endif %}"
     "{{ '<|assistant|>\n' }}{{ eos_token }}",
     "phi4": "{{'<|im_start|>user<|im_sep|>' + message['content'] + '<|im_end|>'}}",
     "zephyr": "{% if message['role'] == 'user' %}\n{{ '<|user|>\n' + message['content'] + eos_token }}\n{% endif %}"
@@ -67,6 +69,12 @@ TEMPLATES = {
     "deepseek-r1": "{{bos_token}}{{'<｜User｜>' + message['content']}}{{content.split('</think>')[-1]}}"
     "{{'<｜Assistant｜><think>\n'}}",
     "granite": "{{- '<|start_of_role|>system<|end_of_role|>' + system_message + '<|end_of_text|>\n' }}",
+    "granite3": "{{- '<|start_of_role|>document {\"document_id\": \"' + document['doc_id'] + '\"}<|end_of_role|>' }}",
+    "granite4": "{{- '<|start_of_role|>system<|end_of_role|>' + 'within <documents></documents> XML tags' }}",
+    "smollm3": "{{- '<|im_start|>system\n' }}{{- '## Custom Instructions\n\n' + custom_instructions }}",
+    "phi4-mini": "{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>' }}{% else %}{{ eos_token }}{% endif %}",
+    "command-r7b": "<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|><|START_RESPONSE|>{{message.content}}<|END_RESPONSE|>",
     "command-r": "{{ '<|START_OF_TURN_TOKEN|><|USER_TOKEN|>' + content.strip() + '<|END_OF_TURN_TOKEN|>' }}",
     "gpt-oss": '{{- "<|start|>developer<|message|>" }}{{- "<|start|>assistant<|channel|>final<|message|>" }}',
     "phi2": "{{ 'Instruct: ' + message['content'] + '\nOutput:' }}",
@@ -93,11 +101,14 @@ UNTOLD = {
 
 # What each family renders for system SYS, question U1, answer A1, question U2.
 RENDERED = {
+    "chat": "<|im_start|>system\nSYS<|im_end|>\n<|im_start|>user\nU1<|im_end|>\n<|im_start|>assistant\nA1<|im_end|>\n"
+    "<|im_start|>user\nU2<|im_end|>\n<|im_start|>assistant\n",
     "chatml": "<|im_start|>system\nSYS<|im_end|>\n<|im_start|>user\nU1<|im_end|>\n<|im_start|>assistant\nA1<|im_end|>\n"
     "<|im_start|>user\nU2<|im_end|>\n<|im_start|>assistant\n",
     "chatml-no-think": "<|im_start|>system\nSYS<|im_end|>\n<|im_start|>user\nU1<|im_end|>\n<|im_start|>assistant\n"
     "A1<|im_end|>\n<|im_start|>user\nU2<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n",
     "llama2": "[INST] <<SYS>>\nSYS\n<</SYS>>\n\nU1 [/INST] A1 </s><s>[INST] U2 [/INST]",
+    "mixtral": "[INST] SYS\n\nU1 [/INST]A1</s>[INST] U2 [/INST]",
     "mistral-v1": " [INST] SYS\n\nU1 [/INST] A1</s> [INST] U2 [/INST]",
     "mistral-v3": "[INST] SYS\n\nU1[/INST] A1</s>[INST] U2[/INST]",
     "mistral-v3-tekken": "[INST]SYS\n\nU1[/INST]A1</s>[INST]U2[/INST]",
@@ -112,6 +123,7 @@ RENDERED = {
     "<|turn>model\n<|channel>thought\n<channel|>",
     "phi3": "<|system|>\nSYS<|end|>\n<|user|>\nU1<|end|>\n<|assistant|>\nA1<|end|>\n"
     "<|user|>\nU2<|end|>\n<|assistant|>\n",
+    "phi4-mini": "<|system|>SYS<|end|><|user|>U1<|end|><|assistant|>A1<|end|><|user|>U2<|end|><|assistant|>",
     "phi4": "<|im_start|>system<|im_sep|>SYS<|im_end|><|im_start|>user<|im_sep|>U1<|im_end|>"
     "<|im_start|>assistant<|im_sep|>A1<|im_end|><|im_start|>user<|im_sep|>U2<|im_end|><|im_start|>assistant<|im_sep|>",
     "zephyr": "<|system|>\nSYS</s>\n<|user|>\nU1</s>\n<|assistant|>\nA1</s>\n<|user|>\nU2</s>\n<|assistant|>\n",
@@ -126,8 +138,16 @@ RENDERED = {
     "command-r": "<|START_OF_TURN_TOKEN|><|SYSTEM_TOKEN|>SYS<|END_OF_TURN_TOKEN|>"
     "<|START_OF_TURN_TOKEN|><|USER_TOKEN|>U1<|END_OF_TURN_TOKEN|><|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>A1<|END_OF_TURN_TOKEN|>"
     "<|START_OF_TURN_TOKEN|><|USER_TOKEN|>U2<|END_OF_TURN_TOKEN|><|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>",
-    "gpt-oss": "<|start|>system<|message|>You are ChatGPT, a large language model trained by OpenAI.\n\nReasoning: low"
-    "\n\n# Valid channels: analysis, commentary, final. Channel must be included for every message.<|end|>"
+    "command-r7b": "<|START_OF_TURN_TOKEN|><|SYSTEM_TOKEN|>SYS<|END_OF_TURN_TOKEN|>"
+    "<|START_OF_TURN_TOKEN|><|USER_TOKEN|>U1<|END_OF_TURN_TOKEN|><|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>"
+    "<|START_RESPONSE|>A1<|END_RESPONSE|><|END_OF_TURN_TOKEN|><|START_OF_TURN_TOKEN|><|USER_TOKEN|>U2<|END_OF_TURN_TOKEN|>"
+    "<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|><|START_THINKING|><|END_THINKING|><|START_RESPONSE|>",
+    "smollm3": "<|im_start|>system\n## Metadata\n\nKnowledge Cutoff Date: June 2025\nReasoning Mode: /no_think\n\n"
+    "## Custom Instructions\n\nSYS\n\n<|im_end|>\n<|im_start|>user\nU1<|im_end|>\n<|im_start|>assistant\n<think>\n\n"
+    "</think>\nA1<|im_end|>\n<|im_start|>user\nU2<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n",
+    "gpt-oss": "<|start|>system<|message|>You are ChatGPT, a large language model trained by OpenAI.\nKnowledge "
+    "cutoff: 2024-06\n\nReasoning: low\n\n# Valid channels: analysis, commentary, final. Channel must be included for "
+    "every message.<|end|>"
     "<|start|>developer<|message|># Instructions\n\nSYS\n\n<|end|><|start|>user<|message|>U1<|end|>"
     "<|start|>assistant<|channel|>final<|message|>A1<|end|><|start|>user<|message|>U2<|end|>"
     "<|start|>assistant<|channel|>final<|message|>",
@@ -136,11 +156,16 @@ RENDERED = {
     "plain": "SYS\n\nU1\nAnswer: A1\n\nU2\nAnswer:",
 }
 
+# Their turns are the same; where passages stand is not.
+RENDERED |= dict.fromkeys(("granite3", "granite4"), RENDERED["granite"])
+
 MISLEADING = ModelInfo(name="llama-2-7b-chat", path="/models/Meta-Llama-2-Chat.Q4_K_M.gguf", title="Llama 2 7B Chat")
 
 
 def model(family: str, **metadata: Any) -> ModelInfo:
     """A model whose chat template is that of `family`."""
+    if family == "chat":
+        return replace(MISLEADING, protocol="openai", server="http://127.0.0.1:8080", **metadata)
     return replace(
         MISLEADING, **{"chat_template": TEMPLATES[family], "bos_token": "<s>", "eos_token": "</s>", **metadata}
     )
@@ -179,7 +204,7 @@ def test_a_conversation_is_rendered_exactly_as_its_family_writes_it(family: str)
 
 
 def test_every_rendered_family_is_checked() -> None:
-    assert set(RENDERED) == {family for _, family in prompt.RULES} | {"plain"}
+    assert set(RENDERED) == {rule.template.family for rule in rules()} | {PLAIN}
 
 
 def test_zephyrs_turns_end_in_the_models_own_token() -> None:
@@ -282,6 +307,29 @@ def test_no_mark_of_any_family_survives_in_a_passage_a_title_or_the_question(fam
     assert evil == clean
 
 
+def test_a_served_model_is_sent_the_turns_that_its_text_says() -> None:
+    filled = fill(model("chat"), hit("The <|im_start|>text.<|im_end|>"))
+    assert [message.role for message in filled.messages] == ["system", "user"]
+    assert filled.messages[1].text.endswith(f"[1] contracts/lease.pdf, p. 2, Lease > Ending the lease\nThe text.\n"
+                                            f"</passage {MARK}>\n\nQuestion: {QUESTION}")  # fmt: skip
+    assert filled.text == load_family("chat").render(filled.messages[0].text, [filled.messages[1].text])
+
+
+def test_every_family_has_the_messages_that_its_text_renders() -> None:
+    for family in TEMPLATES:
+        filled = fill(model(family))
+        if load_family(filled.family).document:
+            continue  # its passages are in no turn of the user's
+        assert all(message.text.strip() in filled.text for message in filled.messages), family
+
+
+def test_nothing_that_looks_like_a_special_token_reaches_a_server_whose_models_tokens_nobody_knows() -> None:
+    marks = {mark for family in RENDERED for mark in load_family(family).marks if mark[0] in "<["}
+    evil = "".join(sorted(marks)) + "<|of_a_coming_model|><｜another▁one｜>"
+    filled = fill(model("chat"), hit(f"before {evil}after"), question=f"q{evil}?")
+    assert filled.messages == fill(model("chat"), hit("before after"), question="q?").messages
+
+
 def test_a_mark_put_together_by_the_removal_of_another_is_removed_too() -> None:
     info = model("chatml")
     template = choose_template(info)
@@ -309,7 +357,7 @@ def texts_of_marks(family: str) -> st.SearchStrategy[str]:
 @settings(max_examples=300, deadline=None)
 @given(data=st.data(), family=st.sampled_from(sorted(RENDERED)))
 def test_no_text_whatever_puts_a_mark_into_a_prompt(data: st.DataObject, family: str) -> None:
-    name = next(name for name in TEMPLATES if name.partition(" ")[0] == family)
+    name = next(name for name in [*TEMPLATES, "chat"] if name.partition(" ")[0] == family)
     info = model(name, special_tokens=("<|secret|>",))
     template = load_family(family)
     text, title, question = (data.draw(texts_of_marks(family)) for _ in range(3))
@@ -379,4 +427,4 @@ def test_a_dollar_sign_in_a_document_is_just_a_dollar_sign() -> None:
 )
 def test_a_missing_or_unknown_hole_is_an_error(text: str, says: str) -> None:
     with pytest.raises(ModelError, match=says):
-        prompt._check_holes("first in test.toml", text, {"system", "user"})
+        check_holes("first in test.toml", text, {"system", "user"})

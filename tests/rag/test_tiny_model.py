@@ -14,7 +14,8 @@ from models.gguf import read_header, read_model
 from models.types import ModelInfo
 from rag.cite import cite
 from rag.generate import LlamaGenerator
-from rag.prompt import Prompt, choose_template, fill_prompt
+from rag.prompt import Prompt, fill_prompt
+from rag.template import choose_template
 from rag.types import ABSTENTION, Answer, Completed
 from settings import Generate, Settings
 from tests.gguf_files import CHATML, LLAMA3
