@@ -28,6 +28,7 @@ from errors import (
     VectorIndexError,
 )
 from ingest.types import Document, Filters, IndexProgress, IndexReport, Passage, Source, VerifyReport, WatchEvent
+from models.live import LoadedModel
 from models.types import EXTRACTIVE, ModelInfo
 from rag.tasks.types import Task, TaskEvent, TaskProgress
 from rag.types import (
@@ -243,6 +244,10 @@ class Engine(Protocol):
         ...
 
     def models(self) -> list[ModelInfo]: ...
+    def loaded_models(self) -> list[LoadedModel]:
+        """Those that are held in memory now, and what they take of it."""
+        ...
+
     def add_model(self, path: Path, base: str = "", scale: float = 1.0) -> ModelInfo:
         """Makes a GGUF known. With `base`, the name of a model, it is a LoRA adapter for that: both together are a
         model of their own, `scale` the weight of what the adapter adds."""
@@ -1071,6 +1076,9 @@ class LocalEngine:
         return fine_tuning_set(self.examples())
 
     # --- models
+
+    def loaded_models(self) -> list[LoadedModel]:
+        return self._models.live()
 
     def models(self) -> list[ModelInfo]:
         return self._registry.list()

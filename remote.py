@@ -46,6 +46,7 @@ import errors
 from engine import VERSION, Engine, Status
 from errors import CitaError, EngineError, EngineUnreachableError, UsageError
 from ingest.types import Filters, IndexProgress, IndexReport, Passage, Source, VerifyReport, WatchEvent
+from models.live import LoadedModel
 from models.types import ModelInfo
 from rag.tasks.types import Task, TaskEvent
 from rag.types import (
@@ -597,6 +598,9 @@ class RemoteEngine:
 
     def page_image(self, path: str, page: int, quotes: Sequence[str] = (), scale: float = 2.0) -> bytes:
         return self._call(Engine.page_image, path, page, quotes, scale)
+
+    def loaded_models(self) -> list[LoadedModel]:
+        return self._call(Engine.loaded_models)
 
     def models(self) -> list[ModelInfo]:
         return self._call(Engine.models)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from models.fit import Weights, memory_needed
+from models.live import LoadedModel, memory_of
 from models.runtime import SPARE, Hardware, choose_runtime, free_memory
 from models.types import ModelInfo
 from rag.generate import LOADING, Generator, LlamaGenerator, Tuned
@@ -54,6 +55,14 @@ class LoadedModels:
         """Of the models that are held now, the one used last at the end."""
         with self._changed:
             return [held.generator.info.name for held in self._held.values()]
+
+    def live(self) -> list[LoadedModel]:
+        """As names(), with what the processes take; one that has no process, or none yet, is left out."""
+        with self._changed:
+            held = [(one.generator, one.lent) for one in self._held.values()]
+        running = [(one, lent) for one, lent in held if isinstance(one, LlamaGenerator) and one.pid]
+        found = [LoadedModel(one.info.name, memory_of(one.pid), one.runtime, lent > 0) for one, lent in running]
+        return [model for model in found if model.memory]
 
     def close(self) -> None:
         """Ends all, whatever they are doing."""

@@ -14,6 +14,7 @@ from engine import Status
 from errors import EncryptedError, FolderError, ModelNotFoundError, UsageError
 from ingest.embed import Vectors
 from ingest.types import Filters, IndexProgress, IndexReport, Passage, PathReason, Source, VerifyReport, WatchEvent
+from models.live import LoadedModel
 from models.types import EXTRACTIVE, ModelInfo
 from rag.comparisons import compare
 from rag.export import export, fine_tuning_set
@@ -125,6 +126,7 @@ class FakeEngine:
         self.compared: list[Comparison] = []
         self.used = EXTRACTIVE.name
         self._models = [EXTRACTIVE]
+        self.loaded: list[LoadedModel] = []
         self.indexed: list[tuple[bool, bool]] = []
         self.kept: list[tuple[str, Path]] = []
         self.unlocked: list[str] = []
@@ -421,6 +423,9 @@ class FakeEngine:
         adapter = str(path) if base else ""
         self._models.append(ModelInfo(name=path.stem, path=base or str(path), adapter=adapter, scale=scale))
         return self._models[-1]
+
+    def loaded_models(self) -> list[LoadedModel]:
+        return self.loaded
 
     def use_model(self, name: str) -> ModelInfo:
         for model in self._models:

@@ -35,7 +35,7 @@ LAYERS: dict[str, set[str]] = {
     # there are to fetch.
     "ui": {
         "ui", "engine", "evaluation", "models.doctor", "models.runtime", "models.fit", "models.discover",
-        "models.catalogue", "models.pull", "models.servers",
+        "models.catalogue", "models.pull", "models.servers", "models.live", "models.embedders",
     },
     "app": {"ui", "engine"},
     "serve": {"serve", "engine"},

@@ -24,6 +24,8 @@ import remote
 from engine import Engine, open_engine
 from errors import CitaError, EngineError, EngineUnreachableError, FolderError, StorageFullError, UsageError
 from ingest.types import Filters, IndexProgress, IndexReport, WatchEvent
+from models.live import LoadedModel
+from models.runtime import Runtime
 from rag.tasks.types import Compare, Draft, Summarise, Tabulate
 from rag.types import Completed, Event, Retrieved, Token, Turn, Verdict
 from remote import EngineServer, RemoteEngine, connect, start_server
@@ -133,6 +135,7 @@ CALLS: dict[str, Callable[[Engine, Path], object]] = {
     "passage": lambda engine, _: engine.passage(LEASE.id),
     "page_image": lambda engine, _: engine.page_image(LEASE.path, 2, ["thirty days"], scale=1.5),
     "models": lambda engine, _: engine.models(),
+    "loaded_models": lambda engine, _: engine.loaded_models(),
     "add_model": lambda engine, folder: engine.add_model(folder / "tiny.gguf"),
     "use_model": lambda engine, _: engine.use_model("extractive"),
 }
@@ -140,6 +143,13 @@ CALLS: dict[str, Callable[[Engine, Path], object]] = {
 
 def test_every_method_of_the_engine_is_tried() -> None:
     assert set(CALLS) == set(remote.METHODS)
+
+
+def test_what_is_in_memory_crosses_as_it_is() -> None:
+    runtime = Runtime(4096, 2, 512, 0, flash_attention=True, cache="q8_0", repack=False)
+    loaded = [LoadedModel("mini", 10, runtime, answering=True), LoadedModel("big", 20, None, answering=False)]
+    coding = remote._coding("loaded_models").result
+    assert coding.validate_python(coding.dump_python(loaded, mode="json")) == loaded
 
 
 @pytest.mark.parametrize("method", CALLS)

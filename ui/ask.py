@@ -15,6 +15,7 @@ from rag.types import Turn as EarlierTurn
 from ui import filters, library, rating, reader, render, voice
 from ui.engine import get_engine, get_settings
 from ui.frame import get_texts, guarded, heading, model_name, notice
+from ui.live import LiveLine
 from ui.samples import sample_questions
 from ui.stream import follow
 from ui.texts import Texts
@@ -162,6 +163,7 @@ def _stream(engine: Engine, turn: Turn, history: Sequence[EarlierTurn], texts: T
     turn.state = "stopped"
     place = st.empty()
     place.html(render.draft("", texts.ask_searching))
+    live = LiveLine(engine, st.empty(), texts)
     st.button(texts.ask_stop, key="stop", icon=":material/stop_circle:")
     drawn = 0.0
     kept_in = (opened() or NEW) if get_settings().history.on else ""
@@ -177,6 +179,7 @@ def _stream(engine: Engine, turn: Turn, history: Sequence[EarlierTurn], texts: T
         )
         with closing(follow(asked)) as events:
             for event in events:
+                live.follow(event)
                 if isinstance(event, Completed):
                     turn.answer, turn.state, turn.unkept = event.answer, "answered", event.problem
                 elif isinstance(event, Recorded):

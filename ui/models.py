@@ -12,6 +12,7 @@ from models.types import EXTRACTIVE, ModelInfo
 from ui import fetch, render
 from ui.engine import get_engine, get_settings
 from ui.frame import get_texts, heading, model_name, size_words
+from ui.live import draw_loaded, runtime_words
 from ui.texts import Texts
 
 
@@ -22,6 +23,7 @@ def draw() -> None:
     models = engine.models()
     for number, model in enumerate(sorted(models, key=lambda model: model.name != active)):
         _draw_model(engine, number, model, model.name == active, texts)
+    draw_loaded(engine)
     _draw_found(engine, models, texts)
     fetch.draw(engine, texts)
     _draw_add(engine, texts)
@@ -51,11 +53,7 @@ def _draw_runtime(model: ModelInfo, texts: Texts) -> None:
         st.warning(render.label(generation.problem), icon=":material/memory:")
     if (runtime := generation.runtime) and generation.memory:
         st.caption(
-            texts.models_runtime.format(
-                threads=runtime.threads, layers=runtime.gpu_layers, context=f"{runtime.context:,}",
-                batch=runtime.batch, cache=runtime.cache, flash=texts.on if runtime.flash_attention else texts.off,
-            )
-            + " " + texts.models_memory.format(size=size_words(generation.memory.total))
+            runtime_words(runtime, texts) + " " + texts.models_memory.format(size=size_words(generation.memory.total))
         )  # fmt: skip
 
 

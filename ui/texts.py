@@ -352,6 +352,13 @@ class Texts:
     models_context: str
     models_runtime: str
     models_memory: str
+    live_speed: str
+    live_model: str
+    live_free: str
+    live_title: str
+    live_machine: str
+    live_takes: str
+    live_answering: str
     models_found: str
     models_found_lead: str
     models_found_use: str
@@ -819,6 +826,13 @@ ENGLISH = Texts(
         " of {batch}, cache {cache}, flash attention {flash}."
     ),
     models_memory="It takes {size} of memory.",
+    live_speed="{n} tokens a second",
+    live_model="{name} takes {size} of memory",
+    live_free="{free} of {whole} are free",
+    live_title="In memory now",
+    live_machine="This computer",
+    live_takes="takes {size}",
+    live_answering="writing",
     models_found="Found on this computer",
     models_found_lead="Models that other programs keep. They are used where they lie, not copied.",
     models_found_use="Use this",
@@ -1239,6 +1253,13 @@ SPANISH = Texts(
         " {batch}, caché {cache}, flash attention {flash}."
     ),
     models_memory="Ocupa {size} de memoria.",
+    live_speed="{n} tokens por segundo",
+    live_model="{name} ocupa {size} de memoria",
+    live_free="quedan libres {free} de {whole}",
+    live_title="En memoria ahora",
+    live_machine="Este equipo",
+    live_takes="ocupa {size}",
+    live_answering="escribiendo",
     models_found="En este equipo",
     models_found_lead="Modelos que guardan otros programas. Se usan donde están, no se copian.",
     models_found_use="Usar este",

@@ -239,3 +239,20 @@ def test_a_file_that_is_damaged_by_now_is_told(models: LoadedModels, write: Writ
     with pytest.raises(NotAModelError), models.lend(damaged, SETTINGS) as loan:
         loan.wait(20)
     assert models.names() == ["one"]
+
+
+def test_what_is_in_memory_is_told_with_what_its_process_takes(tmp_path: Path) -> None:
+    info = read_model(tiny_gguf(tmp_path / "m.gguf", width=1024, blocks=2))
+    models = LoadedModels(2, LlamaGenerator, always)
+    assert models.live() == []
+    with models.lend(info, SETTINGS) as loan:
+        generator = loan.wait(10)
+        assert generator
+        assert models.live() == []  # it is loaded when it is asked first
+        assert "".join(generator.generate(HELLO)) == ANSWER
+        (now,) = models.live()
+        assert (now.name, now.answering, now.runtime and now.runtime.context) == (info.name, True, 512)
+        assert now.memory > info.size
+    assert [(one.name, one.answering) for one in models.live()] == [(info.name, False)]
+    models.close()
+    assert models.live() == []
