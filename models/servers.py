@@ -83,8 +83,9 @@ def find_servers(ports: Sequence[int] = tuple(PORTS), seconds: float = SEARCH_SE
     return [known[port] for port in ports if port in known]
 
 
-def look(server: Server, seconds: float = LOOK_SECONDS, usual: str = "") -> Running:
-    """What runs at a server and which models it has. `usual` is the program that is usually there.
+def look(server: Server, seconds: float = LOOK_SECONDS, usual: str = "", only: str = "") -> Running:
+    """What runs at a server and which models it has, or whether it has the one that is called `only` there. `usual` is
+    the program that is usually there.
 
     Raises ModelError if it does not answer, or not as a server of models does.
     """
@@ -99,6 +100,8 @@ def look(server: Server, seconds: float = LOOK_SECONDS, usual: str = "") -> Runn
     models = []
     for entry in listed[:MOST_MODELS]:
         name = str(entry["id"])
+        if only not in ("", name):
+            continue
         plain = ModelInfo(
             name, title=name, protocol="openai", server=server.url, served_as=name, program=program,
             context=USUAL_CONTEXT.get(program, 0), off_machine=server.off_machine,
@@ -147,9 +150,8 @@ def check_consent(server: Server) -> None:
 def look_again(server: Server, info: ModelInfo, seconds: float) -> ModelInfo:
     """What is known of a model of a server by now; as it was known where that does not say."""
     with suppress(ModelError):
-        for model in look(server, seconds, info.program).models:
-            if model.served_as == info.served_as:
-                return replace(model, name=info.name, active=info.active)
+        for model in look(server, seconds, info.program, info.served_as).models:
+            return replace(model, name=info.name, active=info.active)
     return info
 
 

@@ -14,7 +14,7 @@ from tests.gguf_files import tiny_gguf
 
 
 def test_a_gguf_is_run_by_llama_cpp_in_a_process_of_its_own_once_it_is_asked(tmp_path: Path) -> None:
-    generator = open_generator(read_model(tiny_gguf(tmp_path / "tiny.gguf")), Generate())
+    generator = open_generator(read_model(tiny_gguf(tmp_path / "tiny.gguf")), Generate(), tmp_path)
     assert isinstance(generator, LlamaGenerator)
     assert generator.pid == 0
 
@@ -22,4 +22,4 @@ def test_a_gguf_is_run_by_llama_cpp_in_a_process_of_its_own_once_it_is_asked(tmp
 def test_a_model_that_a_later_version_added_is_refused_with_what_to_do() -> None:
     later = ModelInfo("later", protocol="telepathy")  # type: ignore[arg-type]
     with pytest.raises(ModelError, match=r"'telepathy', which this Cita does not know.* add it again"):
-        open_generator(later, Generate())
+        open_generator(later, Generate(), Path())
