@@ -9,7 +9,7 @@ matrix (ingest/matrix.py), and so is every library within a filter. Nothing is e
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -141,7 +141,8 @@ class LiveIndex:
     """The nearest-neighbour index of a home, for the engine: the only one that has Chroma's folder open.
 
     Search is right at any time, whatever state Chroma's files are in; update() keeps them worth searching. `lazy`: the
-    first question is answered by the matrix, which is sooner opened than Chroma (0.5 s); a command asks no other.
+    matrix, which is sooner opened than Chroma (0.5 s and more), answers the first question, as a command asks no other,
+    and then those that come until another thread has Chroma's folder open.
     """
 
     def __init__(self, index: Path, catalog: Catalog, *, lazy: bool = False) -> None:
@@ -156,7 +157,9 @@ class LiveIndex:
         self._many = False  # so many vectors that the matrix serves
         self._draft: _GrowingDraft | None = None  # for the next update()
         self._lazy = lazy
+        self._is_new = lazy  # no second question was asked yet
         self._first: Vectors | None = None
+        self._opening: tuple[Seal, Future[ChromaIndex]] | None = None
 
     @property
     def name(self) -> str:
@@ -167,10 +170,7 @@ class LiveIndex:
 
     def search(self, query: Vectors, k: int) -> Neighbours:
         with self._lock, self._catalog.snapshot():
-            if self._is_first(query):
-                return self._in_matrix(query, k)
-            self._refresh()
-            if self._many:
+            if self._is_first(query) or not self._refresh() or self._many:
                 return self._in_matrix(query, k)
             nearest = self._exact.search(query, k)
             if self._chroma is None:
@@ -186,10 +186,10 @@ class LiveIndex:
 
     def _is_first(self, query: Vectors) -> bool:
         """Whether it is the first question, as often as that is asked."""
-        if self._lazy and self._first is None:
+        if self._is_new and self._first is None:
             self._first = query.copy()
-        self._lazy = self._lazy and self._first is not None and np.array_equal(self._first, query)
-        return self._lazy
+        self._is_new = self._is_new and self._first is not None and np.array_equal(self._first, query)
+        return self._is_new
 
     def _in_matrix(self, query: Vectors, k: int) -> Neighbours:
         """Several passages may have one vector: more are asked for until so many vectors are found."""
@@ -209,18 +209,37 @@ class LiveIndex:
 
         return _current(self._catalog, nearest, k, self._gone)
 
-    def _refresh(self) -> None:
+    def _refresh(self) -> bool:
+        """Whether all that answers is open."""
         moment = (self._catalog.lineage, self._catalog.generation)
         if moment == self._moment:
-            return
+            return True
         self._many = self._catalog.count_vectors() > MOST
         seal = self._worth_opening()
         if seal != (self._chroma.seal if self._chroma else None):
+            if seal is not None and self._lazy and not self._is_open(seal):
+                return False
             self._serve(seal)
         self._gone = (
             self._chroma.seal.count - self._catalog.count_vectors(self._chroma.seal.number) if self._chroma else 0
         )
         self._moment = moment
+        return True
+
+    def _is_open(self, seal: Seal) -> bool:
+        """Whether another thread has opened the folder, or failed; one begins it that has not."""
+        if self._opening is None or self._opening[0] != seal:
+            self._end_opening()
+            thread = ThreadPoolExecutor(1, thread_name_prefix="chroma-open")
+            self._opening = seal, thread.submit(ChromaIndex, self._index, seal)
+            thread.shutdown(wait=False)
+        return self._opening[1].done()
+
+    def _end_opening(self) -> None:
+        if self._opening is not None:
+            with suppress(VectorIndexError):
+                self._opening[1].result().close()
+        self._opening = None
 
     def _worth_opening(self) -> Seal | None:
         """The seal of a folder that is of this catalogue and still mostly true, if search gains by it."""
@@ -236,8 +255,9 @@ class LiveIndex:
             self._chroma.close()
             self._chroma = None
         if seal is not None:
+            opening, self._opening = self._opening, None
             try:
-                self._chroma = ChromaIndex(self._index, seal)
+                self._chroma = opening[1].result() if opening else ChromaIndex(self._index, seal)
             except VectorIndexError as error:
                 log.warning("%s", error)
                 break_seal(self._index)
@@ -271,6 +291,7 @@ class LiveIndex:
             finally:
                 self.unprepare()
                 with self._lock:
+                    self._end_opening()
                     if self._chroma is not None and self._chroma.seal != read_seal(self._index):
                         self._serve(None)
                     self._moment = ("", "")
@@ -336,6 +357,7 @@ class LiveIndex:
     def close(self) -> None:
         self.unprepare()
         with self._lock:
+            self._end_opening()
             self._serve(None)
             self._moment = ("", "")
 

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -326,20 +327,73 @@ def test_a_folder_with_a_damaged_file_is_never_opened(
         catalog.close()
 
 
-def test_a_lazy_index_opens_chroma_at_the_second_question(
-    index: Path, catalog: Catalog, live: LiveIndex, monkeypatch: pytest.MonkeyPatch
+def test_a_lazy_index_opens_chroma_beside_the_second_question(
+    index: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened: list[int] = []
-    monkeypatch.setattr(vectors, "ChromaIndex", lambda *given: opened.append(1) or ChromaIndex(*given))
-    lazy = LiveIndex(index, catalog, lazy=True)
-    assert lazy.name == "chroma"
-    for _ in range(2):
-        assert found(lazy, unit("first"), 5) == nearest(catalog, unit("first"), 5)
-    assert opened == []
-    assert found(lazy, unit("second"), 5) == nearest(catalog, unit("second"), 5)
-    assert found(lazy, unit("first"), 5) == nearest(catalog, unit("first"), 5)
-    assert opened == [1]
-    lazy.close()
+    monkeypatch.setattr(vectors, "SMALL", 0)
+    opened, may_open = [], threading.Event()
+
+    def open_chroma(*given: Any) -> ChromaIndex:
+        opened.append(1)
+        assert may_open.wait(20)
+        return ChromaIndex(*given)
+
+    monkeypatch.setattr(vectors, "ChromaIndex", open_chroma)
+    with closing(LiveIndex(index, catalog, lazy=True)) as lazy:
+        assert lazy.name == "chroma"
+        for _ in range(2):
+            assert found(lazy, unit("first"), 5) == nearest(catalog, unit("first"), 5)
+        assert opened == []
+        for question in ("second", "third", "first"):
+            assert found(lazy, unit(question), 5) == nearest(catalog, unit(question), 5)
+        assert lazy._chroma is None
+        may_open.set()
+        assert lazy._opening is not None
+        lazy._opening[1].result(20)
+        for question in ("second", "third", "first"):
+            assert found(lazy, unit(question), 5) == nearest(catalog, unit(question), 5)
+        assert lazy._chroma is not None
+        assert opened == [1]
+
+
+@pytest.mark.parametrize("end", ["close", "update"])
+def test_a_folder_that_is_being_opened_is_closed_before_it_goes(
+    end: str, index: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vectors, "SMALL", 0)
+    closed: list[ChromaIndex] = []
+    close = ChromaIndex.close
+    monkeypatch.setattr(ChromaIndex, "close", lambda self: closed.append(self) or close(self))
+    with closing(LiveIndex(index, catalog, lazy=True)) as lazy:
+        lazy.search(unit("first"), 5)
+        lazy.search(unit("second"), 5)
+        assert lazy._opening is not None
+        opened = lazy._opening[1]
+        store(catalog, [f"many {n}" for n in range(300)])
+        getattr(lazy, end)()
+        assert closed == [opened.result(0)]
+        for _ in range(100):
+            assert found(lazy, unit("many 7"), 1) == nearest(catalog, unit("many 7"), 1)
+            if lazy._chroma is not None:
+                break
+            time.sleep(0.1)
+        assert lazy._chroma is not None
+
+
+def test_a_damaged_folder_is_not_opened_again_beside_questions(
+    index: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vectors, "SMALL", 0)
+    flip(folder_of(index) / "chroma.sqlite3")
+    with closing(LiveIndex(index, catalog, lazy=True)) as lazy:
+        for _ in range(100):
+            for question in ("first", "second"):
+                assert found(lazy, unit(question), 5) == nearest(catalog, unit(question), 5)
+            if lazy.name == "exact":
+                break
+            time.sleep(0.1)
+        assert lazy.name == "exact"
+        assert read_seal(index) is None
 
 
 def test_of_passages_that_say_the_same_others_are_found_too(
