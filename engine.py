@@ -80,7 +80,8 @@ WAITING = 0.2  # seconds between two signs of life of an answer that waits for m
 class Status:
     """Totals, versions, folders and health of a home. `indexed_at`: when the last index run ended (ISO 8601, UTC).
     `rerankers`: those that there are, each with why it works or does not. `hidden`: how many sources have text that a
-    reader does not see."""
+    reader does not see. `host`: the machine that the model which answers is on, where the user agreed that it is not
+    this one; '' if nothing leaves."""
 
     home: str
     folders: tuple[str, ...]
@@ -95,6 +96,7 @@ class Status:
     indexed_at: str = ""
     rerankers: tuple[RerankerInfo, ...] = ()
     hidden: int = 0
+    host: str = ""
 
 
 class Engine(Protocol):
@@ -251,6 +253,14 @@ class Engine(Protocol):
     def add_model(self, path: Path, base: str = "", scale: float = 1.0) -> ModelInfo:
         """Makes a GGUF known. With `base`, the name of a model, it is a LoRA adapter for that: both together are a
         model of their own, `scale` the weight of what the adapter adds."""
+        ...
+
+    def add_server(
+        self, url: str, model: str = "", key: str = "", off_machine: bool = False, protocol: ModelProtocol = "openai"
+    ) -> list[ModelInfo]:
+        """Makes the models of a running server known, or the one that it calls `model`. Its `key` is kept in a file of
+        its own. `off_machine`: the person agreed that questions and passages are sent to another machine; without that
+        only servers on this one are spoken to. `protocol`: 'openai', or 'llamafile' for its own."""
         ...
 
     def use_model(self, name: str) -> ModelInfo: ...
@@ -434,7 +444,7 @@ class LocalEngine:
         self._vectors = LiveIndex(settings.index, self._catalog, lazy=True)
         self._embedders = Embedders(settings, self._catalog, lambda: self._embedder)
         self._models = LoadedModels(
-            settings.generate.loaded, lambda info, generate: open_generator(info, generate)
+            settings.generate.loaded, lambda info, generate: open_generator(info, generate, settings.models)
         )
         self._retrieving: tuple[Embedder, dict[Reranker, Retriever]] | None = None
         self._progress = _Progress(lambda _: None)
@@ -673,10 +683,10 @@ class LocalEngine:
         problems += self._history.problems()
         if change := self._embedders.problem():
             problems.append(change)
-        model = ""
+        model = host = ""
         try:
             model = self._model_name(self._settings_by(None))
-            self._registry.get(model)
+            host = self._registry.get(model).host
         except (ModelError, SettingsError) as error:
             problems.append(str(error))
         rerankers: tuple[RerankerInfo, ...] = ()
@@ -698,6 +708,7 @@ class LocalEngine:
             indexed_at=self._catalog.fact("indexed_at"),
             rerankers=rerankers,
             hidden=sum(bool(source.hidden) for source in sources),
+            host=host,
         )
 
     def verify(self, read_data: bool = False) -> VerifyReport:
@@ -1085,6 +1096,18 @@ class LocalEngine:
 
     def add_model(self, path: Path, base: str = "", scale: float = 1.0) -> ModelInfo:
         return self._registry.add_adapter(path, base, scale) if base else self._registry.add(path)
+
+    def add_server(
+        self, url: str, model: str = "", key: str = "", off_machine: bool = False, protocol: ModelProtocol = "openai"
+    ) -> list[ModelInfo]:
+        from models.servers import Keys, Server, consent_needed, served_models, server_url
+
+        url, keys = server_url(url), Keys(self._settings.models)
+        server = Server(url, key or keys.get(url), off_machine and bool(consent_needed(url)))
+        found = served_models(server, model, protocol)
+        if key:
+            keys.keep(url, key)
+        return list(self._registry.add_served(found))
 
     def use_model(self, name: str) -> ModelInfo:
         return self._registry.use(name)
