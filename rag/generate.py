@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from errors import ModelDiedError, ModelError
+from errors import ModelDiedError, ModelError, ModelTooLargeError
 from models.gguf import check_adapter, read_header
 from models.runtime import Runtime
 from models.types import ModelInfo
@@ -66,9 +66,11 @@ class LlamaGenerator:
     An answer from passages is bound by a grammar (rag.grammar) if the settings say so and llama.cpp can.
     """
 
-    def __init__(self, info: ModelInfo, settings: Generate) -> None:
+    def __init__(self, info: ModelInfo, settings: Generate, instead: Callable[[], str] = str) -> None:
+        """`instead` says what to use where the model does not fit; it is asked only then."""
         self.info = info
         self._settings = settings
+        self._instead = instead
         self._worker: _Worker | None = None
         self._lock = threading.Lock()
         self._grammar_works = True
@@ -190,7 +192,7 @@ class LlamaGenerator:
             adapter = Path(self.info.adapter).absolute()
             check_adapter(adapter, path)
             load |= {"adapter": str(adapter), "scale": self.info.scale}
-        return _Worker(self.info.name, load)
+        return _Worker(self.info.name, load, self._instead)
 
 
 # By what tokens are chosen, and of these by what only where they are drawn.
@@ -232,8 +234,9 @@ class Tuned:
 class _Worker:
     """One worker process. `death` is why it is of no more use, once it is."""
 
-    def __init__(self, name: str, load: dict[str, Any]) -> None:
+    def __init__(self, name: str, load: dict[str, Any], instead: Callable[[], str]) -> None:
         self._name = name
+        self._instead = instead
         self.death: ModelError | None = None
         self.runtime: Runtime | None = None
         self.card_free = 0
@@ -308,13 +311,19 @@ class _Worker:
             elif replies := self._replies.get(event["id"]):  # else nobody waits for it any more
                 replies.put(event)
         self._process.wait()
+        cause = self._cause_of_death()
         with self._lock:
-            self.death = self._cause_of_death()
+            self.death = cause
             waiting = list(self._replies.values())
         for replies in waiting:
             replies.put(None)
 
     def _cause_of_death(self) -> ModelError:
+        if self._unloadable.get("too_large"):
+            hint = " ".join(filter(None, (self._unloadable["hint"], self._instead())))
+            return ModelTooLargeError(
+                f"Model {self._name!r} cannot be loaded: {self._unloadable['message']}", hint=hint
+            )
         if self._unloadable:
             return ModelError(
                 f"Model {self._name!r} cannot be loaded: {self._unloadable['message'].rstrip('.')}.",

@@ -1,5 +1,6 @@
 """open_generator(): what writes with a model, whichever way that is spoken to."""
 
+from functools import partial
 from pathlib import Path
 
 from errors import ModelError
@@ -16,7 +17,7 @@ def open_generator(info: ModelInfo, settings: Generate, models_dir: Path) -> Gen
     Raises ModelError if this Cita does not know how to speak to it, SettingsError if the keys cannot be read.
     """
     if info.is_ours:
-        return LlamaGenerator(info, settings)
+        return LlamaGenerator(info, settings, partial(_instead, info, settings, models_dir))
     if info.protocol == "openai":
         from rag.served import ServedGenerator
 
@@ -25,3 +26,11 @@ def open_generator(info: ModelInfo, settings: Generate, models_dir: Path) -> Gen
         f"Model {info.name!r} is spoken to by {info.protocol!r}, which this Cita does not know.",
         hint="It was added by another version: add it again, or pick another with `cita models use NAME`.",
     )
+
+
+def _instead(info: ModelInfo, settings: Generate, models_dir: Path) -> str:
+    """What fits where it does not."""
+    from models.doctor import hardware_here
+    from models.nearest import fits_instead
+
+    return fits_instead(info, settings, models_dir, hardware_here()[0])

@@ -12,8 +12,9 @@ own `id`:
     {"id", "do": "cancel"}                         ends that request at once, also while its prompt is being read
 
 and may answer {"id", "event": "error", "message"}, {"id", "event": "notice", "message"} and go on without the grammar,
-or {"event": "unloadable", "message"} (and "hint", if it knows what to do) and end. It ends when its standard input
-does, so it never outlives the process that started it. It opens no connection.
+or {"event": "unloadable", "message"} (and "hint", if it knows what to do; "too_large", if it needs more memory than is
+free) and end. It ends when its standard input does, so it never outlives the process that started it. It opens no
+connection.
 
 What a prompt has in common with the one before it, answer included, is not evaluated again. There are two `slots` for
 that: the answers to questions keep theirs while the model helps with something else in between.
@@ -36,7 +37,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import numpy as np
 
-from errors import CitaError
+from errors import CitaError, ModelTooLargeError
 from models.fit import SLOTS, Weights
 from models.runtime import Hardware, choose_runtime
 from rag.process import be_the_first_to_go, own_standard_output, send
@@ -86,7 +87,11 @@ def main() -> None:
     try:
         model = LlamaModel(**inbox.next(), cancelled=inbox.is_cancelled)
     except CitaError as error:
-        send(replies, {"event": "unloadable", "message": error.message, "hint": error.hint})
+        too_large = isinstance(error, ModelTooLargeError)
+        send(
+            replies,
+            {"event": "unloadable", "message": error.message, "hint": error.hint, "too_large": too_large},
+        )
         return
     except (ValueError, RuntimeError, OSError, AssertionError) as error:
         send(replies, {"event": "unloadable", "message": str(error)})
