@@ -14,6 +14,7 @@ import typer
 
 from cli import (
     catalogue,
+    compare,
     conversations,
     evaluation,
     examples,
@@ -21,6 +22,7 @@ from cli import (
     index,
     machine,
     models,
+    profiles,
     questions,
     tasks,
     upkeep,
@@ -32,7 +34,8 @@ from cli.writing import say
 app = typer.Typer(cls=Commands, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 for part in (folders, index, upkeep, questions, tasks, evaluation, machine):
     app.add_typer(part.app)
-models.app.add_typer(catalogue.app)
+for part in (catalogue, profiles, compare):
+    models.app.add_typer(part.app)
 app.add_typer(models.app, name="models")
 app.add_typer(conversations.app, name="conversations")
 app.add_typer(examples.app, name="examples")

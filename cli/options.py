@@ -58,11 +58,19 @@ def chosen_filters(
 
 
 def chosen_voice(
-    context: typer.Context, tone: Tone | None, length: Length | None, language: AnswerLanguage | None
+    context: typer.Context,
+    tone: Tone | None,
+    length: Length | None,
+    language: AnswerLanguage | None,
+    profile: str | None = "",
 ) -> "Voice | None":
-    """What the options choose, the rest as it is set; None where they choose nothing."""
-    chosen = tone or length or language
-    return load_settings(context).voice_of(tone, length, language) if chosen else None
+    """What the options choose, the rest as it is set, by a profile (None: the one that is set) or else for all; None
+    where they choose nothing."""
+    if not (tone or length or language):
+        return None
+    settings = load_settings(context)
+    named = settings.answer.profile if profile is None else profile
+    return settings.with_profile(named).voice_of(tone, length, language)
 
 
 def asked_question(words: Sequence[str]) -> str:

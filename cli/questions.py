@@ -188,6 +188,12 @@ def ask(
     model: Annotated[
         str | None, typer.Option(metavar="NAME", help="The model that answers; `extractive` always works.")
     ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="The profile that answers (`cita models profiles`), '' for none; as set with `answer`."
+        ),
+    ] = None,
     conversation: Annotated[
         str,
         typer.Option(
@@ -215,22 +221,25 @@ def ask(
 
     Filters can also stand in the question, as for `cita search`. Without --conversation nothing is kept. --tone,
     --length and --language stand for this question in the place of the settings' own (`[voice]`); passages are quoted
-    as they are, in their own language.
+    as they are, in their own language. What --profile does not set is as it is set elsewhere, and other options stand
+    before it.
 
     JSON: {"question", "answer", "abstained", "citations": [{"n", "id", "source", "page", "section", "quote", "start",
     "end", "supported", "confidence", "verdict", "reason", "source_hides"}], "sentences": [{"text", "citations",
     "supported", "verdict", "reason"}], "model", "timings": {"retrieve", "first_token", "total"}, "conflict":
     [{"value", "citations", "date"}], "refusal": {"reason": "nothing", "unsure" or "model", "nearest": [a citation],
-    "missing": [word]} or null, "conversation", "turn"}; `start` and `end` are character offsets of the quote in the
-    passage's text, `confidence` and `source_hides` are those of `cita search`, `conversation` and `turn` (from 1) are
-    null where nothing was kept. "conflict" has the values where sources contradict each other. "verdict" is
-    "supported", "partly" or "unsupported", "reason" why not, in the question's language; "supported" whether it is the
-    first.
+    "missing": [word]} or null, "usage": {"prompt", "reused", "written": tokens, "reading", "writing": seconds,
+    "tokens_per_second", "profile", "parameters": {name: value}}, "conversation", "turn"}; `start` and `end` are
+    character offsets of the quote in the passage's text, `confidence` and `source_hides` are those of `cita search`,
+    `conversation` and `turn` (from 1) are null where nothing was kept. "conflict" has the values where sources
+    contradict each other. "verdict" is "supported", "partly" or "unsupported", "reason" why not, in the question's
+    language; "supported" whether it is the first. What a model does not tell of its "usage" is null.
     """
     asked, filters = asked_question(question), chosen_filters(within, types, tags, languages, since, until)
     with opened_engine(context) as engine:
-        voice = chosen_voice(context, tone, length, language)
-        events = cast("Generator[Event]", engine.ask(asked, k, filters, model, (), conversation, abstain, voice))
+        voice = chosen_voice(context, tone, length, language, profile)
+        answering = engine.ask(asked, k, filters, model, (), conversation, abstain, voice, profile)
+        events = cast("Generator[Event]", answering)
         keeping = _Keeping(events)
         with closing(events):
             answer = _completed(keeping) if as_json else _streamed(keeping)
@@ -240,7 +249,8 @@ def ask(
         keys = (
             "question", "answer", "abstained", "citations", "sentences", "model", "timings", "conflict", "refusal",
         )  # fmt: skip
-        print_json({**pick(answer, keys), **keeping.json})
+        usage = {"usage": answer.usage.json if answer.usage else None}
+        print_json({**pick(answer, keys), **usage, **keeping.json})
     else:
         print_grounds(answer)
     if conversation:

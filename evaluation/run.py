@@ -4,10 +4,11 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,7 +17,7 @@ from evaluation import metrics
 from evaluation.dataset import Dataset, Place, Question
 from evaluation.metrics import Comparison, Estimate, Judged, judge
 from ingest.types import Filters, Passage
-from rag.types import Answer, Completed, Hit, Retrieved
+from rag.types import Answer, Completed, Event, Hit, Retrieved
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -102,7 +103,8 @@ def evaluate(
     for done, question in enumerate(dataset.questions, 1):
         try:
             result = engine.search(question.text, k, filters(question), reranker=reranker)
-            answered = _ask(engine, question.text, filters(question), model) if answers else None
+            asking = partial(engine.ask, model=model, filters=filters(question))
+            answered = ask(asking, question.text) if answers else None
         except UsageError as error:
             raise UsageError(f"Question {question.text!r}: {error.message}", hint=error.hint) from error
         records.append(_record(question, result.hits, k, result.seconds, answered))
@@ -147,7 +149,7 @@ def own_sources(question: Question) -> Filters:
 # One question
 
 
-def _record(question: Question, hits: Sequence[Hit], k: int, seconds: float, answered: "_Answered | None") -> Record:
+def _record(question: Question, hits: Sequence[Hit], k: int, seconds: float, answered: "Answered | None") -> Record:
     judged = () if question.unanswerable else judge_hits(question, hits)
     scores = retrieval_scores(judged, k)
     if places := tuple(Place(place.source) for place in question.places):
@@ -160,7 +162,7 @@ def _record(question: Question, hits: Sequence[Hit], k: int, seconds: float, ans
         holds = [_judged_by(lambda passage: metrics.contains(passage.text, question.answers), hits)]
         scores |= {f"answer_recall@{cut}": metrics.recall(holds, cut) for cut in _cutoffs(k)}
     if answered:
-        scores |= _answer_scores(question, answered)
+        scores |= answer_scores(question, answered)
     found = tuple(map(_found, hits[:SHOWN]))
     return _recorded(question, judged, scores, found, seconds, answered.answer.answer if answered else None)
 
@@ -242,24 +244,25 @@ def _found(hit: Hit) -> Found:
 
 
 @dataclass(frozen=True, slots=True)
-class _Answered:
+class Answered:
     answer: Answer
     hits: tuple[Hit, ...]
 
 
-def _ask(engine: "Engine", question: str, filters: Filters, model: str | None) -> _Answered:
+def ask(asking: Callable[[str], Iterator[Event]], question: str) -> Answered:
+    """What a question is answered, and what was found for it."""
     hits: tuple[Hit, ...] = ()
-    events = cast("Generator[Any]", engine.ask(question, None, filters, model))
+    events = cast("Generator[Any]", asking(question))
     with closing(events):
         for event in events:
             if isinstance(event, Retrieved):
                 hits = event.hits
             elif isinstance(event, Completed):
-                return _Answered(event.answer, hits)
+                return Answered(event.answer, hits)
     raise CitaError(f"The answer to {question!r} broke off.", hint="Try again.")
 
 
-def _answer_scores(question: Question, answered: _Answered) -> Scores:
+def answer_scores(question: Question, answered: Answered) -> Scores:
     """An abstention counts as an answer that holds and cites nothing."""
     answer = answered.answer
     if question.unanswerable:
@@ -276,7 +279,7 @@ def _answer_scores(question: Question, answered: _Answered) -> Scores:
     return scores
 
 
-def _cites(answered: _Answered, places: Sequence[Place]) -> bool:
+def _cites(answered: Answered, places: Sequence[Place]) -> bool:
     cited = {citation.id for citation in answered.answer.citations if citation.supported}
     passages = [p for hit in answered.hits if hit.passage.id in cited for p in (hit.passage, *hit.copies)]
     return any(_is_at(passage, place) for passage in passages for place in places)

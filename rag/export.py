@@ -103,6 +103,7 @@ def _turn_json(turn: KeptTurn) -> dict[str, Any]:
         "model": answer.get("model", ""),
         "timings": answer.get("timings"),
         "voice": answer.get("voice"),
+        "usage": turn.answer.usage.json if turn.answer and turn.answer.usage else None,
         "error": turn.error,
         "rating": turn.rating,
         "reason": turn.reason,
@@ -144,10 +145,11 @@ def printable_text(text: str) -> str:
 
 
 def footer(turn: KeptTurn, words: Words) -> str:
-    """'extractive · 2026-11-21 18:30 UTC · rated good: clear'."""
+    """'small · deep · 12.4 tokens/s · 2026-11-21 18:30 UTC · rated good: clear'."""
     rating = words.rated[turn.rating] + (f": {turn.reason}" if turn.reason else "") if turn.rating else ""
-    model = turn.answer.model if turn.answer else ""
-    return " · ".join(filter(None, (model, _time(turn.at), rating)))
+    model, usage = (turn.answer.model, turn.answer.usage) if turn.answer else ("", None)
+    speed = f"{usage.tokens_per_second:.1f} tokens/s" if usage and usage.tokens_per_second else ""
+    return " · ".join(filter(None, (model, usage.profile if usage else "", speed, _time(turn.at), rating)))
 
 
 def _time(at: str) -> str:

@@ -1,8 +1,8 @@
 """What answering passes from step to step. Plain values; nothing heavy is imported here."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 from ingest.types import Filters, Passage
 
@@ -252,6 +252,11 @@ class Usage:
     def tokens_per_second(self) -> float | None:
         """How fast it was written; None where that is not known."""
         return self.written / self.writing if self.written and self.writing else None
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """As the commands and exports write it."""
+        return asdict(self) | {"tokens_per_second": self.tokens_per_second}
 
 
 @dataclass(frozen=True, slots=True)

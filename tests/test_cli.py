@@ -75,7 +75,7 @@ COMMANDS = [
     *([name] for name in ("summarise", "compare", "extract", "draft")),
     ["eval"],
     ["app"],
-    *(["models", name] for name in ("list", "add", "use", "show", "discover", "available", "pull")),
+    *(["models", name] for name in ("list", "add", "use", "show", "discover", "available", "pull", "profiles", "compare")),
     *(["conversations", name] for name in ("list", "search", "show", "rename", "rate", "export", "delete", "forget")),
     *(["examples", name] for name in ("list", "add", "import", "keep", "export", "delete")),
     ["doctor"],
@@ -131,7 +131,8 @@ SOURCE = {
 }
 COUNTS = ["added", "changed", "renamed", "removed", "unchanged"]
 INDEX = {*COUNTS, "skipped", "failed", "passages", "embedded", "seconds", "held", "partly"}
-MODEL = {field.name for field in fields(ModelInfo)} - {"chat_template", "bos_token", "eos_token", "special_tokens"}
+MODEL = {field.name for field in fields(ModelInfo)}
+MODEL -= {"chat_template", "bos_token", "eos_token", "special_tokens", "prompts"}
 STATUS = {field.name for field in fields(Status)}
 MACHINE = {field.name for field in fields(models.doctor.Machine)} - {"problems"}
 
@@ -319,7 +320,7 @@ def test_ask_prints_the_whole_answer() -> None:
     done = run("ask", "What", "is", "the", "notice period?", "--json").json
     assert keys(done) == {
         "question", "answer", "abstained", "citations", "sentences", "model", "timings", "conflict", "refusal",
-        "conversation", "turn",
+        "usage", "conversation", "turn",
     }  # fmt: skip
     assert done["question"] == "What is the notice period?"
     (citation,) = done["citations"]
@@ -403,7 +404,7 @@ def test_ask_passes_on_how_many_where_and_who(engine: FakeEngine, monkeypatch: p
 
     monkeypatch.setattr(engine, "ask", ask)
     run("ask", "-k", "3", "--in", "a/b.pdf", "notice", "--in", "c", "--model", "tiny", "--json", *FILTERED)
-    assert given == ["notice", 3, replace(FILTERS, within=("a/b.pdf", "c")), "tiny", (), "", None, None]
+    assert given == ["notice", 3, replace(FILTERS, within=("a/b.pdf", "c")), "tiny", (), "", None, None, None]
 
 
 def test_search_passes_on_how_many_and_where(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ from ingest.types import Filters, IndexProgress, IndexReport, WatchEvent
 from models.live import LoadedModel
 from models.runtime import Runtime
 from rag.tasks.types import Compare, Draft, Summarise, Tabulate
-from rag.types import Completed, Event, Retrieved, Token, Turn, Verdict
+from rag.types import ComparisonEvent, Completed, Contender, Event, Retrieved, Token, Turn, Verdict
 from remote import EngineServer, RemoteEngine, connect, start_server
 from settings import Settings
 from tests.conftest import ROOT
@@ -88,6 +88,10 @@ def kept(engine: Engine) -> list[Event]:
     return list(engine.ask("The notice?", conversation="new"))
 
 
+def contest(engine: Engine) -> list[ComparisonEvent]:
+    return list(engine.compare("The notice?", [Contender("broken"), Contender("x")]))
+
+
 def told(engine: Engine) -> list[object]:
     return [(one, engine.conversation(one.id)) for one in engine.conversations()]
 
@@ -111,6 +115,12 @@ CALLS: dict[str, Callable[[Engine, Path], object]] = {
     "ask": lambda engine, _: list(
         engine.ask("And what is the notice?", k=3, filters=FILTERS, model="x", history=[Turn("The rent?", "1,200.")])
     ),
+    "compare": lambda engine, _: list(
+        engine.compare("The notice?", [Contender("broken"), Contender("x"), Contender(profile="deep")], 3, FILTERS)
+    ),
+    "comparisons": lambda engine, _: (contest(engine), engine.comparisons()),
+    "prefer": lambda engine, _: (contest(engine), engine.prefer("v1", 1), engine.comparisons()),
+    "delete_comparisons": lambda engine, _: (contest(engine), engine.delete_comparisons(["v1"]), engine.comparisons()),
     "work": lambda engine, _: [
         list(engine.work(task, "x"))
         for task in (Summarise(FILTERS), Compare("a", "b"), Tabulate(("Rent", "b=c?"), FILTERS), Draft("t", ("s",)))
