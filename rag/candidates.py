@@ -16,6 +16,7 @@ from rag.types import Hit
 
 PASSAGES = 6  # of which pieces are considered
 EMBEDDED = 16  # pieces, the best by their words
+OF_KIND = 0.3  # what a value of the kind asked for is worth in a piece that adds to another, in shares of the question
 _FISCAL = re.compile(r"\b(FY|fy)(?=\d\d)")  # 'FY2019' is a year too
 PAGES_BACK = 4  # passages before one that goes on with a table, in which its header is looked for
 
@@ -72,12 +73,26 @@ class Gatherer:
             for number, (draft, cosine) in enumerate(zip(drafts, cosines, strict=True))
         ]
 
-    def _drafts(self, ask: Ask, n: int, hit: Hit) -> list["_Draft"]:
-        """The pieces of a passage; of one that is far down only rows with a cell that the question names."""
+    def adding(self, ask: Ask, n: int, hit: Hit, said: str) -> Candidate | None:
+        """The piece of the hit number `n` that has most of what is asked and `said` has not: the question's other
+        words, a value of the kind asked for. None if no piece has any of it."""
+        language = hit.passage.language
+        there = set(ask.places(said, language))
+        best, most = None, 0.0
+        for draft in self._drafts(ask, n, hit, every=True):
+            adds = ask.share(set(ask.places(draft.text, language)) - there) + OF_KIND * bool(draft.values)
+            if adds > most:
+                best, most = draft, adds
+        return Candidate(n, best.piece, best.text, best.signs, best.values) if best else None
+
+    def _drafts(self, ask: Ask, n: int, hit: Hit, *, every: bool = False) -> list["_Draft"]:
+        """The pieces of a passage; of one that is far down only rows with a cell that the question names, unless
+        `every` is wanted."""
         passage = hit.passage
         language, text = passage.language, passage.text
         named = dict(self._cells(ask, hit))
-        if n > PASSAGES and not named:
+        every = every or n <= PASSAGES
+        if not every and not named:
             return []
         above = set(ask.places(" ".join([known_by(hit.title, passage.path), *passage.headings]), language)) - {-1}
         whole = set(ask.places(text, language)) - {-1}
@@ -88,7 +103,7 @@ class Gatherer:
             cell = named.get(piece.start)
             if cell and not names_known(ask, above | whole):
                 cell = replace(cell, exact=False)
-            if n <= PASSAGES or cell:
+            if every or cell:
                 with_header = f"{text[slice(*piece.header)]}\n{said}" if piece.header else said
                 rated = tuple(rated_values(ask, said, language))
                 signs = word_signs(ask, with_header, language, Around(above, whole, before))
