@@ -1,11 +1,13 @@
 """A home with a lease in two versions and a folder of offers, indexed by the real engine."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from typing import Any
 
 import pytest
 
 from engine import LocalEngine, open_engine
+from models.types import EXTRACTIVE
 from rag.tasks.types import Report, Task, TaskFinished, TaskProgress
 from settings import Settings
 
@@ -63,6 +65,17 @@ def engine(ready_settings: Settings) -> Iterator[LocalEngine]:
     with closing(opened):
         opened.index()
         yield opened
+
+
+def use(monkeypatch: pytest.MonkeyPatch, model: Any) -> None:
+    """That all who write, but `extractive`, are this model."""
+
+    def written_by(
+        _: LocalEngine, name: str, __: object, extractive: Any, events: Callable[[Any], Iterator[Any]], ___: object
+    ) -> Iterator[Any]:
+        return events(extractive if name == EXTRACTIVE.name else model)
+
+    monkeypatch.setattr(LocalEngine, "_written_by", written_by)
 
 
 def done(engine: LocalEngine, task: Task, model: str = "extractive") -> Report:

@@ -15,7 +15,7 @@ from rag.tasks.types import Compare, Draft, Report, Section, Summarise, Tabulate
 from remote import connect
 from settings import Settings
 from tests.gguf_files import tiny_gguf
-from tests.rag.tasks.conftest import OFFERS, check_quotes, done
+from tests.rag.tasks.conftest import OFFERS, check_quotes, done, use
 from tests.rag.test_rewrite import ScriptedModel
 
 
@@ -164,10 +164,6 @@ class Reader(ScriptedModel):
         self.prompts.append(prompt)
         for n, hit in enumerate(prompt.hits, start=1):
             yield f"{hit.passage.text.split('. ')[0].rstrip('.')} [{n}]. "
-
-
-def use(monkeypatch: pytest.MonkeyPatch, model: Any) -> None:
-    monkeypatch.setattr(LocalEngine, "_loaded", lambda *_: model)
 
 
 def test_what_a_model_writes_is_cited_and_verified(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
