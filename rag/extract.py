@@ -55,8 +55,8 @@ class Limits:
     below: float
 
 
-# XQuAD in Spanish, the half of its articles not tuned on: 71.0 % of 300 answers hold the expected one in 41.1 words with
-# 60 words at most, 70.7 % in 39.6 with 55, 69.7 % in 38.3 with 45.
+# XQuAD in Spanish, the half of its articles not tuned on: 71.0 % of 300 answers hold the expected one in 41.1 words
+# with 60 words at most, 70.7 % in 39.6 with 55, 69.7 % in 38.3 with 45.
 LIMITS: Mapping[Length, Limits] = {
     "short": Limits(1, 60, 0.0),
     "middle": Limits(3, 55, 1.0),
