@@ -36,6 +36,7 @@ LAYERS: dict[str, set[str]] = {
     "ui": {
         "ui", "engine", "evaluation", "models.doctor", "models.runtime", "models.fit", "models.discover",
         "models.catalogue", "models.pull", "models.servers", "models.live", "models.embedders",
+        "models.builds", "models.speed", "models.advice",
     },
     "app": {"ui", "engine"},
     "serve": {"serve", "engine"},

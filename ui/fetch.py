@@ -6,8 +6,9 @@ from urllib.parse import urlsplit
 import streamlit as st
 
 from engine import Engine
+from models.advice import Recommendation, recommendation
 from models.catalogue import MANY, Offer, offers, read_catalogue, recommend
-from models.doctor import hardware_here
+from models.doctor import hardware_here, memory_speed_of
 from models.pull import Hub, part_size
 from ui import render
 from ui.engine import get_pulling, get_settings
@@ -44,29 +45,20 @@ def _look() -> None:
     settings, entries = get_settings(), read_catalogue()
     hardware, memory = hardware_here()
     context = settings.generate.context
-    current = [
-        offer
-        for offer in offers(entries, hardware, memory, context, settings.models)
-        if not offer.entry.superseded and offer.entry.kind != "embedder"
+    st.session_state.offers = [
+        offer for offer in offers(entries, hardware, memory, context, settings.models) if not offer.entry.superseded
     ]
     best = recommend(entries, hardware, context, _language(get_texts()))
-    st.session_state.offers = current
-    st.session_state.offer_best = best.name if best else ""
+    st.session_state.recommended = recommendation(best, hardware, context, memory_speed_of(hardware))
 
 
 def _choose(texts: Texts) -> None:
-    named: dict[str, Offer] = {offer.name: offer for offer in st.session_state.offers}
-    best: str = st.session_state.offer_best
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.selectbox(
-            texts.fetch_model, list(named), list(named).index(best) if best else 0,
-            format_func=lambda name: f"{name} · {texts.fetch_best}" if name == best else name, key="fetch-model",
-        )  # fmt: skip
-    if not name:
+    offer = _chosen(texts)
+    if not offer:
         return
-    offer, hub = named[name], Hub.of(os.environ)
-    entry, variant = offer.entry, offer.variant
-    remark = texts.fetch_best if name == best else ""
+    hub, entry, variant = Hub.of(os.environ), offer.entry, offer.variant
+    told: Recommendation = st.session_state.recommended
+    remark = texts.fetch_best if entry.name == told.name else ""
     st.html(render.model_card(entry.title, remark, describe(offer, texts), f"{hub.endpoint}/{variant.repository}"))
     if not variant.sha256:
         st.caption(texts.fetch_no_hash)
@@ -81,16 +73,46 @@ def _choose(texts: Texts) -> None:
         st.rerun()
 
 
+def _chosen(texts: Texts) -> Offer | None:
+    """A model, and in which of its quantisations."""
+    told: Recommendation = st.session_state.recommended
+    named: dict[str, list[Offer]] = {}
+    for offer in st.session_state.offers:
+        named.setdefault(offer.entry.name, []).append(offer)
+    st.caption(render.label(told.why))
+
+    def shown(name: str) -> str:
+        kinds = {"reranker": texts.models_reranker, "embedder": texts.fetch_embedder}
+        what = texts.fetch_best if name == told.name else kinds.get(named[name][0].entry.kind, "")
+        return " · ".join(filter(None, (name, what)))
+
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = st.selectbox(
+            texts.fetch_model, list(named), list(named).index(told.name) if told.name in named else 0,
+            format_func=shown, key="fetch-model",
+        )  # fmt: skip
+        if not name:
+            return None
+        variants = {offer.variant.quantisation: offer for offer in named[name]}
+        if len(variants) == 1:
+            return named[name][0]
+        quantisation = st.selectbox(
+            texts.fetch_quantisation, list(variants), key=f"fetch-quantisation-{name}",
+            format_func=lambda one: f"{one} · {size_words(variants[one].variant.size)}",
+        )  # fmt: skip
+    return variants.get(quantisation)
+
+
 def describe(offer: Offer, texts: Texts) -> str:
     """What a person wants to know before fetching it, on one line."""
     entry, variant = offer.entry, offer.variant
     languages = texts.fetch_many if MANY in entry.languages else " ".join(entry.languages)
     fits = {"yes": "", "alone": texts.fetch_alone, "no": texts.fetch_too_large}[offer.fits]
     parts = [
-        texts.models_reranker if entry.kind == "reranker" else "",
+        {"reranker": texts.models_reranker, "embedder": texts.fetch_embedder}.get(entry.kind, ""),
         variant.quantisation,
         ("" if variant.bytes else "~") + size_words(variant.size),
-        texts.fetch_memory.format(size=size_words(offer.memory)),
+        texts.fetch_memory.format(size=size_words(offer.memory)) if entry.kind != "embedder" else "",
         fits,
         languages,
         texts.models_context.format(n=f"{entry.context:,}") if entry.context else "",
@@ -107,8 +129,12 @@ def _language(texts: Texts) -> str:
 def _take(engine: Engine, texts: Texts) -> None:
     """Makes known what has come."""
     if taken := get_pulling().take():
-        model = engine.add_model(taken[1])
+        entry, place = taken
         st.session_state.pop("offers", None)
+        if entry.kind == "embedder":
+            st.success(texts.fetch_embedder_here.format(name=render.label(entry.name)), icon=":material/check_circle:")
+            return
+        model = engine.add_model(place)
         st.success(texts.models_added.format(name=render.label(model.name)), icon=":material/check_circle:")
 
 

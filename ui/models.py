@@ -1,4 +1,5 @@
-"""Models: what answers now, which there are, which other programs keep, fetching one, adding a GGUF by its path."""
+"""Models: what answers now, which there are, which other programs keep, fetching one, adding a GGUF by its path; what
+finds passages; what this computer can run."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,12 +8,11 @@ import streamlit as st
 
 from engine import Engine
 from models.discover import Found, discover
-from models.doctor import Generation, how_it_runs
 from models.types import EXTRACTIVE, ModelInfo
-from ui import fetch, render
-from ui.engine import get_engine, get_settings
+from ui import doctor, embedders, fetch, render, runtime
+from ui.engine import get_engine
 from ui.frame import get_texts, heading, model_name, size_words
-from ui.live import draw_loaded, runtime_words
+from ui.live import draw_loaded
 from ui.texts import Texts
 
 
@@ -27,6 +27,8 @@ def draw() -> None:
     _draw_found(engine, models, texts)
     fetch.draw(engine, texts)
     _draw_add(engine, texts)
+    embedders.draw(texts)
+    doctor.draw(texts)
 
 
 def _draw_model(engine: Engine, number: int, model: ModelInfo, active: bool, texts: Texts) -> None:
@@ -39,22 +41,7 @@ def _draw_model(engine: Engine, number: int, model: ModelInfo, active: bool, tex
             engine.use_model(model.name)
             st.rerun()
     if active and model.is_ours:
-        _draw_runtime(model, texts)
-
-
-def _draw_runtime(model: ModelInfo, texts: Texts) -> None:
-    """How the model that answers is run on this machine; llama.cpp is asked, so once and not at each drawing."""
-    settings = get_settings()
-    asked = (model.name, model.size, settings.generate)
-    if st.session_state.get("runtime_asked") != asked:
-        st.session_state.runtime_asked, st.session_state.generation = asked, how_it_runs(settings)
-    generation: Generation = st.session_state.generation
-    if generation.problem:
-        st.warning(render.label(generation.problem), icon=":material/memory:")
-    if (runtime := generation.runtime) and generation.memory:
-        st.caption(
-            runtime_words(runtime, texts) + " " + texts.models_memory.format(size=size_words(generation.memory.total))
-        )  # fmt: skip
+        runtime.draw(model, texts)
 
 
 def _draw_found(engine: Engine, models: Sequence[ModelInfo], texts: Texts) -> None:

@@ -352,6 +352,39 @@ class Texts:
     models_context: str
     models_runtime: str
     models_memory: str
+    runtime_change: str
+    runtime_lead: str
+    runtime_threads: str
+    runtime_layers: str
+    runtime_batch: str
+    runtime_cache: str
+    runtime_flash: str
+    runtime_auto: str
+    runtime_saved: str
+    embedders_title: str
+    embedders_lead: str
+    embedders_set: str
+    embedders_chosen: str
+    fetch_quantisation: str
+    fetch_embedder: str
+    fetch_embedder_here: str
+    doctor_title: str
+    doctor_lead: str
+    doctor_look: str
+    doctor_looking: str
+    doctor_processor: str
+    doctor_cores: str
+    doctor_memory: str
+    doctor_graphics: str
+    doctor_no_card: str
+    doctor_disk: str
+    doctor_free: str
+    doctor_speed: str
+    doctor_read: str
+    doctor_writes: str
+    doctor_card_speed: str
+    doctor_not_loading: str
+    doctor_sound: str
     live_speed: str
     live_model: str
     live_free: str
@@ -826,6 +859,40 @@ ENGLISH = Texts(
         " of {batch}, cache {cache}, flash attention {flash}."
     ),
     models_memory="It takes {size} of memory.",
+    runtime_change="How it runs",
+    runtime_lead="What is left to Cita suits this computer and this model. It counts when Cita starts next.",
+    runtime_threads="Threads (0: one a core)",
+    runtime_layers="Layers on the graphics card (-1: all that fit)",
+    runtime_batch="Batch, in tokens (0: chosen)",
+    runtime_cache="Kind of the cache",
+    runtime_flash="Flash attention",
+    runtime_auto="chosen",
+    runtime_saved="Saved. The line above shows how it will run when Cita starts next.",
+    embedders_title="What finds passages",
+    embedders_lead="An embedder. With another one all files are read anew; until that is done the old one answers.",
+    embedders_set="In use",
+    embedders_chosen="Saved. When Cita starts next, the index is made anew with it; until that is done the old one"
+    " answers.",
+    fetch_quantisation="Quantisation",
+    fetch_embedder="finds passages",
+    fetch_embedder_here="{name} is here. Choose it below, under what finds passages.",
+    doctor_title="This computer",
+    doctor_lead="What it can run, what would make answers come sooner, and what is wrong.",
+    doctor_look="Look at this computer",
+    doctor_looking="Loading each runtime, measuring the memory…",
+    doctor_processor="Processor",
+    doctor_cores="{name}, {n} cores",
+    doctor_memory="Memory",
+    doctor_graphics="Graphics card",
+    doctor_no_card="none with memory of its own",
+    doctor_disk="Disk",
+    doctor_free="{size} free",
+    doctor_speed="Speed",
+    doctor_read="memory is read at {n} GB/s",
+    doctor_writes="{name} writes about {n} tokens a second",
+    doctor_card_speed="that of the graphics card",
+    doctor_not_loading="does not load: {why}",
+    doctor_sound="Nothing is wrong.",
     live_speed="{n} tokens a second",
     live_model="{name} takes {size} of memory",
     live_free="{free} of {whole} are free",
@@ -1253,6 +1320,41 @@ SPANISH = Texts(
         " {batch}, caché {cache}, flash attention {flash}."
     ),
     models_memory="Ocupa {size} de memoria.",
+    runtime_change="Cómo funciona",
+    runtime_lead="Lo que dejes a Cita se ajusta a este equipo y a este modelo. Cuenta cuando Cita vuelva a arrancar.",
+    runtime_threads="Hilos (0: uno por núcleo)",
+    runtime_layers="Capas en la tarjeta gráfica (-1: todas las que quepan)",
+    runtime_batch="Lote, en tokens (0: elegido)",
+    runtime_cache="Tipo de caché",
+    runtime_flash="Flash attention",
+    runtime_auto="elegido",
+    runtime_saved="Guardado. La línea de arriba muestra cómo funcionará cuando Cita vuelva a arrancar.",
+    embedders_title="Lo que encuentra pasajes",
+    embedders_lead="Un modelo de vectores. Con otro se leen de nuevo todos los archivos; mientras tanto responde el"
+    " anterior.",
+    embedders_set="En uso",
+    embedders_chosen="Guardado. Cuando Cita vuelva a arrancar se rehace el índice con él; mientras tanto responde el"
+    " anterior.",
+    fetch_quantisation="Cuantización",
+    fetch_embedder="encuentra pasajes",
+    fetch_embedder_here="{name} está aquí. Elígelo abajo, en lo que encuentra pasajes.",
+    doctor_title="Este equipo",
+    doctor_lead="Qué puede ejecutar, qué haría llegar antes las respuestas y qué va mal.",
+    doctor_look="Examinar este equipo",
+    doctor_looking="Cargando cada motor, midiendo la memoria…",
+    doctor_processor="Procesador",
+    doctor_cores="{name}, {n} núcleos",
+    doctor_memory="Memoria",
+    doctor_graphics="Tarjeta gráfica",
+    doctor_no_card="ninguna con memoria propia",
+    doctor_disk="Disco",
+    doctor_free="{size} libres",
+    doctor_speed="Velocidad",
+    doctor_read="la memoria se lee a {n} GB/s",
+    doctor_writes="{name} escribe unos {n} tokens por segundo",
+    doctor_card_speed="la de la tarjeta gráfica",
+    doctor_not_loading="no se carga: {why}",
+    doctor_sound="Todo está bien.",
     live_speed="{n} tokens por segundo",
     live_model="{name} ocupa {size} de memoria",
     live_free="quedan libres {free} de {whole}",

@@ -3,6 +3,7 @@
 import hashlib
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from models.runtime import GIB, Hardware
 from settings import Settings
 from tests.fakes import FakeEngine
 from tests.hub_server import HubServer, some_gguf
+from tests.tiny_embedder import write_tiny_embedder
 from tests.ui.conftest import Draw, html
 from ui.engine import get_pulling
 from ui.pulling import Pulling
@@ -138,3 +140,62 @@ def test_an_error_that_nobody_foresaw_is_told(
     assert pulling.error is not None
     assert "odd" in str(pulling.error)
     assert pulling.take() is None
+
+
+def test_another_quantisation_can_be_chosen(
+    server: HubServer, draw: Draw, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = some_gguf(90_000, seed=1)
+    small = Variant(
+        "Q2_K", "org/tiny-GGUF", "small.gguf", 2, bytes=len(other), sha256=hashlib.sha256(other).hexdigest()
+    )
+    both = replace(ENTRIES[0], variants=(*ENTRIES[0].variants, small))
+    monkeypatch.setattr("ui.fetch.read_catalogue", lambda: (both, ENTRIES[1]))
+    server.files["small.gguf"] = other
+    app = shown(draw)
+    assert not app.exception
+    choice = app.selectbox(key="fetch-quantisation-tiny")
+    assert choice.options == ["Q4_K_M · 0.2 MB", "Q2_K · 0.1 MB"]
+    assert "Go online and fetch 0.2 MB" in app.button(key="fetch-go").label
+    choice.set_value("Q2_K").run()
+    app.button(key="fetch-go").click().run()
+    get_pulling().wait(20)
+    assert (settings.models / "small.gguf").read_bytes() == other
+    assert not (settings.models / "tiny.gguf").exists()
+    app.run()
+    app.button(key="fetch-show").click().run()
+    app.selectbox(key="fetch-model").set_value("huge").run()
+    assert "fetch-quantisation-huge" not in [box.key for box in app.selectbox]  # there is but one
+
+
+def test_the_recommended_model_is_told_with_its_reason(server: HubServer, draw: Draw) -> None:
+    app = shown(draw)
+    (why,) = [caption.value for caption in app.caption if "For this machine" in caption.value]
+    assert "of the 8.6 GB of memory that are free" in why.replace("\\", "")
+
+
+def test_an_embedder_is_fetched_and_then_chosen(
+    server: HubServer,
+    engine: FakeEngine,
+    draw: Draw,
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write_tiny_embedder(tmp_path / "e")
+    also = ("modules.json", "config.json", "sentence_bert_config.json", "tokenizer.json", "1_Pooling/config.json")
+    server.files |= {path: (tmp_path / "e" / path).read_bytes() for path in ("model.safetensors", *also)}
+    size = len(server.files["model.safetensors"])
+    variant = Variant("F32", "org/e", "model.safetensors", 1, bytes=size, also=also)
+    finder = Entry("finder", "Finder", "embedder", 0.1, "MIT", ("*",), "Finds.", "listed", (variant,))
+    monkeypatch.setattr("ui.fetch.read_catalogue", lambda: (finder,))
+    app = shown(draw)
+    assert ENGLISH.fetch_embedder in html(app)
+    app.button(key="fetch-go").click().run()
+    get_pulling().wait(20)
+    app.run()
+    assert not app.exception
+    assert "finder is here" in app.success[0].value
+    assert [model.name for model in engine.models()] == ["extractive"]
+    app.button(key="use-embedder-finder").click().run()
+    assert 'model = "finder"' in settings.file.read_text(encoding="utf-8")

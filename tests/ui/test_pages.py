@@ -619,7 +619,7 @@ def test_the_model_that_answers_says_how_it_is_run(
 ) -> None:
     runtime = Runtime(4096, 8, 512, 33, flash_attention=True, cache="f16", repack=False)
     memory = Memory(weights=2_000_000_000, repacked=0, cache=300_000_000, compute=90_000_000, process=10_000_000)
-    monkeypatch.setattr("ui.models.how_it_runs", lambda _: Generation("tiny", runtime, memory))
+    monkeypatch.setattr("ui.runtime.how_it_runs", lambda _: Generation("tiny", runtime, memory))
     engine._models.append(ModelInfo("tiny", "/m/tiny.gguf"))
     engine.used = "tiny"
     app = draw("models")
@@ -632,7 +632,7 @@ def test_the_model_that_answers_says_how_it_is_run(
 def test_a_model_that_does_not_fit_is_said_not_to(
     engine: FakeEngine, draw: Draw, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ui.models.how_it_runs", lambda _: Generation("tiny", None, None, "It needs 9 GB."))
+    monkeypatch.setattr("ui.runtime.how_it_runs", lambda _: Generation("tiny", None, None, "It needs 9 GB."))
     engine._models.append(ModelInfo("tiny", "/m/tiny.gguf"))
     engine.used = "tiny"
     assert "It needs 9 GB" in draw("models").warning[0].value
