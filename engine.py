@@ -29,7 +29,7 @@ from errors import (
 )
 from ingest.types import Document, Filters, IndexProgress, IndexReport, Passage, Source, VerifyReport, WatchEvent
 from models.live import LoadedModel
-from models.types import EXTRACTIVE, ModelInfo
+from models.types import EXTRACTIVE, ModelInfo, ModelProtocol
 from rag.tasks.types import Task, TaskEvent, TaskProgress
 from rag.types import (
     Abstain,

@@ -47,7 +47,7 @@ from engine import VERSION, Engine, Status
 from errors import CitaError, EngineError, EngineUnreachableError, UsageError
 from ingest.types import Filters, IndexProgress, IndexReport, Passage, Source, VerifyReport, WatchEvent
 from models.live import LoadedModel
-from models.types import ModelInfo
+from models.types import ModelInfo, ModelProtocol
 from rag.tasks.types import Task, TaskEvent
 from rag.types import (
     Abstain,
@@ -607,6 +607,11 @@ class RemoteEngine:
 
     def add_model(self, path: Path, base: str = "", scale: float = 1.0) -> ModelInfo:
         return self._call(Engine.add_model, path.absolute(), base, scale)
+
+    def add_server(
+        self, url: str, model: str = "", key: str = "", off_machine: bool = False, protocol: ModelProtocol = "openai"
+    ) -> list[ModelInfo]:
+        return self._call(Engine.add_server, url, model, key, off_machine, protocol)
 
     def use_model(self, name: str) -> ModelInfo:
         return self._call(Engine.use_model, name)

@@ -232,7 +232,8 @@ def status(context: typer.Context, as_json: Json = False) -> None:
     JSON: {"home", "folders", "sources": {status: count}, "passages", "embedder", "vector_index", "model", "version",
     "healthy", "problems", "indexed_at", "rerankers": [{"name", "path", "active", "reason": "set", "helps",
     "unmeasured", "no-gain", "slow" or "not-set", "verdict": {"path", "fingerprint", "embedder", "questions", "n",
-    "before", "after", "p", "seconds", "at"} or null, "fingerprint"}], "hidden": files with hidden text}.
+    "before", "after", "p", "seconds", "at"} or null, "fingerprint"}], "hidden": files with hidden text,
+    "host": the machine, not this one, that questions and passages are sent to for the model that answers, or ""}.
     """
     with opened_engine(context) as engine:
         status = engine.status()
@@ -263,6 +264,7 @@ def status_pairs(status: "Status") -> list[tuple[str, str]]:
         ("Embedder", clean(status.embedder)),
         ("Vector index", clean(status.vector_index)),
         ("Model", clean(status.model)),
+        *((("Leaves", f"questions and passages, to {clean(status.host)}"),) if status.host else ()),
         ("Reranking", "\n".join(map(clean, _reranking(status)))),
         ("Version", status.version),
         ("Health", "good" if status.healthy else "see the problems"),

@@ -1,8 +1,11 @@
 """Models: list, add, use, show, discover. catalogue.py has those that are to be fetched."""
 
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
+from urllib.parse import urlsplit
 
 import typer
 
@@ -11,6 +14,7 @@ from cli.options import Json
 from cli.writing import (
     clean,
     clean_name,
+    confirm,
     pick,
     print_json,
     print_line,
@@ -25,7 +29,7 @@ from errors import CitaError, ModelNotFoundError, UsageError
 if TYPE_CHECKING:
     from models.fit import Memory
     from models.runtime import Runtime
-    from models.types import ModelInfo
+    from models.types import ModelInfo, ModelProtocol
 
 app = typer.Typer()
 
@@ -42,7 +46,15 @@ KEYS = (
     "ranks",
     "adapter",
     "scale",
+    "protocol",
+    "server",
+    "served_as",
+    "program",
+    "off_machine",
 )
+
+
+FOUND_KEYS = ("name", "title", "path", "size", "architecture", "quantisation", "parameters", "context", "ranks")
 
 
 @app.callback()
@@ -55,8 +67,10 @@ def list_models(context: typer.Context, as_json: Json = False) -> None:
     """List the models; a star marks the one that answers.
 
     JSON: {"models": [{"name", "title", "path", "size", "architecture", "quantisation", "parameters", "context",
-    "active", "ranks", "adapter", "scale"}]}; `size` is bytes, `context` tokens; one that `ranks` is a reranker and
-    answers nothing; `adapter` is the file of a LoRA adapter that is applied with the weight `scale`, "" for none.
+    "active", "ranks", "adapter", "scale", "protocol", "server", "served_as", "program", "off_machine"}]}; `size` is
+    bytes, `context` tokens; one that `ranks` is a reranker and answers nothing; `adapter` is the file of a LoRA adapter
+    that is applied with the weight `scale`, "" for none. `protocol` is "" for a GGUF that Cita runs itself, else how
+    the `program` at the address `server` is spoken to, which calls the model `served_as`; `off_machine`: not here.
     """
     with opened_engine(context) as engine:
         _print_models(engine.models(), as_json)
@@ -65,8 +79,12 @@ def list_models(context: typer.Context, as_json: Json = False) -> None:
 @app.command(name="add")
 def add_model(
     context: typer.Context,
-    path: Annotated[
-        Path, typer.Argument(metavar="PATH", help="A GGUF file, or a folder of them; they stay where they are.")
+    place: Annotated[
+        str,
+        typer.Argument(
+            metavar="PATH|URL",
+            help="A GGUF file, or a folder of them; they stay where they are. Or a server's address.",
+        ),
     ],
     base: Annotated[
         str, typer.Option("--to", metavar="MODEL", help="It is a LoRA adapter for this model, as the list names it.")
@@ -75,9 +93,27 @@ def add_model(
         float,
         typer.Option(metavar="X", min=0, max=10, help="The weight of what the adapter adds (1).", show_default=False),
     ] = 1.0,
+    model: Annotated[
+        str, typer.Option(metavar="NAME", help="Of the server's models only this one, as it is called there.")
+    ] = "",
+    key: Annotated[
+        bool, typer.Option("--key", help="The server asks for a key: CITA_SERVER_KEY has it, or it is asked for.")
+    ] = False,
+    off_machine: Annotated[
+        bool,
+        typer.Option("--off-this-machine", help="Agree that questions and passages go to a server on another machine."),
+    ] = False,
+    protocol: Annotated[
+        str, typer.Option(metavar="NAME", help="How the server is spoken to: openai, or llamafile for its own.")
+    ] = "openai",
     as_json: Json = False,
 ) -> None:
-    """Make a GGUF file known; `cita models use NAME` makes it answer.
+    """Make a GGUF file, or the models of a server, known; `cita models use NAME` makes one answer.
+
+    A server is Ollama, LM Studio, llama-server, llamafile, GPT4All, text-generation-webui, vLLM, Jan or another with
+    OpenAI's protocol; `cita models discover` finds those that run. One on another machine is used only if you say
+    --off-this-machine: your questions and the passages that are to answer them are then sent there. A key is kept in
+    models/keys.json of the home, which only you can read.
 
     A LoRA adapter (a GGUF, as llama.cpp's convert_lora_to_gguf.py makes it) is applied to the model that it was made
     for: both together are a model of their own. Add it again to change its weight.
@@ -87,6 +123,15 @@ def add_model(
 
     JSON: {"models": [...]} as `cita models list` has it.
     """
+    if "://" in place:
+        _add_server(context, place, model, key, off_machine, protocol)
+    else:
+        _add_files(context, Path(place).expanduser(), base, scale)
+    with opened_engine(context) as engine:
+        _print_models(engine.models(), as_json)
+
+
+def _add_files(context: typer.Context, path: Path, base: str, scale: float) -> None:
     from models.discover import gguf_files
 
     folder = path.is_dir() and not base
@@ -104,7 +149,36 @@ def add_model(
                 continue
             if not base:
                 _say_recognised(file, load_settings(context).models)
-        _print_models(engine.models(), as_json)
+
+
+def _add_server(
+    context: typer.Context, place: str, model: str, asks_key: bool, off_machine: bool, protocol: str
+) -> None:
+    from models.servers import consent_needed, server_url
+
+    url = server_url(place)
+    if protocol not in ("openai", "llamafile"):
+        raise UsageError(f"There is no protocol {protocol!r}.", hint="There are openai and llamafile.")
+    if not off_machine and (sentence := consent_needed(url)) and sys.stdin.isatty():
+        confirm(f"{sentence} Add it?", yes=False, otherwise="Nothing was added")
+        off_machine = True
+    key = _key_of(url) if asks_key else ""
+    with opened_engine(context) as engine:
+        for added in engine.add_server(url, model, key, off_machine, cast("ModelProtocol", protocol)):
+            say_added(added)
+            if added.host:
+                say(f"While {clean_name(added.name)} answers, questions and passages are sent to {clean(added.host)}.")
+
+
+def _key_of(url: str) -> str:
+    """As the environment has it, else as it is typed, unseen."""
+    from models.servers import KEY_VARIABLE, key_from
+
+    if key := key_from(os.environ):
+        return key
+    if not sys.stdin.isatty():
+        raise UsageError(f"The key of {url} is asked for on a terminal.", hint=f"Or set it in {KEY_VARIABLE}.")
+    return str(typer.prompt(f"Key of {url}", hide_input=True, err=True)).strip()
 
 
 def say_added(added: "ModelInfo") -> None:
@@ -194,11 +268,12 @@ def show_model(
     pairs = [
         ("Name", clean_name(info.name)),
         ("Title", clean(info.title)),
-        ("File", f"{clean(info.path)}\n{size_words(info.size)}"),
+        ("File", f"{clean(info.path)}\n{size_words(info.size)}" if info.path else ""),
+        ("Server", _server_words(info)),
         ("Kind", " ".join(filter(None, (clean(info.architecture), info.quantisation)))),
-        ("Parameters", f"{info.parameters:,}"),
+        ("Parameters", f"{info.parameters:,}" if info.parameters else ""),
         ("Context", f"{info.context:,} tokens" if info.context else "not given"),
-        ("Tokenizer", f"{clean(about.tokenizer)}, {about.tokens:,} tokens"),
+        ("Tokenizer", f"{clean(about.tokenizer)}, {about.tokens:,} tokens" if about.tokens else ""),
         ("Prompt", f"{clean(about.family)}: {clean(about.reason)}" if about.family else "reranker"),
     ]
     if running.memory and running.runtime:
@@ -206,6 +281,15 @@ def show_model(
     print_pairs([(name, value) for name, value in pairs if value])
     for problem in filter(None, (running.problem, *about.left_out)):
         print_line("\n" + wrapped(clean(problem), "! ", "  "), "bold yellow")
+
+
+def _server_words(info: "ModelInfo") -> str:
+    if not info.server:
+        return ""
+    lines = [clean(info.server), f"{clean(info.served_as)} of {clean(info.program) or 'a program that is not known'}"]
+    if info.host:
+        lines.append("not this machine: questions and passages are sent there")
+    return "\n".join(lines)
 
 
 def _memory_words(memory: "Memory", runtime: "Runtime") -> str:
@@ -230,18 +314,22 @@ def discover_models(
     as_json: Json = False,
 ) -> None:
     """Find the models that other programs keep on this computer: the Hugging Face cache, LM Studio, Ollama, GPT4All,
-    Jan, llama.cpp. They are used where they are: `cita models add PATH`.
+    Jan, llama.cpp. They are used where they are: `cita models add PATH`. And the servers that run here, where they
+    usually listen: `cita models add URL`.
 
     JSON: {"models": [{"name", "title", "path", "size", "architecture", "quantisation", "parameters", "context",
     "ranks", "sha256", "catalogue": the name it has in `cita models available`, where its hash says so, or "", "known":
     the name it has in `cita models list` or "", "problem": why it cannot be used or "", "places": [{"program", "name",
-    "path"}]}]}.
+    "path"}]}], "servers": [{"url", "program", "problem", "models": [{"served_as", "context", "known"}]}]}.
     """
     from models.catalogue import read_catalogue, recognise
     from models.discover import HASHES, Hashes, discover
+    from models.servers import find_servers
 
     with opened_engine(context) as engine:
-        names = {info.path: info.name for info in engine.models() if not info.adapter}
+        known = engine.models()
+    names = {info.path: info.name for info in known if info.is_ours and not info.adapter}
+    served = {(info.server, info.served_as): info.name for info in known if info.server}
     settings = load_settings(context)
     kept = Hashes(settings.models / HASHES)
     rows = []
@@ -251,7 +339,7 @@ def discover_models(
         recognised = recognise(sha256, read_catalogue())
         rows.append(
             {
-                **pick(found.info, [key for key in KEYS if key not in ("active", "adapter", "scale")]),
+                **pick(found.info, FOUND_KEYS),
                 "sha256": sha256,
                 "catalogue": f"{recognised[0].name}:{recognised[1].quantisation}" if recognised else "",
                 "known": next((names[path] for path in paths if path in names), ""),
@@ -261,8 +349,18 @@ def discover_models(
                 ],
             }
         )
+    running = [
+        {
+            **pick(server, ("url", "program", "problem")),
+            "models": [
+                {**pick(model, ("served_as", "context")), "known": served.get((server.url, model.served_as), "")}
+                for model in server.models
+            ],
+        }
+        for server in find_servers()
+    ]
     if as_json:
-        print_json({"models": rows})
+        print_json({"models": rows, "servers": running})
         return
     if not rows:
         print_line("No other program keeps a model on this computer where it is usually kept.")
@@ -279,6 +377,13 @@ def discover_models(
             print_line(f"  sha256 {row['sha256']}")
         if row["problem"]:
             print_line(wrapped(clean(row["problem"]), "  ! ", "    "), "bold yellow")
+    for server in running:
+        print_line(f"Running: {server['program'] or 'a server'} at {server['url']} (cita models add {server['url']})")
+        for model in server["models"]:
+            here = f" (here: {clean_name(model['known'])})" if model["known"] else ""
+            print_line(f"  {clean(model['served_as'])}{here}")
+        if server["problem"]:
+            print_line(wrapped(clean(server["problem"]), "  ! ", "    "), "bold yellow")
 
 
 def _print_models(models: Sequence["ModelInfo"], as_json: bool) -> None:
@@ -301,4 +406,6 @@ def _print_models(models: Sequence["ModelInfo"], as_json: bool) -> None:
 def _kind(model: "ModelInfo") -> str:
     parts = [model.architecture, model.quantisation, "reranker" if model.ranks else ""]
     parts += [f"+ {Path(model.adapter).name} x {model.scale:g}" if model.adapter else ""]
+    if model.server:
+        parts.append(f"at {urlsplit(model.server).netloc}" + (", not this machine" if model.off_machine else ""))
     return " ".join(filter(None, parts))

@@ -8,7 +8,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 
 from errors import ModelDiedError, ModelError, ModelNotFoundError, SettingsError, UsageError
 from models.connection import Server, check_key, consent_needed, server_url
-from models.types import ModelInfo, Protocol
+from models.types import ModelInfo, ModelProtocol
 
 PORTS = {
     11434: "Ollama",
@@ -114,7 +114,7 @@ def look(server: Server, seconds: float = LOOK_SECONDS, usual: str = "", only: s
     return Running(server.url, program, tuple(models))
 
 
-def served_models(server: Server, wanted: str = "", protocol: Protocol = "openai") -> list[ModelInfo]:
+def served_models(server: Server, wanted: str = "", protocol: ModelProtocol = "openai") -> list[ModelInfo]:
     """The models of a server that write answers, or the one that is called `wanted` there.
 
     Raises UsageError if it is elsewhere without the user's consent, before anything is connected to; ModelNotFoundError
@@ -317,7 +317,7 @@ class Keys:
         return held
 
 
-def key_from(environment: dict[str, str]) -> str:
+def key_from(environment: Mapping[str, str]) -> str:
     """As CITA_SERVER_KEY says; '' if it does not."""
     return environment.get(KEY_VARIABLE, "").strip()
 

@@ -5,7 +5,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 # How a model is spoken to: ours is llama.cpp in a process of our own, of a GGUF ('').
-Protocol = Literal["", "openai", "llamafile", "gpt4all", "transformers"]
+ModelProtocol = Literal["", "openai", "llamafile", "gpt4all", "transformers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class ModelInfo:
     ranks: bool = False
     adapter: str = ""
     scale: float = 1.0
-    protocol: Protocol = ""
+    protocol: ModelProtocol = ""
     server: str = ""
     served_as: str = ""
     program: str = ""

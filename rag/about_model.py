@@ -27,10 +27,15 @@ class AboutModel:
 
 
 def about_model(info: ModelInfo, settings: Settings) -> AboutModel:
-    """Of the GGUF that `info` names, from its header, read anew; no weight is loaded.
+    """Of the GGUF that `info` names, from its header, read anew; no weight is loaded. Of a model that another program
+    runs only what is known without asking that: nothing is connected to.
 
     Raises ModelNotFoundError or NotAModelError.
     """
+    if not info.is_ours:
+        choice = choose(info)
+        known = (choice.template.family, choice.why, choice.reason, tuple(map(str, choice.problems)))
+        return AboutModel(info, "", 0, *known, generation=Generation(info.name, None, None))
     header = read_header(Path(info.path))
     read = model_of(header, Path(info.path))
     own = str(settings.prompts)

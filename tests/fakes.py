@@ -15,7 +15,7 @@ from errors import EncryptedError, FolderError, ModelNotFoundError, UsageError
 from ingest.embed import Vectors
 from ingest.types import Filters, IndexProgress, IndexReport, Passage, PathReason, Source, VerifyReport, WatchEvent
 from models.live import LoadedModel
-from models.types import EXTRACTIVE, ModelInfo
+from models.types import EXTRACTIVE, ModelInfo, ModelProtocol
 from rag.comparisons import compare
 from rag.export import export, fine_tuning_set
 from rag.tasks.types import Report, Row, Section, SectionKind, Task, TaskEvent, TaskFinished, TaskProgress
@@ -125,6 +125,7 @@ class FakeEngine:
         self.profile: str | None = None
         self.compared: list[Comparison] = []
         self.used = EXTRACTIVE.name
+        self.keys: dict[str, str] = {}
         self._models = [EXTRACTIVE]
         self.loaded: list[LoadedModel] = []
         self.indexed: list[tuple[bool, bool]] = []
@@ -171,7 +172,7 @@ class FakeEngine:
     def status(self) -> Status:
         return Status(
             "/home", tuple(map(str, self._folders)), {"indexed": 1, "failed": 1}, 1, "fake", "exact", self.used,
-            "0.1.0", True, (),
+            "0.1.0", True, (), host=next((model.host for model in self._models if model.name == self.used), ""),
         )  # fmt: skip
 
     def watch(self) -> Iterator[WatchEvent]:
@@ -426,6 +427,18 @@ class FakeEngine:
 
     def loaded_models(self) -> list[LoadedModel]:
         return self.loaded
+
+    def add_server(
+        self, url: str, model: str = "", key: str = "", off_machine: bool = False, protocol: ModelProtocol = "openai"
+    ) -> list[ModelInfo]:
+        if not off_machine and not url.startswith("http://127.0.0.1"):
+            raise UsageError(f"{url} was not added.", hint="If that may be, add --off-this-machine.")
+        served = ModelInfo(
+            f"served-{model or 'llama'}", protocol=protocol, server=url, served_as=model, off_machine=off_machine
+        )
+        self.keys[url] = key
+        self._models.append(served)
+        return [served]
 
     def use_model(self, name: str) -> ModelInfo:
         for model in self._models:

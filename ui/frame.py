@@ -56,8 +56,9 @@ def size_words(size: int) -> str:
 
 
 def draw_sidebar() -> None:
-    """At the foot of the navigation: how much there is, what answers, and that nothing leaves."""
-    texts = get_texts()
+    """At the foot of the navigation: how much there is, what answers, and that nothing leaves. Where a model that is
+    not on this machine answers, what leaves and where to is said there and over every page."""
+    texts, leaves_to = get_texts(), ""
     with st.sidebar.container(key="foot"):
         try:
             status = get_engine().status()
@@ -77,8 +78,17 @@ def draw_sidebar() -> None:
                         render.span("dot", ""),
                         render.span("t", texts.answers_by.format(model=model_name(status.model, texts))),
                     ),
-                    render.block(
-                        "fact", render.span("dot cita-good", ""), render.span("t", texts.private, texts.private_help)
-                    ),
+                    _privacy(status.host, texts),
                 )
             )
+            leaves_to = status.host
+    if leaves_to:
+        st.html(render.block("leaves", render.span("t", texts.leaves.format(host=leaves_to), texts.leaves_help)))
+
+
+def _privacy(host: str, texts: Texts) -> str:
+    if host:
+        return render.block(
+            "fact", render.span("dot cita-warned", ""), render.span("t", texts.leaves_to.format(host=host))
+        )
+    return render.block("fact", render.span("dot cita-good", ""), render.span("t", texts.private, texts.private_help))

@@ -9,7 +9,7 @@ import streamlit as st
 from engine import Engine
 from models.discover import Found, discover
 from models.types import EXTRACTIVE, ModelInfo
-from ui import doctor, embedders, fetch, render, runtime
+from ui import doctor, embedders, fetch, render, runtime, servers
 from ui.engine import get_engine
 from ui.frame import get_texts, heading, model_name, size_words
 from ui.live import draw_loaded
@@ -27,6 +27,7 @@ def draw() -> None:
     _draw_found(engine, models, texts)
     fetch.draw(engine, texts)
     _draw_add(engine, texts)
+    servers.draw(engine, texts)
     embedders.draw(texts)
     doctor.draw(texts)
 
@@ -36,7 +37,7 @@ def _draw_model(engine: Engine, number: int, model: ModelInfo, active: bool, tex
         key=f"model-{number}-{'active' if active else 'idle'}", horizontal=True, vertical_alignment="center"
     ):
         remark = texts.models_now if active else ""
-        st.html(render.model_card(_title(model, texts), remark, describe(model, texts), model.path))
+        st.html(render.model_card(_title(model, texts), remark, describe(model, texts), model.path or model.server))
         if not active and not model.ranks and st.button(texts.models_use, key=f"use-{model.name}"):
             engine.use_model(model.name)
             st.rerun()
@@ -84,6 +85,10 @@ def describe(model: ModelInfo, texts: Texts) -> str:
         parts.append(texts.models_adapter.format(name=Path(model.adapter).name, scale=f"{model.scale:g}"))
     if model.context:
         parts.append(texts.models_context.format(n=f"{model.context:,}"))
+    if model.server:
+        parts.append(texts.models_served.format(program=model.program or texts.models_a_server))
+    if model.host:
+        parts.append(texts.models_elsewhere.format(host=model.host))
     return " · ".join(part for part in parts if part)
 
 

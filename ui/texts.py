@@ -20,6 +20,9 @@ class Texts:
     tagline: str
     private: str
     private_help: str
+    leaves: str
+    leaves_help: str
+    leaves_to: str
     documents_one: str
     documents_many: str
     answers_by: str
@@ -331,6 +334,57 @@ class Texts:
     tasks_save: str
     tasks_save_csv: str
 
+    # Profiles, and Compare
+    profile: str
+    profile_none: str
+    profiles: str
+    profiles_lead: str
+    profile_new: str
+    profile_name: str
+    profile_as_set: str
+    profile_default: str
+    profile_deeper: str
+    profile_deeper_help: str
+    profile_delete: str
+    profile_known: str
+    profile_saved: str
+    profile_deleted: str
+    ask_deeper: str
+    nav_compare: str
+    compare_title: str
+    compare_lead: str
+    compare_alone: str
+    compare_first: str
+    compare_second: str
+    compare_profile: str
+    compare_question: str
+    compare_ask: str
+    compare_waits: str
+    compare_unkept: str
+    compare_better: str
+    compare_alike: str
+    compare_back: str
+    compare_model: str
+    compare_speed: str
+    compare_seconds: str
+    compare_read: str
+    compare_tokens: str
+    compare_sentences: str
+    compare_parameters: str
+    verdict_supported: str
+    verdict_partly: str
+    verdict_unsupported: str
+    compare_record: str
+    compare_record_lead: str
+    compare_name: str
+    compare_preferred: str
+    compare_abstained: str
+    compare_supported: str
+    compare_look: str
+    compare_choose: str
+    compare_show: str
+    compare_open: str
+
     # Models
     models_title: str
     models_lead: str
@@ -392,6 +446,20 @@ class Texts:
     live_machine: str
     live_takes: str
     live_answering: str
+    models_served: str
+    models_a_server: str
+    models_elsewhere: str
+    servers_title: str
+    servers_lead: str
+    servers_look: str
+    servers_none: str
+    servers_url: str
+    servers_model: str
+    servers_model_help: str
+    servers_key: str
+    servers_key_help: str
+    servers_consent: str
+    servers_refused: str
     models_found: str
     models_found_lead: str
     models_found_use: str
@@ -525,6 +593,10 @@ ENGLISH = Texts(
     nav_models="Models",
     nav_settings="Settings",
     tagline="Answers from your own documents",
+    leaves="Questions and passages are sent to {host}, not this computer",
+    leaves_help="The model that answers is on another machine, as you agreed when you added its server. Use another "
+    "model on the page Models to end this.",
+    leaves_to="Sent to {host}",
     private="Stays on this computer",
     private_help="Your files, questions and answers never leave this machine. The app talks to nothing but itself.",
     documents_one="1 document",
@@ -832,8 +904,60 @@ ENGLISH = Texts(
     tasks_done="{model} · parts: {parts}, done before: {reused} · {seconds} s",
     tasks_save="Save as Markdown",
     tasks_save_csv="Save as CSV",
+    profile="Profile",
+    profile_none="No profile",
+    profiles="Profiles",
+    profiles_lead="Ways to answer under a name: a quick one for simple questions, a deeper one on demand. What a profile"
+    " leaves empty is as it is set above. It counts at once.",
+    profile_new="New profile",
+    profile_name="Name",
+    profile_as_set="As set",
+    profile_default="Answers by itself",
+    profile_deeper="Offered below an answer",
+    profile_deeper_help="A button below each answer asks the same question by this profile.",
+    profile_delete="Delete",
+    profile_known="There is a profile {name} already.",
+    profile_saved="Saved: {name}.",
+    profile_deleted="Deleted: {name}.",
+    ask_deeper="Answer again by {profile}",
+    nav_compare="Compare",
+    compare_title="Side by side",
+    compare_lead="One question to two models or profiles, from the same passages. One answers after the other, so that"
+    " neither takes the other's time.",
+    compare_alone="There is only one that can answer. Add a model on the page Models, or a profile on the page Settings.",
+    compare_first="First",
+    compare_second="Second",
+    compare_profile="{name} (profile)",
+    compare_question="Question",
+    compare_ask="Ask both",
+    compare_waits="Waits for the first",
+    compare_unkept="This comparison could not be kept: {problem}",
+    compare_better="This one is better",
+    compare_alike="Both alike",
+    compare_back="Click again to take it back",
+    compare_model="Model",
+    compare_speed="Speed",
+    compare_seconds="Time",
+    compare_read="Tokens",
+    compare_tokens="{prompt} read ({reused} known from before), {written} written",
+    compare_sentences="Sentences",
+    compare_parameters="Ran with",
+    verdict_supported="confirmed",
+    verdict_partly="partly",
+    verdict_unsupported="not",
+    compare_record="So far",
+    compare_record_lead="All comparisons together. They stay on this computer; with the conversations they are"
+    " forgotten.",
+    compare_name="Answers by",
+    compare_preferred="Better",
+    compare_abstained="Abstained",
+    compare_supported="Sentences confirmed",
+    compare_look="Earlier comparisons",
+    compare_choose="Choose one",
+    compare_show="Show",
+    compare_open="Compare two side by side",
     models_title="Models",
-    models_lead="What writes the answers. Every model runs on this computer.",
+    models_lead="What writes the answers. Models run on this computer, unless you add a server elsewhere.",
     models_now="Answers now",
     models_extractive="Quotes the sentences of your documents that answer the question. Needs no model file, works at "
     "once, and cannot make anything up.",
@@ -900,6 +1024,22 @@ ENGLISH = Texts(
     live_machine="This computer",
     live_takes="takes {size}",
     live_answering="writing",
+    models_served="served by {program}",
+    models_a_server="a server",
+    models_elsewhere="on {host}, not this computer",
+    servers_title="Your own server",
+    servers_lead="Models that Ollama, LM Studio, llama-server, vLLM or another program serves on this computer.",
+    servers_look="Look for running servers",
+    servers_none="None runs where such programs usually listen.",
+    servers_url="Address of a server",
+    servers_model="Model (all)",
+    servers_model_help="As the server calls it. Left empty, all of its models are added.",
+    servers_key="Key (none)",
+    servers_key_help="It is kept in a file of its own that only you can read, and sent to this server alone.",
+    servers_consent="The server may be on another machine: my questions, and the passages of my documents that are to "
+    "answer them, will then be sent there.",
+    servers_refused="{host} is not this computer, so it was not spoken to. If your questions and passages may go "
+    "there, tick the box.",
     models_found="Found on this computer",
     models_found_lead="Models that other programs keep. They are used where they lie, not copied.",
     models_found_use="Use this",
@@ -984,6 +1124,10 @@ SPANISH = Texts(
     nav_models="Modelos",
     nav_settings="Ajustes",
     tagline="Respuestas de tus propios documentos",
+    leaves="Las preguntas y los pasajes se envían a {host}, fuera de este equipo",
+    leaves_help="El modelo que responde está en otro equipo, como aceptaste al añadir su servidor. Usa otro modelo en "
+    "la página Modelos para terminarlo.",
+    leaves_to="Se envía a {host}",
     private="No sale de este equipo",
     private_help="Tus archivos, preguntas y respuestas nunca salen de este equipo. "
     "La aplicación solo habla consigo misma.",
@@ -1293,8 +1437,59 @@ SPANISH = Texts(
     tasks_done="{model} · partes: {parts}, ya hechas: {reused} · {seconds} s",
     tasks_save="Guardar como Markdown",
     tasks_save_csv="Guardar como CSV",
+    profile="Perfil",
+    profile_none="Sin perfil",
+    profiles="Perfiles",
+    profiles_lead="Maneras de responder con nombre: una rápida para preguntas sencillas, otra más a fondo cuando haga"
+    " falta. Lo que un perfil deja vacío queda como está fijado arriba. Cuenta enseguida.",
+    profile_new="Perfil nuevo",
+    profile_name="Nombre",
+    profile_as_set="Como está fijado",
+    profile_default="Responde por defecto",
+    profile_deeper="Se ofrece bajo una respuesta",
+    profile_deeper_help="Un botón bajo cada respuesta hace la misma pregunta con este perfil.",
+    profile_delete="Borrar",
+    profile_known="Ya hay un perfil {name}.",
+    profile_saved="Guardado: {name}.",
+    profile_deleted="Borrado: {name}.",
+    ask_deeper="Responder otra vez con {profile}",
+    nav_compare="Comparar",
+    compare_title="Lado a lado",
+    compare_lead="Una pregunta a dos modelos o perfiles, con los mismos pasajes. Uno responde después del otro, para que"
+    " ninguno le quite tiempo al otro.",
+    compare_alone="Solo hay uno que pueda responder. Añade un modelo en la página Modelos o un perfil en Ajustes.",
+    compare_first="Primero",
+    compare_second="Segundo",
+    compare_profile="{name} (perfil)",
+    compare_question="Pregunta",
+    compare_ask="Preguntar a los dos",
+    compare_waits="Espera al primero",
+    compare_unkept="Esta comparación no se pudo guardar: {problem}",
+    compare_better="Esta es mejor",
+    compare_alike="Las dos iguales",
+    compare_back="Otro clic lo retira",
+    compare_model="Modelo",
+    compare_speed="Velocidad",
+    compare_seconds="Tiempo",
+    compare_read="Tokens",
+    compare_tokens="{prompt} leídos ({reused} ya conocidos), {written} escritos",
+    compare_sentences="Frases",
+    compare_parameters="Se ejecutó con",
+    verdict_supported="confirmadas",
+    verdict_partly="en parte",
+    verdict_unsupported="no",
+    compare_record="Hasta ahora",
+    compare_record_lead="Todas las comparaciones juntas. Se quedan en este ordenador; se olvidan con las conversaciones.",
+    compare_name="Responde",
+    compare_preferred="Mejor",
+    compare_abstained="Se abstuvo",
+    compare_supported="Frases confirmadas",
+    compare_look="Comparaciones anteriores",
+    compare_choose="Elige una",
+    compare_show="Mostrar",
+    compare_open="Comparar dos lado a lado",
     models_title="Modelos",
-    models_lead="Lo que escribe las respuestas. Todos los modelos funcionan en este equipo.",
+    models_lead="Lo que escribe las respuestas. Los modelos funcionan en este equipo, salvo que añadas un servidor de fuera.",
     models_now="Responde ahora",
     models_extractive="Cita las frases de tus documentos que responden a la pregunta. No necesita ningún modelo, "
     "funciona enseguida y no puede inventar nada.",
@@ -1362,6 +1557,22 @@ SPANISH = Texts(
     live_machine="Este equipo",
     live_takes="ocupa {size}",
     live_answering="escribiendo",
+    models_served="servido por {program}",
+    models_a_server="un servidor",
+    models_elsewhere="en {host}, fuera de este equipo",
+    servers_title="Tu propio servidor",
+    servers_lead="Modelos que Ollama, LM Studio, llama-server, vLLM u otro programa sirve en este equipo.",
+    servers_look="Buscar servidores en marcha",
+    servers_none="No hay ninguno donde suelen escuchar esos programas.",
+    servers_url="Dirección de un servidor",
+    servers_model="Modelo (todos)",
+    servers_model_help="Como lo llama el servidor. Si se deja vacío, se añaden todos sus modelos.",
+    servers_key="Clave (ninguna)",
+    servers_key_help="Se guarda en un archivo aparte que solo tú puedes leer, y se envía solo a este servidor.",
+    servers_consent="El servidor puede estar en otro equipo: mis preguntas, y los pasajes de mis documentos que han de "
+    "responderlas, se enviarán entonces allí.",
+    servers_refused="{host} no es este equipo, así que no se ha hablado con él. Si tus preguntas y pasajes pueden ir "
+    "allí, marca la casilla.",
     models_found="En este equipo",
     models_found_lead="Modelos que guardan otros programas. Se usan donde están, no se copian.",
     models_found_use="Usar este",
