@@ -18,7 +18,7 @@ from rag.tasks.types import Report, Row, Said, Section, SectionKind, Task, TaskE
 from rag.tasks.work import Means
 from rag.types import AnswerSentence, Citation
 
-METHOD = 1  # raised when parts are made in another way: those made before are then made anew
+METHOD = 2  # raised when parts are made in another way: those made before are then made anew
 
 Making = Generator[None, None, Sequence[Said]]  # yields now and then, so that it can be stopped
 

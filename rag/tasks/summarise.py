@@ -1,18 +1,20 @@
 """A summary of documents: of groups of passages, of these each document, of the documents all together.
 
-Without a model its sentences are those of the documents that stand nearest to the middle of what is said, each adding
-something, spread over the headings, quoted. With a model it writes from the passages, then from what it wrote: the
-citations go on to the passages.
+Without a model its sentences are those of the documents that stand nearest to the middle of what is said, in the words
+that most of it has, early ones before late ones, each adding something, spread over the headings, quoted. With a model
+it writes from the passages, then from what it wrote: the citations go on to the passages.
 """
 
+import math
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from ingest.analyse import words
+from ingest.analyse import stem, words
 from ingest.embed import Vectors
+from ingest.stopwords import STOPWORDS
 from ingest.types import Passage
 from rag.tasks.run import Done, Making, Numbering, Part, Parts
 from rag.tasks.types import Report, Said, Section, Summarise, TaskProgress
@@ -39,13 +41,17 @@ OF_ONE: Mapping[Length, int] = {"short": 4, "middle": 8, "long": 16}
 OF_EACH: Mapping[Length, int] = {"short": 1, "middle": 3, "long": 6}
 OF_ALL: Mapping[Length, int] = {"short": 4, "middle": 8, "long": 16}
 SHORTEST, LONGEST = 5, 60  # words of a sentence that can stand in a summary
-# What else than its place in the middle speaks for a sentence, in cosines.
+# What else than its place in the middle speaks for a sentence, in cosines. Fitted by ROUGE on half of the documents of
+# benchmarks/summaries.py; its results have both halves.
+COMMON = 0.05  # by how many deviations its words are those of more sentences than others' are
+EARLY = 0.2  # it opens its document; after EARLY_PASSAGES passages a third of that
+EARLY_PASSAGES = 2.0
 OPENS = 0.08  # it is the first of its section: that says what it is about
 LEANS = -0.08  # it leans on the one before
 ENDS = 0.1  # it ends in a stop: addresses, labels and dates do not
 SAME_FILE = -0.1  # each that was chosen from its document
 SAME_HEADING = -0.06  # each that was chosen from under its heading
-LIKENESS = 0.5  # how much being like one that was chosen counts against it
+LIKENESS = 0.4  # how much being like one that was chosen counts against it
 _LEANING_ON = """
     it its this that these those they he she but however also then such thus therefore here
     esto esta este eso esa ese estos estas ello ellos pero ademas tambien asi
@@ -98,7 +104,7 @@ def _of_group(group: Sequence[Hit], file: File, means: Means, most: int, languag
         if means.has_model:
             return (yield from written(means, "summarise", language, group))
         every = sentences_of(passages)
-        sentences = [one for one in every if _fits(one)] or every
+        sentences = [one for one in every if fits(one)] or every
         return [sentences[n].said for n in (yield from central(means, sentences, most))]
 
     return Part(file.path, ("summarise", language, str(most)), passages, make)
@@ -155,7 +161,8 @@ def central(means: Means, sentences: Sequence[Sentence], most: int) -> Generator
     return sorted(places[n] for n in choose(own, vectors, most))
 
 
-def _fits(sentence: Sentence) -> bool:
+def fits(sentence: Sentence) -> bool:
+    """Whether it can stand in a summary: no row of a table, neither a scrap nor endless."""
     return sentence.header is None and SHORTEST <= len(sentence.text.split()) <= LONGEST
 
 
@@ -184,16 +191,38 @@ def choose(sentences: Sequence[Sentence], vectors: Vectors, most: int) -> list[i
 
 
 def _worth(sentences: Sequence[Sentence]) -> list[float]:
-    """What speaks for each sentence beside what it says."""
+    """What speaks for each sentence beside its vector."""
+    common = _common(sentences)
     seen: set[tuple[str, str]] = set()
     found = []
-    for one in sentences:
+    for one, shared in zip(sentences, common, strict=True):
         opens = _heading(one) not in seen
         seen.add(_heading(one))
         first = words(one.text)[:1]
         leans, ends = bool(first) and first[0] in _LEANING, one.text.rstrip().endswith((".", "!", "?", "…"))
-        found.append(OPENS * opens + LEANS * leans + ENDS * ends)
+        early = math.exp(-_place(one) / EARLY_PASSAGES)
+        found.append(COMMON * shared + EARLY * early + OPENS * opens + LEANS * leans + ENDS * ends)
     return found
+
+
+def _common(sentences: Sequence[Sentence]) -> list[float]:
+    """How many of the sentences have the words of each, on the mean of its words: 0 as is usual here, in deviations."""
+    stems = [_stems(one) for one in sentences]
+    have = Counter(word for own in stems for word in own)
+    shares = np.array([sum(have[word] for word in own) / len(own) if own else 0.0 for own in stems])
+    spread = float(shares.std())
+    return [float(share) for share in (shares - shares.mean()) / spread] if spread else [0.0] * len(sentences)
+
+
+def _stems(sentence: Sentence) -> set[str]:
+    language = sentence.passage.language
+    return {stem(word, language) for word in words(sentence.text) if word not in STOPWORDS.get(language, ())}
+
+
+def _place(sentence: Sentence) -> float:
+    """How far from its document's beginning a sentence stands, in passages."""
+    passage = sentence.passage
+    return passage.position + sentence.start / len(passage.text)
 
 
 def _heading(sentence: Sentence) -> tuple[str, str]:
