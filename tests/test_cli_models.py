@@ -10,9 +10,21 @@ import models.discover as discover_module
 import models.doctor as doctor
 from models.doctor import LlamaCpp
 from models.runtime import GIB, Hardware
-from tests.gguf_files import header_gguf, tiny_gguf
+from tests.gguf_files import CHATML, header_gguf, tiny_gguf
 from tests.test_cli import run
 
+MINE = """
+bos = true
+first = "$system$user"
+user = "$user"
+assistant = "$assistant"
+generation = ""
+stop = ["END"]
+marks = ["END"]
+
+[[when]]
+architecture = ["llama"]
+"""
 LAPTOP = Hardware(cores=4, memory=8 * GIB, card=0, card_name="", amx=False)
 
 
@@ -38,7 +50,7 @@ def test_a_file_is_shown_with_its_prompt_and_the_memory_it_takes(tmp_path: Path)
     half = run("models", "show", str(path), "--context", "2048", "--json").json
     assert half["memory"]["cache"] == shown["memory"]["cache"] / 2
     out = run("models", "show", str(path)).stdout
-    for words in ("Tiny Chat", "chatml, by its chat template", "cache of 4,096 tokens as f16"):
+    for words in ("Tiny Chat", "chatml: its chat template has <|im_start|>", "cache of 4,096 tokens as f16"):
         assert words in out
 
 
@@ -56,6 +68,30 @@ def test_why_a_family_was_chosen_is_said(
     path = header_gguf(tmp_path / "m.gguf", architecture, tokens, **metadata)
     shown = run("models", "show", str(path), "--json").json
     assert (shown["family"], shown["why"]) == (family, why)
+
+
+def test_a_family_of_the_users_own_is_shown_and_what_is_wrong_with_another(home: Path, tmp_path: Path) -> None:
+    (home / "prompts").mkdir(parents=True)
+    (home / "prompts" / "mine.toml").write_text(MINE)
+    (home / "prompts" / "bad.toml").write_text(MINE.replace("bos =", "boss ="))
+    path = tiny_gguf(tmp_path / "m.gguf")
+    shown = run("models", "show", str(path), "--json").json
+    assert (shown["family"], shown["why"]) == ("mine", "file")
+    assert shown["reason"] == "your file mine.toml: its architecture is llama"
+    (wrong,) = shown["left_out"]
+    assert "bad.toml: the key 'boss' is unknown. Known are" in wrong
+    out = " ".join(run("models", "show", str(path)).stdout.split())
+    assert "mine: your file mine.toml" in out
+    assert "the key 'boss' is unknown" in out
+
+
+def test_a_model_that_no_rule_knows_is_shown_with_its_own_template(tmp_path: Path) -> None:
+    own = CHATML.replace("<|im_start|>", "<|new|>")
+    shown = run("models", "show", str(tiny_gguf(tmp_path / "m.gguf", template=own)), "--json").json
+    assert (shown["family"], shown["why"]) == ("own template", "own template")
+    plain = run("models", "show", str(tiny_gguf(tmp_path / "n.gguf", template="{{ 1 / 0 }}")), "--json").json
+    assert (plain["family"], plain["why"]) == ("plain", "nothing")
+    assert "its own chat template cannot be used: it fails: division by zero" in plain["reason"]
 
 
 def test_a_known_model_is_shown_by_its_name(tmp_path: Path) -> None:
