@@ -57,7 +57,8 @@ def _choice(label: str, name: str, held: Generate, texts: Texts) -> str | None:
     """One of the values that the setting may have."""
     options: tuple[str, ...] = get_args(Generate.model_fields[name].annotation)
     named = {"auto": texts.runtime_auto, "on": texts.on, "off": texts.off}
-    return st.segmented_control(
+    chosen: str | None = st.segmented_control(
         label, options, default=getattr(held, name), required=True, key=f"run-{name}",
         format_func=lambda value: named.get(value, value),
     )  # fmt: skip
+    return chosen
