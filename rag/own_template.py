@@ -22,13 +22,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from string import Template
 from typing import Any
 
 from rag.thoughts import MARKS
 
 MAX_TEMPLATE = 200_000  # characters; the longest known has 17,000
 MAX_WRITTEN = 100_000  # characters of one conversation
-SECONDS = 5.0
+MAX_AROUND = 10_000  # characters around the texts, which take room from the passages; the most that is known is 3,000
+SECONDS = 10.0  # honest ones take a fifth of one
 MEMORY_MB = 300
 
 NOT_OPENED = "it opens no answer"
@@ -60,7 +62,7 @@ class _UnusableError(Exception):
 def learn_form(template: str, bos: str, eos: str) -> Form | str:
     """How the chat template writes turns, where it can be used; else why it cannot, as half a sentence.
 
-    `bos` and `eos` are the texts of the model's own tokens. Takes part of a second, at most SECONDS.
+    `bos` and `eos` are the texts of the model's own tokens. Takes part of a second the first time, at most SECONDS.
     """
     if len(template) > MAX_TEMPLATE:
         return f"it has {len(template):,} characters"
@@ -122,6 +124,8 @@ class _Trial:
         rest = before.removeprefix(bos) if begins else before
         if begins and rest.startswith(bos):
             raise _UnusableError("it writes the token that begins a text twice")
+        if (around := len(before + between + closed + header + after + generation)) > MAX_AROUND:
+            raise _UnusableError(f"it writes {around:,} characters around the texts")
         form = Form(
             bos=begins,
             first=f"{_literal(rest)}$system{_literal(between)}$user{_literal(closed)}",
@@ -145,8 +149,6 @@ class _Trial:
 
 def _written(form: Form, texts: Sequence[str]) -> str:
     """A conversation as the form has it, up to where the answer is opened."""
-    from string import Template
-
     text = Template(form.first).substitute(system=texts[0], user=texts[1])
     for number, turn in enumerate(texts[2:]):
         text += Template(form.user if number % 2 else form.assistant).substitute(user=turn, assistant=turn)
@@ -214,6 +216,8 @@ def _run(task: Mapping[str, Any]) -> list[Mapping[str, str]]:
             )
         except subprocess.TimeoutExpired as error:
             raise _UnusableError(f"it took over {SECONDS:g} seconds") from error
+        except OSError as error:
+            raise _UnusableError(f"its process cannot be started: {error.strerror}") from error
         except subprocess.CalledProcessError as error:
             raise _UnusableError("its process ended, most likely for lack of memory") from error
     written: list[Mapping[str, str]] = json.loads(done.stdout)

@@ -126,6 +126,7 @@ def test_templates_that_take_texts_in_parts_can_be_learnt() -> None:
         ("{% if messages|length > 4 %}{{ raise_exception('Too long') }}{% endif %}" + CHATML, "it fails: Too long"),
         ("{{ undefined_function() }}" + CHATML, "it fails: 'undefined_function' is undefined"),
         ("{% for %}", "it fails"),
+        ("<x>" * 5000 + CHATML, "it writes 15,"),
         ("", "it loses a text"),
         ("x" * (MAX_TEMPLATE + 1), "it has 200,001 characters"),
     ],
