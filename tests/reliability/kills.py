@@ -429,6 +429,7 @@ def quick_settings(home: Path) -> Settings:
 
 def prepare_driver() -> None:
     """Imports all that the forks will need, and puts in the embedder that counts words."""
+    import engine
     import ingest.embed
     from ingest import vectors
     from ingest.parse import SUFFIXES, warm
@@ -439,6 +440,7 @@ def prepare_driver() -> None:
         warm(Path(f"x{suffix}"))
     ingest.embed.open_embedder = lambda settings: WordEmbedder(256)
     vectors.SMALL, vectors._BEHIND = 50, 2  # else so few vectors are never written to Chroma
+    engine.PREPARED = 5  # nor while others are made
     adopt_orphans()
     threads = len(list(Path("/proc/self/task").iterdir()))
     if threads > 1:
