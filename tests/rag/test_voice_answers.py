@@ -17,7 +17,7 @@ from models.gguf import read_model
 from rag.chain import ask
 from rag.cite import cite
 from rag.extract import ExtractiveGenerator
-from rag.generate import LlamaGenerator
+from rag.generate import LlamaGenerator, Pieces
 from rag.prompt import Prompt, fill_prompt
 from rag.rerank import LateFeatures
 from rag.retrieve import Retriever
@@ -137,13 +137,13 @@ def test_the_length_limits_the_sentences_of_an_extractive_answer(answered: Answe
 def engine(ready_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalEngine]:
     """With TEXTS indexed, a scripted model in use, and the prompts it was given in `engine.prompts`."""
     prompts: list[Prompt] = []
-    generate = LlamaGenerator.generate
+    generate = LlamaGenerator.generate_by
 
-    def keeping(self: LlamaGenerator, prompt: Prompt) -> Iterator[str]:
+    def keeping(self: LlamaGenerator, settings: Generate, prompt: Prompt) -> Pieces:
         prompts.append(prompt)
-        yield from generate(self, prompt)
+        return (yield from generate(self, settings, prompt))
 
-    monkeypatch.setattr(LlamaGenerator, "generate", keeping)
+    monkeypatch.setattr(LlamaGenerator, "generate_by", keeping)
     for path, text in TEXTS.items():
         file = ready_settings.library / path
         file.parent.mkdir(parents=True, exist_ok=True)
