@@ -29,7 +29,7 @@ LAYERS: dict[str, set[str]] = {
     "models": {"models", "ingest"},
     "rag": {"rag", "models", "ingest"},
     "engine": {"rag", "models", "ingest", "remote"},  # remote: open_engine() connects to a home's owner
-    "remote": {"engine"},
+    "remote": {"engine", "models.live"},  # what is in memory crosses as values
     "evaluation": {"evaluation", "engine", "rag", "models", "ingest"},
     # What is asked of the machine and not of a home: how it would run a model, which models other programs keep, which
     # there are to fetch.
@@ -67,9 +67,10 @@ SHARED_LIBRARIES: dict[str, str] = {
     "filelock": "one process a home, and one a download",
     "psutil": "the memory of the machine, and of a model's process",
     "onnxruntime": "the embedder, and the export that runs in a process of its own",
-    "torch": "the embedder, the export that runs in a process of its own, the cross-encoder and the entailment model",
+    "torch": "the embedder, the export and the model that run in processes of their own, the cross-encoder and the"
+    " entailment model",
     "sentence_transformers": "the embedder, the cross-encoder and the entailment model",
-    "transformers": "the embedder, and the export that runs in a process of its own",
+    "transformers": "the embedder, and the export and the model that run in processes of their own",
 }
 
 
