@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui import ask, conversations, evaluate, inspect, library, models, settings, tasks
+from ui import ask, compare, conversations, evaluate, inspect, library, models, settings, tasks
 from ui.frame import FOLDER, draw_sidebar, get_texts, guarded
 
 
@@ -23,6 +23,7 @@ def main() -> None:
             st.Page(
                 guarded(evaluate.draw), title=texts.nav_evaluate, icon=":material/fact_check:", url_path="evaluate"
             ),
+            st.Page(guarded(compare.draw), title=texts.nav_compare, icon=":material/compare:", url_path="compare"),
             st.Page(guarded(models.draw), title=texts.nav_models, icon=":material/neurology:", url_path="models"),
             st.Page(guarded(settings.draw), title=texts.nav_settings, icon=":material/tune:", url_path="settings"),
         ]

@@ -356,6 +356,7 @@ class FakeEngine:
 
     def forget_conversations(self) -> None:
         self.told.clear()
+        self.compared.clear()
 
     def rate(self, conversation: str, turn: int, rating: Rating | None, reason: str = "") -> None:
         one = self.conversation(conversation)

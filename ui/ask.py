@@ -12,7 +12,8 @@ from ingest.names import printable
 from ingest.types import LOW_CONFIDENCE, Passage, Source
 from rag.types import ABSTAIN, Answer, Citation, Completed, Evidence, Hit, Recorded, Retrieved, Thought, Token
 from rag.types import Turn as EarlierTurn
-from ui import filters, library, rating, reader, render, voice
+from settings import Settings
+from ui import filters, library, profiles, rating, reader, render, voice
 from ui.engine import get_engine, get_settings
 from ui.frame import get_texts, guarded, heading, model_name, notice
 from ui.live import LiveLine
@@ -37,7 +38,8 @@ def draw() -> None:
     if question:
         reader.close()
         asked = (filters.chosen(), st.session_state.get("k"), st.session_state.get("abstain"))
-        turns.append(Turn(question, *asked, voice.chosen(get_settings())))
+        profile, settings = profiles.chosen(get_settings()), _settings()
+        turns.append(Turn(question, *asked, voice.chosen(settings), profile))
 
     opened = reader.opened()
     if opened:
@@ -68,6 +70,7 @@ def _keep_address(engine: Engine) -> None:
 def _question(sources: Sequence[Source], texts: Texts, talking: bool) -> str | None:
     """The options and the box to type in, at the foot of the page."""
     with st.bottom, st.container(horizontal=True, key="options", vertical_alignment="center"):
+        profiles.draw_choice(get_settings(), texts)
         _options(sources, texts)
         if talking and st.button(texts.ask_new, key="new", type="tertiary", icon=":material/edit_square:"):
             open_new()
@@ -78,8 +81,15 @@ def _question(sources: Sequence[Source], texts: Texts, talking: bool) -> str | N
     return typed or suggested
 
 
+def _settings() -> Settings:
+    """As the profile that is chosen changes them."""
+    settings = get_settings()
+    return settings.with_profile(profiles.chosen(settings) or "")
+
+
 def _options(sources: Sequence[Source], texts: Texts) -> None:
-    k = st.session_state.get("k") or get_settings().retrieve.k
+    settings = _settings()
+    k = st.session_state.get("k") or settings.retrieve.k
     label = f"{filters.summary(texts)} · {texts.ask_passages.format(k=k)}"
     with st.popover(label, icon=":material/tune:", type="tertiary"):
         filters.draw(sources, texts)
@@ -87,10 +97,10 @@ def _options(sources: Sequence[Source], texts: Texts) -> None:
         names = {"strict": texts.ask_strict, "balanced": texts.ask_balanced, "helpful": texts.ask_helpful}
         # A default, not a value put into the session: that is sent to the page once, before this is opened.
         st.segmented_control(
-            texts.ask_abstain, ABSTAIN, default=get_settings().answer.abstain, format_func=names.__getitem__,
+            texts.ask_abstain, ABSTAIN, default=settings.answer.abstain, format_func=names.__getitem__,
             required=True, key="abstain", help=texts.ask_abstain_help,
         )  # fmt: skip
-        voice.draw_choice(get_settings(), texts)
+        voice.draw_choice(settings, texts)
 
 
 @st.fragment(run_every=1)
@@ -156,6 +166,24 @@ def _draw_turn(engine: Engine, number: int, turn: Turn, texts: Texts) -> None:
             st.warning(render.label(texts.ask_unkept.format(problem=turn.unkept)), icon=":material/warning:")
         if turn.state == "answered":
             rating.draw(number, turn, texts)
+            if number + 1 == len(open_turns()):
+                _offer_deeper(turn, texts)
+
+
+def _offer_deeper(turn: Turn, texts: Texts) -> None:
+    """Below the last answer: the same question by the profile that is set for it, unless that one answered."""
+    deeper = get_settings().answer.deeper
+    answered_by = turn.answer.usage.profile if turn.answer and turn.answer.usage else turn.profile
+    if deeper and answered_by != deeper:
+        st.button(
+            texts.ask_deeper.format(profile=render.label(deeper)), key="deeper", type="tertiary",
+            icon=":material/psychology:", on_click=_ask_deeper, args=(turn, deeper),
+        )  # fmt: skip
+
+
+def _ask_deeper(turn: Turn, profile: str) -> None:
+    """As it was understood, so that it leans on nothing; all else is the profile's."""
+    open_turns().append(Turn(turn.understood or turn.question, turn.filters, profile=profile))
 
 
 def _stream(engine: Engine, turn: Turn, history: Sequence[EarlierTurn], texts: Texts) -> None:
@@ -176,6 +204,7 @@ def _stream(engine: Engine, turn: Turn, history: Sequence[EarlierTurn], texts: T
             conversation=kept_in,
             abstain=turn.abstain,
             voice=turn.voice,
+            profile=turn.profile,
         )
         with closing(follow(asked)) as events:
             for event in events:
@@ -331,5 +360,10 @@ def _hides(hides: bool, texts: Texts) -> str:
 
 
 def _draw_timing(answer: Answer, texts: Texts) -> None:
-    line = texts.ask_timing.format(model=model_name(answer.model, texts), seconds=f"{answer.timings.total:.1f}")
+    """'small · deep · 12.4 tokens/s · 3.1 s'."""
+    usage, said = answer.usage, [model_name(answer.model, texts)]
+    if usage:
+        said.append(usage.profile)
+        said.append(texts.live_speed.format(n=f"{usage.tokens_per_second:.1f}") if usage.tokens_per_second else "")
+    line = texts.ask_timing.format(model=" · ".join(filter(None, said)), seconds=f"{answer.timings.total:.1f}")
     st.html(render.block("timing", render.span("t", line)))

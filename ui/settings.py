@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from settings import Settings
-from ui import render, voice
+from ui import profiles, render, voice
 from ui.engine import get_engine, get_settings
 from ui.frame import get_texts, heading
 from ui.save import Changes, save_settings
@@ -18,6 +18,7 @@ def draw() -> None:
     settings, texts = get_settings(), get_texts()
     heading(texts.settings_title, texts.settings_lead)
     _draw_form(settings, texts)
+    profiles.draw_settings(get_engine(), settings, texts)
     _draw_forget(texts)
     _draw_facts(settings, texts)
 
@@ -88,10 +89,11 @@ def _fixed_by_environment() -> list[str]:
 
 def _draw_forget(texts: Texts) -> None:
     """Nothing while there is nothing to forget."""
-    if get_engine().conversations():
+    if get_engine().conversations() or get_engine().comparisons():
         with st.popover(texts.settings_forget, icon=":material/delete_sweep:"):
             if st.button(texts.settings_forget_sure, key="forget", type="primary"):
                 get_engine().forget_conversations()
+                st.session_state.pop("compared", None)
                 open_new()
                 st.session_state.forgotten = True
                 st.rerun()
@@ -122,5 +124,6 @@ def _draw_facts(settings: Settings, texts: Texts) -> None:
 
 
 def _flat(settings: Settings) -> list[tuple[str, str]]:
-    groups = settings.model_dump(exclude={"home"})
+    groups = settings.model_dump(exclude={"home", "profiles"})
+    groups |= {f"profiles.{name}": profile.chosen for name, profile in settings.profiles.items()}
     return [(f"{group}.{name}", str(value)) for group, values in groups.items() for name, value in values.items()]

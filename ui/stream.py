@@ -3,21 +3,24 @@
 import queue
 import threading
 from collections.abc import Generator, Iterator
+from typing import TypeVar
 
-from rag.types import Event, Token
+from rag.types import Contended, Token
+
+T = TypeVar("T")
 
 
 class _End:
     pass
 
 
-def follow(events: Iterator[Event], tick: float = 0.2) -> Generator[Event | None]:
+def follow(events: Iterator[T], tick: float = 0.2) -> Generator[T | None]:
     """Yields the events as they come, and None whenever `tick` seconds pass without one.
 
     The engine's iterator runs in a thread of its own. Closing this iterator returns at once; the engine's is closed
     as soon as it gives control back, which ends its generation. Raises what the engine raises.
     """
-    inbox: queue.Queue[Event | Exception | _End] = queue.Queue()
+    inbox: queue.Queue[T | Exception | _End] = queue.Queue()
     closed = threading.Event()
     threading.Thread(target=_pump, args=(events, inbox, closed), name="cita-answer", daemon=True).start()
     try:
@@ -26,7 +29,7 @@ def follow(events: Iterator[Event], tick: float = 0.2) -> Generator[Event | None
         closed.set()
 
 
-def _receive(inbox: queue.Queue[Event | Exception | _End], tick: float) -> Iterator[Event | None]:
+def _receive(inbox: queue.Queue[T | Exception | _End], tick: float) -> Iterator[T | None]:
     while True:
         try:
             item = inbox.get(timeout=tick)
@@ -40,12 +43,13 @@ def _receive(inbox: queue.Queue[Event | Exception | _End], tick: float) -> Itera
         yield item
 
 
-def _pump(events: Iterator[Event], inbox: queue.Queue[Event | Exception | _End], closed: threading.Event) -> None:
+def _pump(events: Iterator[T], inbox: queue.Queue[T | Exception | _End], closed: threading.Event) -> None:
     try:
         for event in events:
             if closed.is_set():
                 break
-            if not (isinstance(event, Token) and not event.text):  # a sign of life: the chance to stop, no more
+            said = event.of if isinstance(event, Contended) else event
+            if not (isinstance(said, Token) and not said.text):  # a sign of life: the chance to stop, no more
                 inbox.put(event)
     except Exception as error:  # noqa: BLE001 - crosses to the page's thread, which raises it
         inbox.put(error)

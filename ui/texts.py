@@ -378,6 +378,8 @@ class Texts:
     compare_record_lead: str
     compare_name: str
     compare_preferred: str
+    compare_questions: str
+    compare_per_second: str
     compare_abstained: str
     compare_supported: str
     compare_look: str
@@ -907,8 +909,8 @@ ENGLISH = Texts(
     profile="Profile",
     profile_none="No profile",
     profiles="Profiles",
-    profiles_lead="Ways to answer under a name: a quick one for simple questions, a deeper one on demand. What a profile"
-    " leaves empty is as it is set above. It counts at once.",
+    profiles_lead="Ways to answer under a name: a quick one for simple questions, a deeper one on demand. What a"
+    " profile leaves empty is as it is set above. It counts at once.",
     profile_new="New profile",
     profile_name="Name",
     profile_as_set="As set",
@@ -924,7 +926,7 @@ ENGLISH = Texts(
     compare_title="Side by side",
     compare_lead="One question to two models or profiles, from the same passages. One answers after the other, so that"
     " neither takes the other's time.",
-    compare_alone="There is only one that can answer. Add a model on the page Models, or a profile on the page Settings.",
+    compare_alone="Only one can answer yet. Add a model on the page Models, or a profile on the page Settings.",
     compare_first="First",
     compare_second="Second",
     compare_profile="{name} (profile)",
@@ -950,6 +952,8 @@ ENGLISH = Texts(
     " forgotten.",
     compare_name="Answers by",
     compare_preferred="Better",
+    compare_questions="Questions",
+    compare_per_second="Tokens/s",
     compare_abstained="Abstained",
     compare_supported="Sentences confirmed",
     compare_look="Earlier comparisons",
@@ -1455,8 +1459,8 @@ SPANISH = Texts(
     ask_deeper="Responder otra vez con {profile}",
     nav_compare="Comparar",
     compare_title="Lado a lado",
-    compare_lead="Una pregunta a dos modelos o perfiles, con los mismos pasajes. Uno responde después del otro, para que"
-    " ninguno le quite tiempo al otro.",
+    compare_lead="Una pregunta a dos modelos o perfiles, con los mismos pasajes. Uno responde después del otro, para"
+    " que ninguno le quite tiempo al otro.",
     compare_alone="Solo hay uno que pueda responder. Añade un modelo en la página Modelos o un perfil en Ajustes.",
     compare_first="Primero",
     compare_second="Segundo",
@@ -1479,9 +1483,12 @@ SPANISH = Texts(
     verdict_partly="en parte",
     verdict_unsupported="no",
     compare_record="Hasta ahora",
-    compare_record_lead="Todas las comparaciones juntas. Se quedan en este ordenador; se olvidan con las conversaciones.",
+    compare_record_lead="Todas las comparaciones juntas. Se quedan en este ordenador; se olvidan con las"
+    " conversaciones.",
     compare_name="Responde",
     compare_preferred="Mejor",
+    compare_questions="Preguntas",
+    compare_per_second="Tokens/s",
     compare_abstained="Se abstuvo",
     compare_supported="Frases confirmadas",
     compare_look="Comparaciones anteriores",

@@ -28,6 +28,7 @@ class Turn:
     k: int | None = None
     abstain: Abstain | None = None
     voice: Voice | None = None
+    profile: str | None = None
     state: Literal["asked", "answered", "stopped", "failed"] = "asked"
     hits: tuple[Hit, ...] = ()
     understood: str = ""

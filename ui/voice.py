@@ -64,21 +64,25 @@ def chosen(settings: Settings, keys: tuple[str, ...] = KEYS) -> Voice:
     return settings.voice_of(*(st.session_state.get(key) for key in keys))
 
 
-def _choices(texts: Texts, held: tuple[str | None, ...], keys: tuple[str, ...]) -> list[str | None]:
-    names = {
+def names(texts: Texts) -> dict[str, str]:
+    """Of the tones, the lengths and the languages."""
+    return {
         "neutral": texts.tone_neutral, "formal": texts.tone_formal, "plain": texts.tone_plain,
         "technical": texts.tone_technical, "friendly": texts.tone_friendly, "short": texts.length_short,
         "middle": texts.length_middle, "long": texts.length_long, "question": texts.voice_language_question,
         "en": "English", "es": "Español",
     }  # fmt: skip
-    labels = (texts.voice_tone, texts.voice_length, texts.voice_language)
+
+
+def _choices(texts: Texts, held: tuple[str | None, ...], keys: tuple[str, ...]) -> list[str | None]:
+    labels, named = (texts.voice_tone, texts.voice_length, texts.voice_language), names(texts)
     if keys == TASK_KEYS:
         labels = (texts.voice_tone, texts.voice_length, texts.tasks_language)
-        names["question"] = texts.tasks_language_documents
+        named["question"] = texts.tasks_language_documents
     rows = zip(labels, (TONES, LENGTHS, ANSWER_LANGUAGES), held, keys, strict=True)
     return [
         st.segmented_control(
-            label, options, default=value, format_func=names.__getitem__, required=True, key=key
+            label, options, default=value, format_func=named.__getitem__, required=True, key=key
         )
         for label, options, value, key in rows
     ]  # fmt: skip

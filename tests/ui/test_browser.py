@@ -187,7 +187,7 @@ def test_an_evaluation_is_drawn_with_its_plots(visit: Visit) -> None:
 
 def test_the_page_keeps_to_its_own_policy(visit: Visit) -> None:
     """A component that needed more than the policy allows would be broken without a word in the tests above."""
-    for path in ("", "library", "tasks", "evaluate", "models", "settings"):
+    for path in ("", "library", "tasks", "evaluate", "compare", "models", "settings"):
         visit.go(path)
         expect(visit.page.locator(".cita-heading").first).to_be_visible(timeout=SECONDS)
     assert not [text for text in visit.complaints if "Content Security Policy" in text]

@@ -71,7 +71,7 @@ def test_every_page_speaks_the_language_that_was_set(
     language: str, texts: object, settings: Settings, engine: FakeEngine, draw: Draw
 ) -> None:
     save_settings(settings, {"app": {"language": language}})
-    for page in ("ask", "library", "tasks", "inspect", "evaluate", "models", "settings"):
+    for page in ("ask", "library", "tasks", "inspect", "evaluate", "compare", "models", "settings"):
         app = draw(page)
         assert not app.exception
         assert getattr(texts, f"{page}_title") in html(app)
