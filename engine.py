@@ -250,9 +250,10 @@ class Engine(Protocol):
         """Those that are held in memory now, and what they take of it."""
         ...
 
-    def add_model(self, path: Path, base: str = "", scale: float = 1.0) -> ModelInfo:
-        """Makes a GGUF known. With `base`, the name of a model, it is a LoRA adapter for that: both together are a
-        model of their own, `scale` the weight of what the adapter adds."""
+    def add_model(self, path: Path, base: str = "", scale: float = 1.0, protocol: ModelProtocol = "") -> ModelInfo:
+        """Makes a GGUF, or a folder of Transformers, known. With `base`, the name of a model, it is a LoRA adapter for
+        that: both together are a model of their own, `scale` the weight of what the adapter adds. `protocol` 'gpt4all':
+        it is run by that package."""
         ...
 
     def add_server(
@@ -1094,7 +1095,9 @@ class LocalEngine:
     def models(self) -> list[ModelInfo]:
         return self._registry.list()
 
-    def add_model(self, path: Path, base: str = "", scale: float = 1.0) -> ModelInfo:
+    def add_model(self, path: Path, base: str = "", scale: float = 1.0, protocol: ModelProtocol = "") -> ModelInfo:
+        if protocol == "gpt4all":
+            return self._registry.add_gpt4all(path)
         return self._registry.add_adapter(path, base, scale) if base else self._registry.add(path)
 
     def add_server(

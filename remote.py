@@ -605,8 +605,8 @@ class RemoteEngine:
     def models(self) -> list[ModelInfo]:
         return self._call(Engine.models)
 
-    def add_model(self, path: Path, base: str = "", scale: float = 1.0) -> ModelInfo:
-        return self._call(Engine.add_model, path.absolute(), base, scale)
+    def add_model(self, path: Path, base: str = "", scale: float = 1.0, protocol: ModelProtocol = "") -> ModelInfo:
+        return self._call(Engine.add_model, path.absolute(), base, scale, protocol)
 
     def add_server(
         self, url: str, model: str = "", key: str = "", off_machine: bool = False, protocol: ModelProtocol = "openai"

@@ -83,7 +83,8 @@ def add_model(
         str,
         typer.Argument(
             metavar="PATH|URL",
-            help="A GGUF file, or a folder of them; they stay where they are. Or a server's address.",
+            help="A GGUF file, a folder of them, or one of Transformers (config.json, safetensors); they stay where "
+            "they are. Or a server's address.",
         ),
     ],
     base: Annotated[
@@ -104,8 +105,12 @@ def add_model(
         typer.Option("--off-this-machine", help="Agree that questions and passages go to a server on another machine."),
     ] = False,
     protocol: Annotated[
-        str, typer.Option(metavar="NAME", help="How the server is spoken to: openai, or llamafile for its own.")
-    ] = "openai",
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="How it is spoken to: openai or llamafile, of a server; gpt4all, of a file: by that package.",
+        ),
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Make a GGUF file, or the models of a server, known; `cita models use NAME` makes one answer.
@@ -124,30 +129,33 @@ def add_model(
     JSON: {"models": [...]} as `cita models list` has it.
     """
     if "://" in place:
-        _add_server(context, place, model, key, off_machine, protocol)
+        _add_server(context, place, model, key, off_machine, protocol or "openai")
     else:
-        _add_files(context, Path(place).expanduser(), base, scale)
+        _add_files(context, Path(place).expanduser(), base, scale, protocol)
     with opened_engine(context) as engine:
         _print_models(engine.models(), as_json)
 
 
-def _add_files(context: typer.Context, path: Path, base: str, scale: float) -> None:
+def _add_files(context: typer.Context, path: Path, base: str, scale: float, protocol: str) -> None:
     from models.discover import gguf_files
+    from models.weights_folder import is_weights_folder
 
-    folder = path.is_dir() and not base
+    if protocol not in ("", "gpt4all"):
+        raise UsageError(f"No file is spoken to by {protocol!r}.", hint="There is gpt4all; leave it out for llama.cpp.")
+    folder = path.is_dir() and not base and not is_weights_folder(path)
     paths = gguf_files(path) if folder else [path]
     if not paths:
         raise ModelNotFoundError(f"There is no GGUF in {str(path)!r}.", hint="Name a file that ends in .gguf.")
     with opened_engine(context) as engine:
         for file in paths:
             try:
-                say_added(engine.add_model(file.absolute(), base, scale))
+                say_added(engine.add_model(file.absolute(), base, scale, cast("ModelProtocol", protocol)))
             except CitaError as error:
                 if not folder:
                     raise
                 say(f"{clean(str(file))}: {error}")
                 continue
-            if not base:
+            if not base and file.is_file():
                 _say_recognised(file, load_settings(context).models)
 
 
@@ -158,7 +166,7 @@ def _add_server(
 
     url = server_url(place)
     if protocol not in ("openai", "llamafile"):
-        raise UsageError(f"There is no protocol {protocol!r}.", hint="There are openai and llamafile.")
+        raise UsageError(f"No server is spoken to by {protocol!r}.", hint="There are openai and llamafile.")
     if not off_machine and (sentence := consent_needed(url)) and sys.stdin.isatty():
         confirm(f"{sentence} Add it?", yes=False, otherwise="Nothing was added")
         off_machine = True

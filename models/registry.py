@@ -13,6 +13,7 @@ from typing import Any
 from errors import ModelError, ModelNotFoundError, NotAModelError
 from models.gguf import check_adapter, model_of, read_header, read_model
 from models.types import EXTRACTIVE, ModelInfo
+from models.weights_folder import read_folder
 
 NO_RERANKER = "A reranker is a GGUF with a classification head (bge-reranker, jina-reranker, Qwen3-Reranker)."
 
@@ -61,12 +62,13 @@ class Registry:
         return [replace(info, active=info.name == known.active) for info in found]
 
     def add(self, path: Path) -> ModelInfo:
-        """Makes the GGUF at `path` known, in place; one already known keeps its name.
+        """Makes the GGUF at `path`, or the folder of a model of Transformers, known, in place; one already known keeps
+        its name.
 
         Raises ModelNotFoundError or NotAModelError.
         """
         path = path.expanduser().absolute()
-        info = read_model(path)
+        info = _read_model(path)
         name = self._known_name(path) or _unique_name(info, self._taken())
         self._register(name, path)
         return self._known(name)
@@ -91,6 +93,17 @@ class Registry:
         named = ModelInfo("", f"{base}-{path.stem}.gguf", title=f"{base}-{title}" if _slug(title) else "")
         name = next(same, "") or _unique_name(named, self._taken())
         self._write(replace(known, adapted={**known.adapted, name: adapted}))
+        return self._known(name)
+
+    def add_gpt4all(self, path: Path) -> ModelInfo:
+        """Makes the GGUF at `path` known as one that the package gpt4all runs. Raises what add() raises."""
+        path = path.expanduser().absolute()
+        info = replace(read_model(path), protocol="gpt4all", program="GPT4All", served_as=path.name)
+        known = self._read()
+        same = (name for name, one in known.served.items() if one.path == str(path))
+        name = next(same, "") or _served_name(info, self._taken())
+        kept = ModelInfo(name, str(path), protocol="gpt4all", program="GPT4All", served_as=path.name)
+        self._write(replace(known, served={**known.served, name: kept}))
         return self._known(name)
 
     def add_served(self, models: Sequence[ModelInfo]) -> Sequence[ModelInfo]:
@@ -152,7 +165,7 @@ class Registry:
         if name == EXTRACTIVE.name:
             return replace(EXTRACTIVE, active=known.active == name)
         if served := known.served.get(name):
-            return replace(served, active=known.active == name)
+            return replace(self._reread(served), active=known.active == name, prompts=self._prompts)
         if adapted := known.adapted.get(name):
             base = self._known(adapted.base)
             _check_once(Path(adapted.path), Path(base.path))
@@ -164,11 +177,18 @@ class Registry:
                 hint="`cita models list` names those there are; `cita models add PATH` adds one.",
             )
         if not path.exists():
-            raise ModelNotFoundError(
-                f"The file of model {name!r} is gone: {str(path)!r}.",
-                hint="Put it back, or pick another with `cita models use NAME`.",
-            )
-        return replace(read_model(path), name=name, active=name == known.active, prompts=self._prompts)
+            raise _gone(name, path)
+        return replace(_read_model(path), name=name, active=name == known.active, prompts=self._prompts)
+
+    def _reread(self, served: ModelInfo) -> ModelInfo:
+        """With what its file says now, where it has one."""
+        if not served.path:
+            return served
+        path = Path(served.path)
+        if not path.exists():
+            raise _gone(served.name, path)
+        told: dict[str, Any] = {"name": served.name, "protocol": served.protocol, "program": served.program}
+        return replace(read_model(path), **told, served_as=served.served_as)
 
     def _paths(self) -> dict[str, Path]:
         """Names and places: those registered, then those that merely lie in the folder, in the order of their files."""
@@ -224,6 +244,18 @@ class Registry:
             ) from error
 
 
+def _gone(name: str, path: Path) -> ModelNotFoundError:
+    return ModelNotFoundError(
+        f"The file of model {name!r} is gone: {str(path)!r}.",
+        hint="Put it back, or pick another with `cita models use NAME`.",
+    )
+
+
+def _read_model(path: Path) -> ModelInfo:
+    """Raises ModelNotFoundError or NotAModelError."""
+    return read_folder(path) if path.is_dir() else read_model(path)
+
+
 def _described(name: str, path: Path) -> ModelInfo:
     """What the file says of itself; of one that is gone or damaged only its name and place."""
     try:
@@ -251,7 +283,9 @@ def _state(path: Path) -> tuple[int, int]:
 
 @lru_cache(maxsize=64)
 def _read_once(path: Path, size: int, changed: int) -> ModelInfo | None:  # noqa: ARG001 - one that changed is read again
-    """As read_model(); None for an adapter."""
+    """As _read_model(); None for an adapter."""
+    if path.is_dir():
+        return read_folder(path)
     header = read_header(path)
     return None if header.is_adapter else model_of(header, path)
 

@@ -151,7 +151,7 @@ def look_again(server: Server, info: ModelInfo, seconds: float) -> ModelInfo:
     """What is known of a model of a server by now; as it was known where that does not say."""
     with suppress(ModelError):
         for model in look(server, seconds, info.program, info.served_as).models:
-            return replace(model, name=info.name, active=info.active)
+            return replace(model, name=info.name, active=info.active, prompts=info.prompts)
     return info
 
 

@@ -71,7 +71,7 @@ class LlamaGenerator:
         self.info = info
         self._settings = settings
         self._instead = instead
-        self._worker: _Worker | None = None
+        self._worker: ModelWorker | None = None
         self._lock = threading.Lock()
         self._grammar_works = True
         self._read: tuple[str, ...] = ()
@@ -176,7 +176,7 @@ class LlamaGenerator:
         self._grammar_works = False
         _log.warning("Model %r answers without the grammar that makes it cite: %s.", self.info.name, reason)
 
-    def _live_worker(self) -> "_Worker":
+    def _live_worker(self) -> "ModelWorker":
         with self._lock:
             if self._worker is None or self._worker.death:
                 if self._worker:
@@ -184,7 +184,7 @@ class LlamaGenerator:
                 self._worker = self._start_worker()
             return self._worker
 
-    def _start_worker(self) -> "_Worker":
+    def _start_worker(self) -> "ModelWorker":
         path = Path(self.info.path).absolute()
         read_header(path)  # a clear message for a file that is gone or damaged by now
         load: dict[str, Any] = {"path": str(path), "settings": self._settings.model_dump()}
@@ -192,7 +192,7 @@ class LlamaGenerator:
             adapter = Path(self.info.adapter).absolute()
             check_adapter(adapter, path)
             load |= {"adapter": str(adapter), "scale": self.info.scale}
-        return _Worker(self.info.name, load, self._instead)
+        return ModelWorker(self.info.name, load, self._instead)
 
 
 # By what tokens are chosen, and of these by what only where they are drawn.
@@ -231,10 +231,12 @@ class Tuned:
     def close(self) -> None: ...
 
 
-class _Worker:
+class ModelWorker:
     """One worker process. `death` is why it is of no more use, once it is."""
 
-    def __init__(self, name: str, load: dict[str, Any], instead: Callable[[], str]) -> None:
+    def __init__(
+        self, name: str, load: dict[str, Any], instead: Callable[[], str], module: str = "rag.llama_worker"
+    ) -> None:
         self._name = name
         self._instead = instead
         self.death: ModelError | None = None
@@ -244,7 +246,7 @@ class _Worker:
         self._ids = itertools.count(1)
         self._replies: dict[int, queue.SimpleQueue[Event | None]] = {}
         self._lock = threading.Lock()
-        self._process = ModelProcess("rag.llama_worker")
+        self._process = ModelProcess(module)
         self._send(load)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -306,8 +308,8 @@ class _Worker:
             if event["event"] == "unloadable":
                 self._unloadable = event
             elif event["event"] == "loaded":
-                self.card_free = event["card_free"]
-                self.runtime = Runtime(**event["runtime"])
+                self.card_free = event.get("card_free", 0)
+                self.runtime = Runtime(**event["runtime"]) if "runtime" in event else None
             elif replies := self._replies.get(event["id"]):  # else nobody waits for it any more
                 replies.put(event)
         self._process.wait()

@@ -22,6 +22,14 @@ def open_generator(info: ModelInfo, settings: Generate, models_dir: Path) -> Gen
         from rag.served import ServedGenerator
 
         return ServedGenerator(info, settings, Keys(models_dir).server(info))
+    if info.protocol == "gpt4all":
+        from rag.gpt4all_model import Gpt4AllGenerator
+
+        return Gpt4AllGenerator(info, settings)
+    if info.protocol == "transformers":
+        from rag.transformers_model import TransformersGenerator
+
+        return TransformersGenerator(info, settings)
     raise ModelError(
         f"Model {info.name!r} is spoken to by {info.protocol!r}, which this Cita does not know.",
         hint="It was added by another version: add it again, or pick another with `cita models use NAME`.",

@@ -7,7 +7,6 @@ does not take is left out the next time. models/connection.py says what is wrong
 import contextlib
 import json
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -22,6 +21,7 @@ from rag.generate import Pieces
 from rag.grammar import answer_grammar
 from rag.prompt import Message, Prompt
 from rag.thoughts import MARKS
+from rag.token_estimate import estimate_tokens
 from rag.types import Usage
 from settings import Generate
 
@@ -162,22 +162,6 @@ _COUNTING: dict[str, tuple[str, Callable[[str, str], dict[str, Any]], Callable[[
     "llama-cpp-python": ("/extras/tokenize/count", lambda _, text: {"input": text}, lambda it: it["count"]),
     "text-generation-webui": ("/v1/internal/token-count", lambda _, text: {"text": text}, lambda it: it["length"]),
 }
-
-_PIECES = re.compile(r"[A-Za-z]+|\d|\s+|[^\W\d_A-Za-z]+|.", re.DOTALL)
-
-
-def estimate_tokens(text: str) -> int:
-    """How many tokens `text` takes at most with any model's tokenizer, as far as English and Spanish go; of other
-    scripts there are as many as bytes."""
-    return 2 + sum(_at_most(piece[0]) for piece in _PIECES.finditer(text))
-
-
-def _at_most(piece: str) -> int:
-    if piece.isspace():
-        return piece.count("\n") + (len(piece) > 1) + len(piece) // 4
-    if piece.isascii():
-        return 1 if len(piece) < 4 else 1 + (len(piece) - 1) // 3
-    return len(piece.encode("utf-8", "replace"))
 
 
 def _in_one_turn(messages: Sequence[Message]) -> tuple[Message, ...]:

@@ -419,11 +419,12 @@ class FakeEngine:
     def models(self) -> list[ModelInfo]:
         return list(self._models)
 
-    def add_model(self, path: Path, base: str = "", scale: float = 1.0) -> ModelInfo:
+    def add_model(self, path: Path, base: str = "", scale: float = 1.0, protocol: ModelProtocol = "") -> ModelInfo:
         if not path.is_file():
             raise ModelNotFoundError(f"There is no file {str(path)!r}.", hint="Check the path.")
         adapter = str(path) if base else ""
-        self._models.append(ModelInfo(name=path.stem, path=base or str(path), adapter=adapter, scale=scale))
+        named = base or str(path)
+        self._models.append(ModelInfo(name=path.stem, path=named, adapter=adapter, scale=scale, protocol=protocol))
         return self._models[-1]
 
     def loaded_models(self) -> list[LoadedModel]:

@@ -134,7 +134,7 @@ def test_the_servers_that_run_are_found_with_their_models(monkeypatch: pytest.Mo
     ("arguments", "message"),
     [
         (["http://"], "is no address of a server"),
-        (["http://127.0.0.1:1", "--protocol", "grpc"], "There is no protocol 'grpc'"),
+        (["http://127.0.0.1:1", "--protocol", "grpc"], "No server is spoken to by 'grpc'"),
         (["http://127.0.0.1:1", "--key"], "CITA_SERVER_KEY"),
         (["http://127.0.0.1:1"], "Nothing answers at http://127.0.0.1:1"),
     ],

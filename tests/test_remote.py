@@ -146,7 +146,11 @@ CALLS: dict[str, Callable[[Engine, Path], object]] = {
     "page_image": lambda engine, _: engine.page_image(LEASE.path, 2, ["thirty days"], scale=1.5),
     "models": lambda engine, _: engine.models(),
     "loaded_models": lambda engine, _: engine.loaded_models(),
-    "add_model": lambda engine, folder: engine.add_model(folder / "tiny.gguf"),
+    "add_model": lambda engine, folder: engine.add_model(folder / "tiny.gguf", protocol="gpt4all"),
+    "add_server": lambda engine, _: (
+        engine.add_server("http://127.0.0.1:1", "m", "sk-key"),
+        engine.add_server("https://models.example", off_machine=True, protocol="llamafile"),
+    ),
     "use_model": lambda engine, _: engine.use_model("extractive"),
 }
 

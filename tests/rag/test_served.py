@@ -19,8 +19,9 @@ from models.connection import Server
 from models.servers import look
 from models.types import ModelInfo
 from rag.prompt import Message, Prompt, fill_prompt
-from rag.served import FRAME, ServedGenerator, estimate_tokens
+from rag.served import FRAME, ServedGenerator
 from rag.thoughts import ThoughtSplitter
+from rag.token_estimate import estimate_tokens
 from rag.types import Usage
 from settings import Generate
 from tests.conftest import shared_data
