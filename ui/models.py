@@ -9,9 +9,9 @@ import streamlit as st
 from engine import Engine
 from models.discover import Found, discover
 from models.types import EXTRACTIVE, ModelInfo
-from ui import doctor, embedders, fetch, render, runtime, servers
+from ui import compare, doctor, embedders, fetch, render, runtime, servers
 from ui.engine import get_engine
-from ui.frame import get_texts, heading, model_name, size_words
+from ui.frame import get_texts, guarded, heading, model_name, size_words
 from ui.live import draw_loaded
 from ui.texts import Texts
 
@@ -24,6 +24,10 @@ def draw() -> None:
     for number, model in enumerate(sorted(models, key=lambda model: model.name != active)):
         _draw_model(engine, number, model, model.name == active, texts)
     draw_loaded(engine)
+    if sum(not model.ranks for model in models) > 1 and st.button(
+        texts.compare_open, key="compare", icon=":material/compare:"
+    ):
+        st.switch_page(st.Page(guarded(compare.draw), url_path="compare"))
     _draw_found(engine, models, texts)
     fetch.draw(engine, texts)
     _draw_add(engine, texts)

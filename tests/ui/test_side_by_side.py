@@ -56,7 +56,8 @@ def choose(page: Page, side: str, name: str) -> None:
 
 
 def test_two_models_are_compared_by_keyboard_and_the_record_keeps_them(page: Page, address: str) -> None:
-    page.goto(f"{address}/compare")
+    page.goto(f"{address}/models")
+    page.get_by_role("button", name="Compare two side by side").click(timeout=SECONDS)
     question = page.locator(".st-key-compare-question input")
     expect(question).to_be_visible(timeout=SECONDS)
     choose(page, "left", "parrot")
