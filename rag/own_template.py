@@ -162,7 +162,7 @@ def _around(written: Mapping[str, str], texts: Sequence[str]) -> tuple[str, ...]
     rest, parts = written["text"], []
     for text in texts:
         if written["text"].count(text) != 1:
-            raise _UnusableError("it loses a text" if text not in written["text"] else "it repeats a text")
+            raise _UnusableError("it leaves a text out" if text not in written["text"] else "it writes a text twice")
         before, found, rest = rest.partition(text)
         if not found:
             raise _UnusableError("it changes the order of the texts")

@@ -1,11 +1,14 @@
 """What each family writes is, token by token, what llama.cpp or the model's own chat template writes."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from models.types import ModelInfo
 from prompts.__main__ import families
@@ -267,6 +270,28 @@ def test_a_family_with_a_form_for_passages_gets_them_in_it_and_the_question_as_i
     assert turn in filled.text
     assert [hit.rank for hit in filled.hits] == [1, 2]
     assert "<passage" in filled.messages[1].text  # whoever writes the turns instead gets them in the question
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    family=st.sampled_from(families()),
+    texts=st.lists(st.text(min_size=1), min_size=2, max_size=6).filter(lambda texts: len(texts) % 2 == 0),
+    documents=st.lists(st.tuples(st.text(), st.text()), max_size=3),
+)
+def test_every_text_stands_in_a_prompt_once_whole_and_in_its_order(
+    family: str, texts: list[str], documents: list[tuple[str, str]]
+) -> None:
+    template = load_family(family)
+    marked = [f"\x00{n}{text}\x01" for n, text in enumerate(texts)]  # in no form of ours
+    told = [(f"\x00a{n}{origin}\x01", f"\x00b{n}{text}\x01") for n, (origin, text) in enumerate(documents)]
+    told = told if template.document else []
+    text = template.render(marked[0], marked[1:], "</s>", told)
+    places = [text.index(one) for one in marked]
+    assert places == sorted(places)
+    assert all(text.count(one) == 1 for one in marked)
+    for n, (origin, said) in enumerate(told):
+        kept = [json.dumps(one, ensure_ascii=False) if template.as_json else one for one in (origin, said)]
+        assert text.index(kept[0]) < text.index(kept[1]), n
 
 
 STOPS = [(family, stop) for family in families() for stop in load_family(family).stop]

@@ -56,7 +56,7 @@ def test_a_misleading_name_title_or_path_changes_nothing(name: str, called: tupl
         ("phi-2", "architecture", "its architecture is phi2"),
         ("Seed-OSS-36B-Instruct", "own template", "no rule knows it, so its turns are as its own chat template writes"),
         ("Llama-2-7B", "nothing", "none is known for it: it has no chat template"),
-        ("YandexGPT-5-Lite-8B-instruct", "nothing", "its own chat template cannot be used: it loses a text"),
+        ("YandexGPT-5-Lite-8B-instruct", "nothing", "its own chat template cannot be used: it leaves a text out"),
         ("Nous-Hermes-Llama2-13b", "chat template", "### Instruction: and ### Response:; its own chat template cannot"),
     ],
 )

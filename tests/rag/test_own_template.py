@@ -26,7 +26,7 @@ TURNS = ("Who? {{ 1 + 1 }}", "It is\n\nso. $x", "And <b>'where'</b>?", "There.",
 
 # Those that cannot be learnt from what they write, and why.
 UNUSABLE = {
-    "yandexgpt-5": "it loses a text",  # the system text; its own default stands there
+    "yandexgpt-5": "it leaves a text out",  # the system text; its own default stands there
 }
 TEXT = "message['content']"  # in CHATML
 # What Transformers gives a template and its maker counts on.
@@ -117,8 +117,8 @@ def test_templates_that_take_texts_in_parts_can_be_learnt() -> None:
     [
         ("{% for m in messages %}<{{ m.content }}>{% endfor %}Hello", "it opens no answer"),
         (CHATML.replace("add_generation_prompt", "false"), "it opens no answer"),
-        (CHATML.replace(TEXT, f"{TEXT} | upper"), "it loses a text"),
-        (CHATML.replace(TEXT, f"{TEXT} * 2"), "it repeats a text"),
+        (CHATML.replace(TEXT, f"{TEXT} | upper"), "it leaves a text out"),
+        (CHATML.replace(TEXT, f"{TEXT} * 2"), "it writes a text twice"),
         (CHATML.replace(TEXT, f"{TEXT} | replace('<', '&lt;')"), "depends on what the texts say"),
         (CHATML.replace(TEXT, TEXT + " | replace('{{', '')"), "depends on what the texts"),
         (CHATML.replace("in messages", "in messages | reverse"), "it changes the order|it opens"),
@@ -127,7 +127,7 @@ def test_templates_that_take_texts_in_parts_can_be_learnt() -> None:
         ("{{ undefined_function() }}" + CHATML, "it fails: 'undefined_function' is undefined"),
         ("{% for %}", "it fails"),
         ("<x>" * 5000 + CHATML, "it writes 15,"),
-        ("", "it loses a text"),
+        ("", "it leaves a text out"),
         ("x" * (MAX_TEMPLATE + 1), "it has 200,001 characters"),
     ],
 )  # fmt: skip
