@@ -185,19 +185,6 @@ def of_threads(settings: Generate, hardware: Hardware) -> list[Advice]:
     return [Advice(reason, remedy, f"Up to {times:.1f} times as fast while a prompt is read, by the number of cores.")]
 
 
-def of_memory(runtime: Runtime | None, weights: Weights | None, hardware: Hardware) -> list[Advice]:
-    """The model fits, but not in its fastest way."""
-    if not (runtime and weights) or runtime.repack or hardware.amx or runtime.gpu_layers or not weights.repacked:
-        return []
-    return [
-        Advice(
-            f"Memory is short: the weights are not laid out anew for this processor, which takes "
-            f"{weights.repacked / 1e9:.1f} GB more.",
-            "Close other programs, or take a smaller quantisation or a shorter generate.context.",
-        )
-    ]
-
-
 def of_model(
     info: ModelInfo, weights: Weights | None, best: Entry | None, entries: Sequence[Entry], speed: float
 ) -> list[Advice]:

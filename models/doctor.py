@@ -207,7 +207,6 @@ def _speed(
         *advice.of_card(llama, cards, speed),
         *advice.of_layers(settings.generate, runtime, weights, hardware),
         *advice.of_threads(settings.generate, hardware),
-        *advice.of_memory(runtime, weights, hardware),
         *advice.of_model(info, weights, best, entries, speed),
         *advice.of_embedder(settings.embed, embedding, torch, cards),
     )

@@ -104,19 +104,6 @@ def test_threads_that_are_not_one_a_core_are_told(threads: int, reason: str, gai
     assert advice.of_threads(Generate(), LAPTOP) == advice.of_threads(Generate(threads=4), LAPTOP) == []
 
 
-def test_memory_too_short_for_the_processors_own_layout_is_told() -> None:
-    (told,) = advice.of_memory(replace(RUN, repack=False), WEIGHTS, LAPTOP)
-    assert "takes 4.0 GB more" in told.reason
-    for runtime, weights, hardware in (
-        (RUN, WEIGHTS, LAPTOP),
-        (replace(RUN, repack=False), replace(WEIGHTS, repacked=0), LAPTOP),
-        (replace(RUN, repack=False), WEIGHTS, replace(LAPTOP, amx=True)),
-        (replace(RUN, repack=False, gpu_layers=33), WEIGHTS, WITH_CARD),
-        (None, None, LAPTOP),
-    ):
-        assert advice.of_memory(runtime, weights, hardware) == []
-
-
 def test_a_large_quantisation_is_told_with_the_smaller_one_of_the_catalogue_and_what_it_gains_and_loses() -> None:
     entry, large = find("qwen3-4b-instruct-2507:Q8_0", ENTRIES)
     info = ModelInfo("mine", "/m/renamed.gguf", size=large.bytes, quantisation="Q8_0")
