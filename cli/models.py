@@ -137,13 +137,12 @@ def add_model(
 
 
 def _add_files(context: typer.Context, path: Path, base: str, scale: float, protocol: str) -> None:
-    from models.discover import gguf_files
-    from models.weights_folder import is_weights_folder
+    from models.discover import models_at
 
     if protocol not in ("", "gpt4all"):
         raise UsageError(f"No file is spoken to by {protocol!r}.", hint="There is gpt4all; leave it out for llama.cpp.")
-    folder = path.is_dir() and not base and not is_weights_folder(path)
-    paths = gguf_files(path) if folder else [path]
+    paths = [path] if base else models_at(path)
+    folder = paths != [path]
     if not paths:
         raise ModelNotFoundError(f"There is no GGUF in {str(path)!r}.", hint="Name a file that ends in .gguf.")
     with opened_engine(context) as engine:

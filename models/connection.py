@@ -96,11 +96,20 @@ class Server:
             text = b"".join(exchange.blocks(seconds))
         return _parsed(self, text)
 
-    def stream(self, path: str, body: Mapping[str, Any]) -> Generator[str]:
+    def stream(self, path: str, body: Mapping[str, Any], most: int) -> Generator[str]:
         """The lines that it answers with as they come, and '' every now and then while there are none. Closing the
-        iterator closes the connection. Raises what fetch() raises, ModelDiedError also if it falls silent."""
+        iterator closes the connection. Raises what fetch() raises, ModelDiedError also if it falls silent, ModelError
+        if it sends more than `most` characters."""
+        sent = 0
         with closing(_Exchange(self, path, body, in_lines=True)) as exchange:
-            yield from exchange.lines()
+            for line in exchange.lines():
+                sent += len(line)
+                if sent > most:
+                    raise ModelError(
+                        f"{self.name} writes on and on, and was asked for an answer.",
+                        hint="It does not keep to its protocol: see whether there is a newer version of its program.",
+                    )
+                yield line
 
 
 class _Aborted(Exception):

@@ -19,6 +19,7 @@ from typing import Any, Literal
 from errors import ModelError, ModelNotFoundError, NotAModelError
 from models.gguf import read_model
 from models.types import ModelInfo
+from models.weights_folder import is_weights_folder
 
 Program = Literal["Hugging Face", "LM Studio", "Ollama", "GPT4All", "Jan", "llama.cpp"]
 
@@ -159,9 +160,10 @@ def _files(root: Path) -> Iterator[Path]:
                     yield path
 
 
-def gguf_files(root: Path) -> list[Path]:
-    """The GGUFs under `root` that may be whole models, in the order of their paths."""
-    return list(_files(root))
+def models_at(path: Path) -> list[Path]:
+    """The path itself, if it is a file or the folder of a model of Transformers; else the GGUFs under that folder that
+    may be whole models, in the order of their paths."""
+    return list(_files(path)) if path.is_dir() and not is_weights_folder(path) else [path]
 
 
 def _may_be_model(name: str) -> bool:

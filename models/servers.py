@@ -123,14 +123,7 @@ def served_models(server: Server, wanted: str = "", protocol: ModelProtocol = "o
     check_consent(server)
     check_key(server)
     if protocol == "llamafile":
-        server.fetch("/health")
-        name = wanted or "llamafile"
-        return [
-            ModelInfo(
-                name, title=name, protocol="llamafile", server=server.url, served_as=name, program="llamafile",
-                off_machine=server.off_machine, context=context_of_props(_quietly(server.fetch, "/props")),
-            )
-        ]  # fmt: skip
+        return [_llamafile(server, wanted or "llamafile")]
     models = list(look(server).models)
     chosen = [model for model in models if wanted in ("", model.served_as)]
     chosen = chosen or [model for model in models if wanted == model.served_as.removesuffix(":latest")]
@@ -139,6 +132,26 @@ def served_models(server: Server, wanted: str = "", protocol: ModelProtocol = "o
         what = f"no model {wanted!r}" if wanted else "no model"
         raise ModelNotFoundError(f"{server.name} has {what}.", hint=f"It has: {there}.")
     return chosen
+
+
+def _llamafile(server: Server, name: str) -> ModelInfo:
+    """By its own protocol there is one model, whose turns Cita writes: with the template that it tells, if it does."""
+    server.fetch("/health")
+    props = _quietly(server.fetch, "/props")
+    told = props if isinstance(props, dict) else {}
+    return ModelInfo(
+        name,
+        title=name,
+        protocol="llamafile",
+        server=server.url,
+        served_as=name,
+        program="llamafile",
+        off_machine=server.off_machine,
+        context=context_of_props(told),
+        chat_template=str(told.get("chat_template") or ""),
+        bos_token=str(told.get("bos_token") or ""),
+        eos_token=str(told.get("eos_token") or ""),
+    )
 
 
 def check_consent(server: Server) -> None:

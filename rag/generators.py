@@ -22,6 +22,10 @@ def open_generator(info: ModelInfo, settings: Generate, models_dir: Path) -> Gen
         from rag.served import ServedGenerator
 
         return ServedGenerator(info, settings, Keys(models_dir).server(info))
+    if info.protocol == "llamafile":
+        from rag.llamafile import LlamafileGenerator
+
+        return LlamafileGenerator(info, settings, Keys(models_dir).server(info))
     if info.protocol == "gpt4all":
         from rag.gpt4all_model import Gpt4AllGenerator
 

@@ -7,12 +7,12 @@ tokens, so they are estimated, and never too few. It fetches nothing and opens n
 import contextlib
 import os
 import time
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 from models.runtime import physical_cores
 from rag.answering import piece, serve
+from rag.langchain_models import gpt4all
 from rag.llama_worker import AnswerText, Message, Request
 from rag.token_estimate import estimate_tokens
 from settings import Generate
@@ -31,13 +31,8 @@ class Gpt4AllModel:
 
     def __init__(self, path: str, settings: dict[str, Any], cancelled: Callable[[int], bool]) -> None:
         chosen = Generate(**settings)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that LangChain's community package will end
-            from langchain_community.llms import GPT4All
         self._cancelled = cancelled
-        self._model = GPT4All(
-            model=path, max_tokens=chosen.context, n_threads=chosen.threads or physical_cores(), allow_download=False
-        )
+        self._model = gpt4all(path, chosen.context, chosen.threads or physical_cores())
 
     def tokens(self, text: str) -> list[int]:
         return [0] * estimate_tokens(text)
@@ -57,7 +52,7 @@ class Gpt4AllModel:
                 if answer.stopped or model._cancelled(id):
                     raise _StoppedError
 
-        asked = {
+        asked: dict[str, Any] = {
             "n_predict": request.max_tokens, "max_tokens": request.max_tokens, "temp": request.temperature,
             "top_p": request.top_p, "top_k": 40 if request.temperature > 0 else 1, "streaming": True,
             "repeat_penalty": request.repeat_penalty,

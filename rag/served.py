@@ -68,7 +68,7 @@ class ServedGenerator:
         known = (self._server.url, self._info.served_as)
         refused: ModelRefusedError | None = None
         for way in range(self._ways.get(known, FULL), ONE_PIECE + 1):
-            answer = _Answer(self._server, self._settings.max_tokens)
+            answer = _Answer(self._server)
             try:
                 with contextlib.closing(self._asked(prompt, way)) as lines:
                     yield from answer.pieces(lines)
@@ -88,7 +88,8 @@ class ServedGenerator:
         """Nothing is open between two answers."""
 
     def _asked(self, prompt: Prompt, way: int) -> Generator[str]:
-        return self._server.stream("/v1/chat/completions", self._request(prompt, way))
+        most = MOST_OF_A_TOKEN * (self._settings.max_tokens + 1)
+        return self._server.stream("/v1/chat/completions", self._request(prompt, way), most)
 
     def _parameters(self) -> dict[str, str | bool | int | float]:
         settings = self._settings
@@ -173,8 +174,8 @@ def _in_one_turn(messages: Sequence[Message]) -> tuple[Message, ...]:
 class _Answer:
     """What a server answers: its lines in, pieces out, and at the end what the answer took."""
 
-    def __init__(self, server: Server, most: int) -> None:
-        self._server, self._most = server, most  # tokens that were asked for
+    def __init__(self, server: Server) -> None:
+        self._server = server
         self.begun = False
         self._thinks = self._ended = False
         self._told: dict[str, Any] = {}  # of what it took
@@ -185,16 +186,10 @@ class _Answer:
         """A thought stands between its marks, the answer has nothing in front; '' while there is nothing to say.
 
         Raises ModelDiedError if it breaks off, ModelRefusedError if the server says why it does, ModelError if it is
-        none or has no end.
+        none.
         """
-        sent, whole = 0, ""
+        whole = ""
         for line in lines:
-            sent += len(line)
-            if sent > MOST_OF_A_TOKEN * (self._most + 1):
-                raise ModelError(
-                    f"{self._server.name} writes on and on, and was asked for {self._most} tokens.",
-                    hint="It does not keep to its protocol: see whether there is a newer version of its program.",
-                )
             name, _, data = line.partition(":")
             if name == "data" and data.strip() == "[DONE]":
                 return

@@ -43,7 +43,7 @@ LAYERS: dict[str, set[str]] = {
     "cli": {
         "engine", "evaluation", "serve", "ui", "models.doctor", "models.discover", "rag.about_model",
         "models.catalogue", "models.pull", "models.speed", "models.advice",
-        "models.embedders",
+        "models.embedders", "models.servers",
     },
 }  # fmt: skip
 

@@ -217,7 +217,7 @@ def test_closing_a_stream_hangs_up_at_once(server: ModelServer) -> None:
         to.stream(chunk("word ") for _ in iter(lambda: time.sleep(0.01), 1))
 
     server.answers["/x"] = answer
-    lines = Server(server.url).stream("/x", {})
+    lines = Server(server.url).stream("/x", {}, 1 << 22)
     while not next(lines):
         pass
     started = time.monotonic()
@@ -229,7 +229,7 @@ def test_closing_a_stream_hangs_up_at_once(server: ModelServer) -> None:
 def test_a_stream_can_be_closed_while_the_server_is_still_silent(server: ModelServer) -> None:
     release = threading.Event()
     server.answers["/x"] = lambda to: release.wait(20)
-    lines = Server(server.url).stream("/x", {})
+    lines = Server(server.url).stream("/x", {}, 1 << 22)
     assert next(lines) == ""  # a chance to close
     started = time.monotonic()
     lines.close()
@@ -244,7 +244,7 @@ def test_a_stream_that_falls_silent_is_given_up(server: ModelServer, monkeypatch
     monkeypatch.setattr(connection, "SILENCE_SECONDS", 0.5)
     server.answers["/x"] = answer
     with pytest.raises(ModelDiedError, match=r"has said nothing for 0\.5 seconds"):
-        list(Server(server.url).stream("/x", {}))
+        list(Server(server.url).stream("/x", {}, 1 << 22))
 
 
 def test_a_line_without_end_in_a_stream_is_cut(server: ModelServer) -> None:
@@ -255,7 +255,7 @@ def test_a_line_without_end_in_a_stream_is_cut(server: ModelServer) -> None:
 
     server.answers["/x"] = answer
     with pytest.raises(ModelError, match="a line without end"):
-        list(Server(server.url).stream("/x", {}))
+        list(Server(server.url).stream("/x", {}, 1 << 22))
 
 
 def test_what_is_asked_is_json_and_says_no_more_than_that_cita_asks(server: ModelServer) -> None:
