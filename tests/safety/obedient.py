@@ -58,12 +58,14 @@ def main() -> None:
     from ui import launch
 
     home, port, target = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-    obedient, usual = ObedientGenerator(target, pause=0.005), LocalEngine._generator_named
+    obedient, usual = ObedientGenerator(target, pause=0.005), LocalEngine._written_by
 
-    def chosen(engine, name, extractive):  # type: ignore[no-untyped-def]
-        return obedient if (home / SWITCH).exists() else usual(engine, name, extractive)
+    def written_by(engine, name, settings, extractive, events, waiting):  # type: ignore[no-untyped-def]
+        if (home / SWITCH).exists():
+            return events(obedient)
+        return usual(engine, name, settings, extractive, events, waiting)
 
-    LocalEngine._generator_named = chosen  # type: ignore[method-assign]
+    LocalEngine._written_by = written_by  # type: ignore[method-assign]
     launch.run_app(Settings.load(home), port)
 
 

@@ -63,7 +63,7 @@ def test_an_attack_of_each_of_bipias_kinds_changes_no_answer(ready_settings: Set
 def obedient(engine: LocalEngine, target: Target, monkeypatch: pytest.MonkeyPatch) -> ObedientGenerator:
     """The model that answers in the engine."""
     generator = ObedientGenerator(target.address)
-    monkeypatch.setattr(engine, "_generator_named", lambda *_: generator)
+    monkeypatch.setattr(engine, "_written_by", lambda _name, _settings, _judge, events, _waiting: events(generator))
     return generator
 
 
