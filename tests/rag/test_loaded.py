@@ -119,6 +119,29 @@ def test_two_may_have_the_same_model_and_it_stays_until_both_are_done(opened: Op
         assert other.wait(SOON)
 
 
+def test_many_at_once_never_hold_more_than_may_be_and_never_lose_what_they_have(opened: Opened) -> None:
+    models, most, wrong = LoadedModels(2, opened, always), 2, list[object]()
+
+    def ask(number: int) -> None:
+        for turn in range(20):
+            with models.lend(model("abcd"[(number + turn) % 4]), SETTINGS) as loan:
+                while (generator := loan.wait(SOON)) is None:
+                    pass
+                for _ in range(5):
+                    held = list(opened.open)
+                    if len(held) > most or generator.info.name not in held:
+                        wrong.append((generator.info.name, held))
+                    threading.Event().wait(0.0005)
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
+    assert wrong == []
+
+
 def test_only_what_a_model_is_loaded_with_makes_it_another_in_memory(opened: Opened) -> None:
     models = LoadedModels(4, opened, always)
     use(models, "a", Generate(context=512, temperature=0.5))
