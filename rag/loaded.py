@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +162,7 @@ def fits_whole(info: ModelInfo, settings: Generate, card: int) -> bool:
     as it runs best: with nothing made smaller and all of it on the card. Raises what reading its header raises."""
     if not info.is_ours:
         return True
-    weights = Weights.read(Path(info.path))
+    weights = _weights(Path(info.path))
     free = Hardware(1, free_memory(), card, "", amx=False)
     unbound = replace(free, memory=sys.maxsize)
     best = choose_runtime(settings, weights, unbound)
@@ -174,4 +175,18 @@ def _on_card(generator: Generator) -> int:
     """Bytes of a graphics card that a loaded model takes."""
     if not isinstance(generator, LlamaGenerator) or not generator.runtime or not generator.runtime.gpu_layers:
         return 0
-    return memory_needed(Weights.read(Path(generator.info.path)), generator.runtime).card
+    return memory_needed(_weights(Path(generator.info.path)), generator.runtime).card
+
+
+def _weights(path: Path) -> Weights:
+    """Read once until the file changes: who waits for room asks again and again."""
+    try:
+        known = path.stat()
+    except OSError:
+        return Weights.read(path)  # which says what is wrong
+    return _read_once(path, known.st_size, known.st_mtime_ns)
+
+
+@lru_cache(maxsize=32)
+def _read_once(path: Path, size: int, changed: int) -> Weights:  # noqa: ARG001 - one that changed is read again
+    return Weights.read(path)
