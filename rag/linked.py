@@ -10,7 +10,7 @@ from ingest.stopwords import STOPWORDS
 from rag.types import Hit
 
 _ASIDE = re.compile(r"\s*[(\[].*?[)\]]|,.*$")  # 'Winner (band)', 'Newport, New Hampshire'
-_OPENER = re.compile(r"(?:^|[.!?…:;\n\"“«(¿¡•*-])\s*$")
+_OPENERS = frozenset('.!?…:;"“«(¿¡•*-')
 _SHORTEST = 3  # letters of a name
 
 
@@ -39,6 +39,12 @@ def has(text: str, name: str) -> bool:
     if name.casefold() not in text.casefold():
         return False
     for match in re.finditer(rf"(?<!\w){re.escape(name)}(?!\w)", text, re.IGNORECASE):
-        if match[0][0].isupper() and (" " in name or not _OPENER.search(text, 0, match.start())):
+        if match[0][0].isupper() and (" " in name or not _opens(text, match.start())):
             return True
     return False
+
+
+def _opens(text: str, place: int) -> bool:
+    """Whether a sentence or a line begins there."""
+    before = text[:place].rstrip(" \t")
+    return not before or before[-1] in _OPENERS or before[-1] == "\n"
