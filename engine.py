@@ -81,7 +81,8 @@ class Status:
     """Totals, versions, folders and health of a home. `indexed_at`: when the last index run ended (ISO 8601, UTC).
     `rerankers`: those that there are, each with why it works or does not. `hidden`: how many sources have text that a
     reader does not see. `host`: the machine that the model which answers is on, where the user agreed that it is not
-    this one; '' if nothing leaves."""
+    this one; '' if nothing leaves. `hosts`: all machines but this one that models are on, which a profile or a
+    comparison may ask."""
 
     home: str
     folders: tuple[str, ...]
@@ -97,6 +98,7 @@ class Status:
     rerankers: tuple[RerankerInfo, ...] = ()
     hidden: int = 0
     host: str = ""
+    hosts: tuple[str, ...] = ()
 
 
 class Engine(Protocol):
@@ -685,7 +687,9 @@ class LocalEngine:
         if change := self._embedders.problem():
             problems.append(change)
         model = host = ""
+        hosts: tuple[str, ...] = ()
         try:
+            hosts = self._registry.hosts()
             model = self._model_name(self._settings_by(None))
             host = self._registry.get(model).host
         except (ModelError, SettingsError) as error:
@@ -710,6 +714,7 @@ class LocalEngine:
             rerankers=rerankers,
             hidden=sum(bool(source.hidden) for source in sources),
             host=host,
+            hosts=hosts,
         )
 
     def verify(self, read_data: bool = False) -> VerifyReport:

@@ -233,7 +233,8 @@ def status(context: typer.Context, as_json: Json = False) -> None:
     "healthy", "problems", "indexed_at", "rerankers": [{"name", "path", "active", "reason": "set", "helps",
     "unmeasured", "no-gain", "slow" or "not-set", "verdict": {"path", "fingerprint", "embedder", "questions", "n",
     "before", "after", "p", "seconds", "at"} or null, "fingerprint"}], "hidden": files with hidden text,
-    "host": the machine, not this one, that questions and passages are sent to for the model that answers, or ""}.
+    "host": the machine, not this one, that questions and passages are sent to for the model that answers, or "",
+    "hosts": all such machines that models are on}.
     """
     with opened_engine(context) as engine:
         status = engine.status()

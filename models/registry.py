@@ -135,6 +135,10 @@ class Registry:
         """The name of the model that was picked last, be its file there or not; `extractive` until one was."""
         return self._read().active
 
+    def hosts(self) -> tuple[str, ...]:
+        """The machines but this one that models are on, each once."""
+        return tuple(dict.fromkeys(model.host for model in self._read().served.values() if model.host))
+
     def get(self, name: str) -> ModelInfo:
         """The model `name` that is to answer, its file read anew.
 

@@ -173,6 +173,7 @@ class FakeEngine:
         return Status(
             "/home", tuple(map(str, self._folders)), {"indexed": 1, "failed": 1}, 1, "fake", "exact", self.used,
             "0.1.0", True, (), host=next((model.host for model in self._models if model.name == self.used), ""),
+            hosts=tuple(model.host for model in self._models if model.host),
         )  # fmt: skip
 
     def watch(self) -> Iterator[WatchEvent]:

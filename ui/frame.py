@@ -6,6 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from engine import Status
 from errors import CitaError, SettingsError
 from models.types import EXTRACTIVE
 from ui import render
@@ -78,7 +79,7 @@ def draw_sidebar() -> None:
                         render.span("dot", ""),
                         render.span("t", texts.answers_by.format(model=model_name(status.model, texts))),
                     ),
-                    _privacy(status.host, texts),
+                    _privacy(status, texts),
                 )
             )
             leaves_to = status.host
@@ -86,7 +87,14 @@ def draw_sidebar() -> None:
         st.html(render.block("leaves", render.span("t", texts.leaves.format(host=leaves_to), texts.leaves_help)))
 
 
-def _privacy(host: str, texts: Texts) -> str:
+def _privacy(status: Status, texts: Texts) -> str:
+    """That nothing leaves; or where to, now or if a profile or a comparison asks a model there."""
+    host = status.host
+    if not host and status.hosts:
+        said = texts.leaves_if_asked.format(host=", ".join(status.hosts))
+        return render.block(
+            "fact", render.span("dot cita-warned", ""), render.span("t", said, texts.leaves_if_asked_help)
+        )
     if host:
         return render.block(
             "fact", render.span("dot cita-warned", ""), render.span("t", texts.leaves_to.format(host=host))

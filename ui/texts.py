@@ -23,6 +23,8 @@ class Texts:
     leaves: str
     leaves_help: str
     leaves_to: str
+    leaves_if_asked: str
+    leaves_if_asked_help: str
     documents_one: str
     documents_many: str
     answers_by: str
@@ -599,6 +601,9 @@ ENGLISH = Texts(
     leaves_help="The model that answers is on another machine, as you agreed when you added its server. Use another "
     "model on the page Models to end this.",
     leaves_to="Sent to {host}",
+    leaves_if_asked="Nothing leaves, unless you ask {host}",
+    leaves_if_asked_help="You added a model on another machine. Nothing is sent there before you choose that model, a "
+    "profile with it, or compare it with others.",
     private="Stays on this computer",
     private_help="Your files, questions and answers never leave this machine. The app talks to nothing but itself.",
     documents_one="1 document",
@@ -969,8 +974,9 @@ ENGLISH = Texts(
     models_use="Use",
     models_active="In use",
     models_add="Add a model",
-    models_add_lead="Any GGUF file on this computer. It is used where it lies, not copied.",
-    models_path="Path of a .gguf file",
+    models_add_lead="Any GGUF file on this computer, or folder of Transformers with safetensors. It stays "
+    "where it lies.",
+    models_path="Path of a .gguf file or a folder",
     models_add_button="Add model",
     models_adapter="with {name}, weight {scale}",
     models_adapter_for="Adapter for",
@@ -1048,7 +1054,7 @@ ENGLISH = Texts(
     models_found_lead="Models that other programs keep. They are used where they lie, not copied.",
     models_found_use="Use this",
     fetch_title="Fetch a model",
-    fetch_lead="From its hub on the internet. Cita goes online for nothing else, and only when you press the button.",
+    fetch_lead="From its hub on the internet. Nothing else is fetched, and only when you press the button.",
     fetch_show="Show what suits this computer",
     fetch_model="Model",
     fetch_best="recommended here",
@@ -1132,6 +1138,9 @@ SPANISH = Texts(
     leaves_help="El modelo que responde está en otro equipo, como aceptaste al añadir su servidor. Usa otro modelo en "
     "la página Modelos para terminarlo.",
     leaves_to="Se envía a {host}",
+    leaves_if_asked="Nada sale, salvo que preguntes a {host}",
+    leaves_if_asked_help="Añadiste un modelo de otro equipo. No se le envía nada antes de que elijas ese modelo, un "
+    "perfil con él, o lo compares con otros.",
     private="No sale de este equipo",
     private_help="Tus archivos, preguntas y respuestas nunca salen de este equipo. "
     "La aplicación solo habla consigo misma.",
@@ -1496,7 +1505,8 @@ SPANISH = Texts(
     compare_show="Mostrar",
     compare_open="Comparar dos lado a lado",
     models_title="Modelos",
-    models_lead="Lo que escribe las respuestas. Los modelos funcionan en este equipo, salvo que añadas un servidor de fuera.",
+    models_lead="Lo que escribe las respuestas. Los modelos funcionan en este equipo, salvo que añadas un servidor "
+    "de fuera.",
     models_now="Responde ahora",
     models_extractive="Cita las frases de tus documentos que responden a la pregunta. No necesita ningún modelo, "
     "funciona enseguida y no puede inventar nada.",
@@ -1504,8 +1514,9 @@ SPANISH = Texts(
     models_use="Usar",
     models_active="En uso",
     models_add="Añadir un modelo",
-    models_add_lead="Cualquier archivo GGUF de este equipo. Se usa donde está, no se copia.",
-    models_path="Ruta de un archivo .gguf",
+    models_add_lead="Cualquier archivo GGUF de este equipo, o carpeta de Transformers con safetensors. Se queda "
+    "donde está.",
+    models_path="Ruta de un archivo .gguf o una carpeta",
     models_add_button="Añadir modelo",
     models_adapter="con {name}, peso {scale}",
     models_adapter_for="Adaptador para",
@@ -1584,7 +1595,7 @@ SPANISH = Texts(
     models_found_lead="Modelos que guardan otros programas. Se usan donde están, no se copian.",
     models_found_use="Usar este",
     fetch_title="Descargar un modelo",
-    fetch_lead="De su repositorio en internet. Cita no se conecta para nada más, y solo cuando pulsas el botón.",
+    fetch_lead="De su repositorio en internet. No se descarga nada más, y solo cuando pulsas el botón.",
     fetch_show="Ver cuál va bien en este equipo",
     fetch_model="Modelo",
     fetch_best="recomendado aquí",

@@ -297,6 +297,13 @@ def test_a_list_of_models_written_before_there_were_servers_is_read(registry: Re
     assert registry.get("tiny").is_ours
 
 
+def test_the_machines_that_models_are_on_are_known_each_once(registry: Registry) -> None:
+    assert registry.hosts() == ()
+    elsewhere = replace(SERVED, server="http://192.0.2.7:8000", off_machine=True)
+    registry.add_served([SERVED, elsewhere, replace(elsewhere, served_as="other")])
+    assert registry.hosts() == ("192.0.2.7:8000",)
+
+
 def test_a_model_is_off_this_machine_only_where_that_was_agreed_to() -> None:
     elsewhere = replace(SERVED, server="https://models.example:8000")
     assert (elsewhere.host, replace(elsewhere, off_machine=True).host) == ("", "models.example:8000")

@@ -47,7 +47,13 @@ def test_no_page_says_so_while_every_model_is_here(engine: FakeEngine, name: str
     engine.use_model(engine.add_server("http://127.0.0.1:11434", "mine")[0].name)
     shown = html(page(name))
     assert ENGLISH.leaves.partition("{")[0] not in shown
-    assert ENGLISH.private in shown
+    assert ENGLISH.leaves_if_asked.format(host="192.0.2.7:8000") in shown
+    assert ENGLISH.private not in shown
+
+
+def test_while_no_server_is_elsewhere_every_page_says_that_nothing_leaves(engine: FakeEngine) -> None:
+    engine.use_model(engine.add_server("http://127.0.0.1:11434", "mine")[0].name)
+    assert ENGLISH.private in html(page("ask"))
 
 
 @pytest.mark.parametrize("texts", [ENGLISH, SPANISH], ids=["English", "Spanish"])
