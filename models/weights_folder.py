@@ -33,6 +33,13 @@ def read_folder(path: Path) -> ModelInfo:
         raise ModelNotFoundError(
             f"There is no model in the folder {str(path)!r}.", hint="It needs config.json, a tokenizer and safetensors."
         )
+    try:
+        return _read(path)
+    except OSError as error:
+        raise _unusable(path, f"it cannot be read ({error.strerror})", "Check its permissions and its disk.") from error
+
+
+def _read(path: Path) -> ModelInfo:
     config = _object(path / "config.json")
     architectures = config.get("architectures")
     kinds = [str(kind) for kind in architectures] if isinstance(architectures, list) else []

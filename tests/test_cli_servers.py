@@ -12,7 +12,7 @@ from models import servers
 from settings import Settings
 from tests.gguf_files import tiny_gguf
 from tests.llama_peer import KEY, Peer, llama_peer
-from tests.model_server import ModelServer, listing
+from tests.model_server import Answering, ModelServer, chunk, listing
 from tests.test_cli import run
 
 SAYS = "The notice period is thirty days [1]."
@@ -67,6 +67,24 @@ def test_a_server_with_a_key_answers_a_question_with_a_citation(
     gone = run("ask", "What is the notice period?")
     assert gone.code == 1
     assert re.search(r"Nothing answers at .*Start the program", " ".join(gone.stderr.split()))
+
+
+def test_what_was_written_before_the_server_went_away_is_kept_in_the_conversation(library: Settings) -> None:
+    def cut(to: Answering) -> None:
+        to.stream([chunk("The notice "), chunk("period is ")])
+        to.cut()
+
+    with ModelServer({"/v1/models": listing("m"), "/v1/chat/completions": cut}) as server:
+        assert run("models", "add", server.url).code == 0
+        assert run("models", "use", "m").code == 0
+        failed = run("ask", "What is the notice period?", "--conversation", "new")
+    assert failed.code == 1
+    assert "ended before its answer did" in " ".join(failed.stderr.split())
+    shown = run("conversations", "show", "last")
+    assert "The notice period is" in shown.stdout
+    (turn,) = run("conversations", "show", "last", "--json").json["turns"]
+    assert turn["state"] == "failed"
+    assert "ended before its answer did" in turn["error"]
 
 
 def test_one_of_the_models_of_a_server_is_added_and_shown() -> None:

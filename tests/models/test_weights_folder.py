@@ -1,5 +1,6 @@
 """What a folder of Transformers says of its model, from its texts alone, and which are refused."""
 
+import random
 import shutil
 from pathlib import Path
 
@@ -86,6 +87,23 @@ def test_what_cannot_be_used_is_refused_with_the_reason(folder: Path, case: str)
     with pytest.raises(NotAModelError, match=message) as error:
         read_folder(folder)
     assert error.value.hint
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json", "tokenizer.json", "model.safetensors"])
+def test_a_file_with_any_bytes_changed_is_read_or_refused(folder: Path, name: str) -> None:
+    whole, rng, refused = (folder / name).read_bytes(), random.Random(name), 0
+    for _ in range(150):
+        broken = bytearray(whole[: rng.randrange(len(whole))] if rng.random() < 0.3 else whole)
+        for _ in range(rng.randrange(1, 6)):
+            if broken:
+                broken[rng.randrange(min(len(broken), 2000))] = rng.randrange(256)
+        (folder / name).write_bytes(bytes(broken))
+        try:
+            read_folder(folder)
+        except NotAModelError as error:
+            refused += 1
+            assert error.hint  # noqa: PT017
+    assert refused > 10
 
 
 def test_a_folder_without_a_model_is_none(tmp_path: Path) -> None:
