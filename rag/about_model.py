@@ -6,6 +6,7 @@ from pathlib import Path
 from models.doctor import Generation, how_it_runs
 from models.gguf import model_of, read_header
 from models.types import ModelInfo
+from models.weights_folder import read_folder
 from rag.template import Why, choose
 from settings import Settings
 
@@ -27,11 +28,13 @@ class AboutModel:
 
 
 def about_model(info: ModelInfo, settings: Settings) -> AboutModel:
-    """Of the GGUF that `info` names, from its header, read anew; no weight is loaded. Of a model that another program
-    runs only what is known without asking that: nothing is connected to.
+    """Of the GGUF or the folder of Transformers that `info` names, from its header, read anew; no weight is
+    loaded. Of a model that another program runs only what is known without asking that: nothing is connected to.
 
     Raises ModelNotFoundError or NotAModelError.
     """
+    if info.is_ours and Path(info.path).is_dir():
+        info = replace(read_folder(Path(info.path)), prompts=str(settings.prompts))
     if not info.is_ours:
         choice = choose(info)
         known = (choice.template.family, choice.why, choice.reason, tuple(map(str, choice.problems)))

@@ -1,7 +1,9 @@
-"""A real server of models on loopback: llama-cpp-python's, in a process of its own, serving a GGUF of the tests."""
+"""Real servers of models on loopback, each in a process of its own, serving a GGUF of the tests: that of
+llama-cpp-python, and llama.cpp's own llama-server where it is on the path."""
 
 import importlib.util
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -34,18 +36,14 @@ class Peer:
 
 
 @contextmanager
-def llama_peer(model: Path, folder: Path, context: int = 2048, key: str = KEY) -> Iterator[Peer]:
+def llama_peer(
+    model: Path, folder: Path, context: int = 2048, key: str = KEY, program: str = "llama-cpp-python"
+) -> Iterator[Peer]:
     """Skips the test, saying so, where what it needs is not installed."""
-    if missing := [name for name in ("fastapi", "sse_starlette", "starlette_context") if not _there(name)]:
-        pytest.skip(f"PEER ABSENT: llama-cpp-python's server needs {', '.join(missing)}")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [
-        sys.executable, "-m", "llama_cpp.server", "--model", str(model), "--model_alias", "tiny", "--n_ctx",
-        str(context), "--host", "127.0.0.1", "--port", str(port), "--api_key", key, "--n_threads", "1",
-        "--n_threads_batch", "1", "--interrupt_requests", "False",
-    ]  # fmt: skip
+    command = _COMMANDS[program](model, context, port, key)
     with (folder / "peer.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "OMP_NUM_THREADS": "1"})
     peer = Peer(f"http://127.0.0.1:{port}", process)
@@ -54,6 +52,29 @@ def llama_peer(model: Path, folder: Path, context: int = 2048, key: str = KEY) -
         yield peer
     finally:
         peer.kill()
+
+
+def _llama_cpp_python(model: Path, context: int, port: int, key: str) -> list[str]:
+    if missing := [name for name in ("fastapi", "sse_starlette", "starlette_context") if not _there(name)]:
+        pytest.skip(f"PEER ABSENT: llama-cpp-python's server needs {', '.join(missing)}")
+    return [
+        sys.executable, "-m", "llama_cpp.server", "--model", str(model), "--model_alias", "tiny", "--n_ctx",
+        str(context), "--host", "127.0.0.1", "--port", str(port), "--api_key", key, "--n_threads", "1",
+        "--n_threads_batch", "1", "--interrupt_requests", "False",
+    ]  # fmt: skip
+
+
+def _llama_server(model: Path, context: int, port: int, key: str) -> list[str]:
+    program = shutil.which("llama-server")
+    if program is None:
+        pytest.skip("PEER ABSENT: llama.cpp's llama-server is not on the path")
+    return [
+        program, "--model", str(model), "--alias", "tiny", "--ctx-size", str(context), "--host", "127.0.0.1", "--port",
+        str(port), "--api-key", key, "--threads", "1", "--threads-batch", "1", "--parallel", "1", "--offline",
+    ]  # fmt: skip
+
+
+_COMMANDS = {"llama-cpp-python": _llama_cpp_python, "llama-server": _llama_server}
 
 
 def _there(name: str) -> bool:

@@ -11,6 +11,7 @@ from models.registry import Registry
 from models.weights_folder import is_weights_folder, read_folder
 from rag.template import choose_template
 from tests.gguf_files import CHATML
+from tests.test_cli import run
 from tests.weights_folders import change, weights_folder
 
 
@@ -110,3 +111,18 @@ def test_a_folder_without_a_model_is_none(tmp_path: Path) -> None:
     assert not is_weights_folder(tmp_path)
     with pytest.raises(ModelNotFoundError, match="no model in the folder"):
         read_folder(tmp_path)
+
+
+def test_a_folder_is_added_listed_and_shown_by_the_commands(
+    folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CITA_HOME", str(home))
+    added = run("models", "add", str(folder), "--json")
+    assert added.code == 0, added.stderr
+    assert [model["name"] for model in added.json["models"]] == ["extractive", "tiny-llama"]
+    for named in ("tiny-llama", str(folder)):
+        shown = run("models", "show", named, "--json").json
+        assert (shown["family"], shown["model"]["protocol"], shown["model"]["context"]) == (
+            "chatml", "transformers", 512,
+        )  # fmt: skip
+    assert str(folder) in run("models", "show", "tiny-llama").stdout

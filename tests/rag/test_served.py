@@ -305,9 +305,12 @@ def test_what_is_no_prose_is_estimated_on_the_safe_side_too(wordpiece: Tokenizer
 # --------------------------------------------------------------------------------------------------- a real server
 
 
-@pytest.fixture(scope="module")
-def peer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
-    with llama_peer(TRAINED, tmp_path_factory.mktemp("peer")) as running:
+PROGRAMS = ["llama-cpp-python", "llama-server"]
+
+
+@pytest.fixture(scope="module", params=PROGRAMS)
+def peer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
+    with llama_peer(TRAINED, tmp_path_factory.mktemp("peer"), program=request.param) as running:
         yield running
 
 
@@ -331,7 +334,7 @@ def test_a_real_server_answers_from_the_passages_and_cites_them(peer: Peer, gram
 
 def test_a_real_server_counts_its_tokens(peer: Peer) -> None:
     generator = of_peer(peer)
-    assert generator.info.program == "llama-cpp-python"
+    assert generator.info.program in PROGRAMS
     assert FRAME < generator.count_tokens("The lease of Ada ends in 2021.") < FRAME + 40
 
 
@@ -339,10 +342,10 @@ def test_a_real_server_that_gets_the_wrong_key_writes_nothing(peer: Peer) -> Non
     until_it_fails(of_peer(peer, key="sk-wrong"), ModelError, "does not take the key")
 
 
-@pytest.fixture
-def endless_peer(tmp_path: Path) -> Iterator[Peer]:
+@pytest.fixture(params=PROGRAMS)
+def endless_peer(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Peer]:
     model = tiny_gguf(tmp_path / "endless.gguf", endless=True, width=512, blocks=2)
-    with llama_peer(model, tmp_path, context=8192) as running:
+    with llama_peer(model, tmp_path, context=8192, program=request.param) as running:
         yield running
 
 
