@@ -1,8 +1,10 @@
 """llamafile's own protocol through LangChain's integration, and never by that one's own connection."""
 
 import json
+import random
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +15,14 @@ from models.servers import served_models
 from rag.generators import open_generator
 from rag.llamafile import LlamafileGenerator
 from rag.prompt import Prompt, fill_prompt
+from rag.template import choose_template
 from rag.types import Hit
 from settings import Generate
 from tests.fakes import LEASE
 from tests.gguf_files import CHATML
+from tests.llama_peer import KEY, llama_peer
 from tests.model_server import Answering, ModelServer
+from tests.tiny_model import TRAINED, make_example
 
 PROMPT = Prompt("Why?", "en", (), "<|im_start|>user\nWhy?<|im_end|>\n", ("<|im_end|>",), "chatml")
 
@@ -102,6 +107,21 @@ def test_what_goes_wrong_is_a_message(
     server.answers["/completion"] = answer
     with pytest.raises(kind, match=message):
         list(generator.generate(PROMPT))
+
+
+def test_a_real_server_of_this_protocol_answers_from_the_passages(tmp_path: Path) -> None:
+    """llama-server, which llamafile is made of."""
+    with llama_peer(TRAINED, tmp_path, program="llama-server") as peer:
+        server = Server(peer.url, KEY)
+        (info,) = served_models(server, protocol="llamafile")
+        generator, rng, right = LlamafileGenerator(info, Generate(max_tokens=40), server), random.Random(5), 0
+        assert choose_template(info).family == "llama2"
+        for _ in range(10):
+            example = make_example(rng, 3, 1, 0.0)
+            question, hits = example.questions[0], example.hits
+            prompt = fill_prompt(question, hits, info, "en", generator.count_tokens, 2048, 40)
+            right += "".join(generator.generate(prompt)).strip() == example.answers[0]
+        assert right >= 8
 
 
 def test_neither_a_proxy_nor_a_redirect_takes_the_prompt_elsewhere(

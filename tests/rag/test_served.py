@@ -19,7 +19,7 @@ from models.connection import Server
 from models.servers import look
 from models.types import ModelInfo
 from rag.prompt import Message, Prompt, fill_prompt
-from rag.served import FRAME, ServedGenerator
+from rag.served import FRAME, FULL, ServedGenerator
 from rag.thoughts import ThoughtSplitter
 from rag.token_estimate import estimate_tokens
 from rag.types import Usage
@@ -120,11 +120,11 @@ def test_what_it_took_is_told_where_the_server_tells_it(server: ModelServer) -> 
     assert usage.parameters["max_tokens"] == 40
 
 
-def taken(generator: ServedGenerator) -> Usage:
+def taken(generator: ServedGenerator, prompt: Prompt = PROMPT) -> Usage:
     usage: list[Usage | None] = []
 
     def read() -> Iterator[str]:
-        usage.append((yield from generator.generate(PROMPT)))
+        usage.append((yield from generator.generate(prompt)))
 
     list(read())
     assert usage[0]
@@ -330,6 +330,26 @@ def test_a_real_server_answers_from_the_passages_and_cites_them(peer: Peer, gram
         right += "".join(pieces).strip() == example.answers[0]
         assert len(pieces) > 1
     assert right >= 8
+
+
+def test_a_real_server_takes_all_that_it_is_asked_and_reads_no_more_than_was_counted(peer: Peer) -> None:
+    ServedGenerator._ways.clear()
+    generator, example = of_peer(peer), make_example(random.Random(5), 3, 1, 0.0)
+    prompt = fill_prompt(example.questions[0], example.hits, generator.info, "en", generator.count_tokens, 2048, 40)
+    usage = taken(generator, prompt)
+    assert list(ServedGenerator._ways.values()) == [FULL]
+    if usage.prompt is not None:  # llama-cpp-python does not tell it of a stream
+        assert 50 < usage.prompt <= generator.count_tokens(prompt.text)
+
+
+def test_a_real_server_says_that_a_prompt_is_too_long_for_it(peer: Peer) -> None:
+    said = replace(PROMPT, messages=(*SAID[:1], Message("user", "The notice period is thirty days. " * 1000)))
+    generator = of_peer(peer)
+    with pytest.raises(ModelError) as error:
+        taken(generator, said)
+    if generator.info.program == "llama-server":  # the other one closes the connection without a word
+        assert isinstance(error.value, ModelRefusedError)
+        assert "generate.context" in error.value.hint
 
 
 def test_a_real_server_counts_its_tokens(peer: Peer) -> None:
