@@ -1,4 +1,4 @@
-"""The embedders that are here, which find passages: the one of the install, those that were pulled, the one that is set.
+"""The embedders that are here, which find passages: that of the install, those that were pulled, the one that is set.
 
 Which one works is a setting (embed.model); the next index run after a change makes the index anew (ingest/switch.py).
 """
@@ -13,8 +13,8 @@ from settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class EmbedderInfo:
-    """`name` is what embed.model is set to; `path` its folder, `size` the bytes of its weights, `window` the tokens that
-    it reads at once. `active`: it is the one that is set. `problem` says why it cannot be used."""
+    """`name` is what embed.model is set to; `path` its folder, `size` the bytes of its weights, `window` the tokens
+    that it reads at once. `active`: it is the one that is set. `problem` says why it cannot be used."""
 
     name: str
     path: str = ""

@@ -75,7 +75,10 @@ COMMANDS = [
     *([name] for name in ("summarise", "compare", "extract", "draft")),
     ["eval"],
     ["app"],
-    *(["models", name] for name in ("list", "add", "use", "show", "discover", "available", "pull", "profiles", "compare")),
+    *(
+        ["models", name]
+        for name in ("list", "add", "use", "show", "discover", "available", "pull", "profiles", "compare")
+    ),
     *(["conversations", name] for name in ("list", "search", "show", "rename", "rate", "export", "delete", "forget")),
     *(["examples", name] for name in ("list", "add", "import", "keep", "export", "delete")),
     ["doctor"],
