@@ -24,9 +24,11 @@ def own_home(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     monkeypatch.setenv("CITA_HOME", str(home))
 
 
-@pytest.fixture
-def peer(tmp_path: Path) -> Iterator[Peer]:
-    with llama_peer(tiny_gguf(tmp_path / "m.gguf", says=SAYS), tmp_path, context=4096) as running:
+@pytest.fixture(params=["llama-cpp-python", "llama-server"])
+def peer(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Peer]:
+    with llama_peer(
+        tiny_gguf(tmp_path / "m.gguf", says=SAYS), tmp_path, context=4096, program=request.param
+    ) as running:
         yield running
 
 
@@ -49,12 +51,14 @@ def test_a_server_with_a_key_answers_a_question_with_a_citation(
     added = run("models", "add", f"{peer.url}/v1", "--key", "--json")
     assert added.code == 0, added.stderr
     model = added.json["models"][-1]
-    assert (model["name"], model["protocol"], model["server"]) == ("llama-cpp-python-tiny", "openai", peer.url)
+    name = model["name"]
+    assert name in ("llama-cpp-python-tiny", "llama-server-tiny")
+    assert (model["protocol"], model["server"]) == ("openai", peer.url)
     monkeypatch.delenv("CITA_SERVER_KEY")
 
-    assert run("models", "use", "llama-cpp-python-tiny").code == 0
+    assert run("models", "use", name).code == 0
     answer = run("ask", "What is the notice period?", "--json").json
-    assert answer["model"] == "llama-cpp-python-tiny"
+    assert answer["model"] == name
     assert answer["answer"] == SAYS
     assert [citation["source"] for citation in answer["citations"]] == ["lease.md"]
     assert answer["citations"][0]["supported"]
@@ -115,6 +119,10 @@ def test_a_server_elsewhere_needs_an_explicit_yes_and_is_shown_as_one(monkeypatc
     assert "questions and passages are sent there" in run("models", "show", "vllm-big").stdout
     model = run("models", "list", "--json").json["models"][-1]
     assert (model["name"], model["off_machine"]) == ("vllm-big", True)
+    assert run("status", "--json").json["hosts"] == ["192.0.2.7:8000"]
+    assert run("models", "use", "vllm-big").code == 0
+    for command in ("status", "doctor"):
+        assert "questions and passages, to 192.0.2.7:8000" in run(command).stdout
 
 
 @pytest.mark.parametrize(("said", "added"), [("n", False), ("y", True)])
