@@ -77,7 +77,7 @@ COMMANDS = [
     ["app"],
     *(
         ["models", name]
-        for name in ("list", "add", "use", "show", "discover", "available", "pull", "profiles", "compare")
+        for name in ("list", "add", "use", "show", "discover", "available", "pull", "profiles", "compare", "embedder")
     ),
     *(["conversations", name] for name in ("list", "search", "show", "rename", "rate", "export", "delete", "forget")),
     *(["examples", name] for name in ("list", "add", "import", "keep", "export", "delete")),
