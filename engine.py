@@ -267,6 +267,10 @@ class Engine(Protocol):
         ...
 
     def use_model(self, name: str) -> ModelInfo: ...
+    def remove_model(self, name: str, delete: bool = False) -> None:
+        """Forgets a model, and a server's key with its last; with `delete` a file in the home's own folder goes too.
+        Raises ModelError."""
+        ...
 
     def close(self) -> None: ...
 
@@ -1119,6 +1123,14 @@ class LocalEngine:
 
     def use_model(self, name: str) -> ModelInfo:
         return self._registry.use(name)
+
+    def remove_model(self, name: str, delete: bool = False) -> None:
+        from models.servers import Keys
+
+        before = {model.server for model in self._registry.list()}
+        self._registry.remove(name, delete=delete)
+        for server in before - {model.server for model in self._registry.list()}:
+            Keys(self._settings.models).forget(server)
 
     # --- end
 

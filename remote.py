@@ -616,6 +616,9 @@ class RemoteEngine:
     def use_model(self, name: str) -> ModelInfo:
         return self._call(Engine.use_model, name)
 
+    def remove_model(self, name: str, delete: bool = False) -> None:
+        self._call(Engine.remove_model, name, delete)
+
     def close(self) -> None:
         """The owner's engine stays open; nothing is kept open between calls, but watches and an engine of our own."""
         self._closed = True

@@ -226,6 +226,24 @@ def use_model(
         _print_models(engine.models(), as_json)
 
 
+@app.command(name="remove")
+def remove_model(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A name that `cita models list` shows.")],
+    delete: Annotated[bool, typer.Option("--delete", help="Delete its file too, if that is in the home.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Forget a model. A file outside the home stays where it is.
+
+    If it was the one that answers, quotation answers from now on.
+
+    JSON: {"models": [...]} as `cita models list` has it.
+    """
+    with opened_engine(context) as engine:
+        engine.remove_model(name, delete)
+        _print_models(engine.models(), as_json)
+
+
 @app.command(name="show")
 def show_model(
     context: typer.Context,

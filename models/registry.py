@@ -17,6 +17,8 @@ from models.weights_folder import read_folder
 
 NO_RERANKER = "A reranker is a GGUF with a classification head (bge-reranker, jina-reranker, Qwen3-Reranker)."
 
+KINDS = ("models", "adapted", "served")
+
 
 @dataclass(frozen=True, slots=True)
 class Adapted:
@@ -131,6 +133,41 @@ class Registry:
         self._write(replace(self._read(), active=info.name))
         return replace(info, active=True)
 
+    def remove(self, name: str, *, delete: bool = False) -> None:
+        """Forgets the model `name`, be its file or server there or not; `extractive` answers if it was the active one.
+        A file elsewhere stays where it is; one in the home's own folder is deleted, if `delete` says so.
+
+        Raises ModelNotFoundError if there is none of that name, ModelError if an adapter needs it or its file is in
+        the home's folder and is not to be deleted, or cannot be.
+        """
+        known, paths = self._read(), self._paths()
+        if name not in {*paths, *known.adapted, *known.served}:
+            raise _unknown(name)
+        if adapted := [other for other, one in known.adapted.items() if one.base == name]:
+            raise ModelError(
+                f"Model {name!r} is the base of {', '.join(map(repr, adapted))}.", hint="Remove what needs it first."
+            )
+        path = paths.get(name)
+        if path is not None and path.parent == self._folder:
+            if not delete:
+                raise ModelError(
+                    f"The file of model {name!r} is in the home's own folder: {str(path)!r}.",
+                    hint=f"`cita models remove {name} --delete` deletes it.",
+                )
+            self._delete(name, path)
+        kept = {kind: {other: one for other, one in getattr(known, kind).items() if other != name} for kind in KINDS}
+        active = EXTRACTIVE.name if known.active == name else known.active
+        self._write(Known(active, **kept))
+
+    def _delete(self, name: str, path: Path) -> None:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise ModelError(
+                f"The file of model {name!r} cannot be deleted: {error.strerror}.",
+                hint=f"Check the permissions of {str(path.parent)!r}.",
+            ) from error
+
     def active_name(self) -> str:
         """The name of the model that was picked last, be its file there or not; `extractive` until one was."""
         return self._read().active
@@ -176,10 +213,7 @@ class Registry:
             return replace(_with_adapter(base, name, adapted), active=name == known.active)
         path = known.models.get(name) or self._paths().get(name)
         if path is None:
-            raise ModelNotFoundError(
-                f"There is no model {name!r}.",
-                hint="`cita models list` names those there are; `cita models add PATH` adds one.",
-            )
+            raise _unknown(name)
         if not path.exists():
             raise _gone(name, path)
         return replace(_read_model(path), name=name, active=name == known.active, prompts=self._prompts)
@@ -246,6 +280,13 @@ class Registry:
                 f"The list of models {str(self._file)!r} cannot be written: {error.strerror}.",
                 hint="Check the folder's permissions and the space left on its disk.",
             ) from error
+
+
+def _unknown(name: str) -> ModelNotFoundError:
+    return ModelNotFoundError(
+        f"There is no model {name!r}.",
+        hint="`cita models list` names those there are; `cita models add PATH` adds one.",
+    )
 
 
 def _gone(name: str, path: Path) -> ModelNotFoundError:

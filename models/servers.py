@@ -294,13 +294,20 @@ class Keys:
 
     def keep(self, url: str, key: str) -> None:
         """Raises SettingsError if that cannot be written."""
+        if self.get(url) != key:
+            self._write({**self._all(), url: key})
+
+    def forget(self, url: str) -> None:
+        """Raises SettingsError if that cannot be written."""
+        if self.get(url):
+            self._write({other: key for other, key in self._all().items() if other != url})
+
+    def _write(self, keys: Mapping[str, str]) -> None:
         from models.registry import write_atomically  # whose files only their owner can read
 
-        if self.get(url) == key:
-            return
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(self._file, json.dumps({**self._all(), url: key}, indent=1) + "\n")
+            write_atomically(self._file, json.dumps(keys, indent=1) + "\n")
         except OSError as error:
             raise SettingsError(
                 f"The file of keys {str(self._file)!r} cannot be written: {error.strerror}.",

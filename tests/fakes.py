@@ -127,6 +127,7 @@ class FakeEngine:
         self.used = EXTRACTIVE.name
         self.keys: dict[str, str] = {}
         self._models = [EXTRACTIVE]
+        self.removed: list[tuple[str, bool]] = []
         self.loaded: list[LoadedModel] = []
         self.indexed: list[tuple[bool, bool]] = []
         self.kept: list[tuple[str, Path]] = []
@@ -449,6 +450,10 @@ class FakeEngine:
                 self.used = name
                 return model
         raise ModelNotFoundError(f"There is no model {name!r}.", hint="`cita models list` names those there are.")
+
+    def remove_model(self, name: str, delete: bool = False) -> None:
+        self._models = [model for model in self._models if model.name != name or name == EXTRACTIVE.name]
+        self.removed.append((name, delete))
 
     def close(self) -> None:
         self.closed = True

@@ -77,7 +77,19 @@ COMMANDS = [
     ["app"],
     *(
         ["models", name]
-        for name in ("list", "add", "use", "show", "discover", "available", "pull", "profiles", "compare", "embedder")
+        for name in (
+            "list",
+            "add",
+            "use",
+            "show",
+            "discover",
+            "available",
+            "pull",
+            "profiles",
+            "compare",
+            "embedder",
+            "remove",
+        )
     ),
     *(["conversations", name] for name in ("list", "search", "show", "rename", "rate", "export", "delete", "forget")),
     *(["examples", name] for name in ("list", "add", "import", "keep", "export", "delete")),

@@ -15,6 +15,8 @@ from engine import Engine, LocalEngine, open_engine
 from errors import FolderError, ModelNotFoundError, UsageError
 from ingest.parse import pdf
 from ingest.types import Filters, IndexProgress
+from models.servers import Keys
+from models.types import ModelInfo
 from rag.loaded import LoadedModels
 from rag.types import ABSTENTION, Answer, Completed, Retrieved, Turn
 from settings import CODE, Rewrite, Settings
@@ -394,3 +396,16 @@ def test_search_goes_on_without_phrasings_where_the_model_is_gone(
     wanted = ready_settings.model_copy(update={"rewrite": Rewrite(phrasings=1)})
     monkeypatch.setattr(engine, "_settings", wanted)
     assert engine.search("What is the notice period?").hits
+
+
+def test_a_server_s_key_goes_with_its_last_model(
+    engine: LocalEngine, ready_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = "http://127.0.0.1:11434"
+    served = [ModelInfo("", protocol="openai", server=url, served_as=name, program="Ollama") for name in ("a", "b")]
+    monkeypatch.setattr("models.servers.served_models", lambda *_: served)
+    one, other = engine.add_server(url, key="sk-secret")
+    engine.remove_model(one.name)
+    assert Keys(ready_settings.models).get(url) == "sk-secret"
+    engine.remove_model(other.name)
+    assert Keys(ready_settings.models).get(url) == ""

@@ -152,6 +152,7 @@ CALLS: dict[str, Callable[[Engine, Path], object]] = {
         engine.add_server("https://models.example", off_machine=True, protocol="llamafile"),
     ),
     "use_model": lambda engine, _: engine.use_model("extractive"),
+    "remove_model": lambda engine, _: engine.remove_model("tiny-reader", delete=True),
 }
 
 

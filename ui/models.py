@@ -10,7 +10,7 @@ from engine import Engine
 from models.discover import Found, discover
 from models.types import EXTRACTIVE, ModelInfo
 from ui import compare, doctor, embedders, fetch, render, runtime, servers
-from ui.engine import get_engine
+from ui.engine import get_engine, get_settings
 from ui.frame import get_texts, guarded, heading, model_name, size_words
 from ui.live import draw_loaded
 from ui.texts import Texts
@@ -45,8 +45,20 @@ def _draw_model(engine: Engine, number: int, model: ModelInfo, active: bool, tex
         if not active and not model.ranks and st.button(texts.models_use, key=f"use-{model.name}"):
             engine.use_model(model.name)
             st.rerun()
+        if model.name != EXTRACTIVE.name:
+            _draw_remove(engine, model, texts)
     if active and model.is_ours:
         runtime.draw(model, texts)
+
+
+def _draw_remove(engine: Engine, model: ModelInfo, texts: Texts) -> None:
+    is_in_home = not model.adapter and Path(model.path).parent == get_settings().models
+    with st.popover("", icon=":material/delete:", type="tertiary", help=texts.models_remove):
+        path = render.label(model.path)
+        st.write(texts.models_remove_deleted.format(path=path) if is_in_home else texts.models_remove_kept)
+        if st.button(texts.models_remove_sure, key=f"remove-{model.name}", type="primary"):
+            engine.remove_model(model.name, is_in_home)
+            st.rerun()
 
 
 def _draw_found(engine: Engine, models: Sequence[ModelInfo], texts: Texts) -> None:

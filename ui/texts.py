@@ -396,6 +396,10 @@ class Texts:
     models_extractive: str
     models_list: str
     models_use: str
+    models_remove: str
+    models_remove_kept: str
+    models_remove_deleted: str
+    models_remove_sure: str
     models_active: str
     models_add: str
     models_add_lead: str
@@ -972,6 +976,10 @@ ENGLISH = Texts(
     "once, and cannot make anything up.",
     models_list="Your models",
     models_use="Use",
+    models_remove="Remove this model",
+    models_remove_kept="Cita forgets it. Nothing of it is deleted.",
+    models_remove_deleted="Its file is deleted: {path}",
+    models_remove_sure="Remove",
     models_active="In use",
     models_add="Add a model",
     models_add_lead="Any GGUF file on this computer, or folder of Transformers with safetensors. It stays "
@@ -1512,6 +1520,10 @@ SPANISH = Texts(
     "funciona enseguida y no puede inventar nada.",
     models_list="Tus modelos",
     models_use="Usar",
+    models_remove="Quitar este modelo",
+    models_remove_kept="Cita lo olvida. No se borra nada de él.",
+    models_remove_deleted="Se borra su archivo: {path}",
+    models_remove_sure="Quitar",
     models_active="En uso",
     models_add="Añadir un modelo",
     models_add_lead="Cualquier archivo GGUF de este equipo, o carpeta de Transformers con safetensors. Se queda "

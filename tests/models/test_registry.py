@@ -250,6 +250,64 @@ def test_headers_of_an_adapter_and_its_base_are_compared_once_until_one_changes(
         registry.get(name)
 
 
+def test_a_model_that_is_removed_is_forgotten_and_its_file_stays(registry: Registry, tmp_path: Path) -> None:
+    path = tiny_gguf(tmp_path / "a.gguf")
+    name = registry.use(registry.add(path).name).name
+    registry.remove(name)
+    assert [model.name for model in registry.list() if model.active] == ["extractive"]
+    assert len(registry.list()) == 1
+    assert path.exists()
+
+
+def test_a_file_in_the_home_s_folder_goes_only_where_that_is_said(registry: Registry, models_dir: Path) -> None:
+    path = tiny_gguf(models_dir / "tiny.gguf", name="Tiny")
+    registry.use("tiny")
+    with pytest.raises(ModelError, match="in the home's own folder") as refused:
+        registry.remove("tiny")
+    assert "cita models remove tiny --delete" in (refused.value.hint or "")
+    assert registry.get("tiny").active
+    registry.remove("tiny", delete=True)
+    assert not path.exists()
+    assert [model.name for model in registry.list()] == ["extractive"]
+
+
+def test_delete_deletes_nothing_outside_the_home_s_folder(registry: Registry, tmp_path: Path) -> None:
+    path = tiny_gguf(tmp_path / "a.gguf")
+    registry.remove(registry.add(path).name, delete=True)
+    assert path.exists()
+
+
+def test_a_model_whose_file_is_gone_is_removed(registry: Registry, tmp_path: Path) -> None:
+    path = tiny_gguf(tmp_path / "a.gguf")
+    name = registry.add(path).name
+    path.unlink()
+    registry.remove(name)
+    assert len(registry.list()) == 1
+
+
+def test_the_base_of_an_adapter_is_removed_after_it(registry: Registry, tmp_path: Path) -> None:
+    path = tiny_gguf(tmp_path / "a.gguf")
+    base = registry.add(path).name
+    adapted = registry.add_adapter(adapter_of(path, tmp_path / "curt.gguf"), base).name
+    with pytest.raises(ModelError, match=f"is the base of '{adapted}'"):
+        registry.remove(base)
+    registry.remove(adapted)
+    registry.remove(base)
+    assert len(registry.list()) == 1
+
+
+@pytest.mark.parametrize("name", ["nothing", "extractive"])
+def test_what_is_no_model_is_not_removed(registry: Registry, name: str) -> None:
+    with pytest.raises(ModelNotFoundError, match=name):
+        registry.remove(name)
+
+
+def test_a_served_model_is_removed(registry: Registry) -> None:
+    (added,) = registry.add_served([SERVED])
+    registry.remove(added.name)
+    assert len(registry.list()) == 1
+
+
 SERVED = ModelInfo("", protocol="openai", server="http://127.0.0.1:11434", served_as="llama3.2:3b", program="Ollama",
                    context=4096)  # fmt: skip
 

@@ -175,6 +175,16 @@ def test_keys_lie_in_a_file_that_only_its_owner_can_read(tmp_path: Path) -> None
     assert Keys(tmp_path / "models").get("http://127.0.0.1:3") == ""
 
 
+def test_a_key_is_forgotten_and_the_others_stay(tmp_path: Path) -> None:
+    keys = Keys(tmp_path)
+    for number in (1, 2):
+        keys.keep(f"http://127.0.0.1:{number}", f"sk-{number}")
+    keys.forget("http://127.0.0.1:1")
+    keys.forget("http://127.0.0.1:9")
+    assert "sk-1" not in (tmp_path / "keys.json").read_text()
+    assert keys.get("http://127.0.0.1:2") == "sk-2"
+
+
 def test_keys_that_others_can_read_are_not_used(tmp_path: Path) -> None:
     keys = Keys(tmp_path)
     keys.keep("http://127.0.0.1:1", "sk-one")

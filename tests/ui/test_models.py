@@ -17,6 +17,7 @@ from settings import Settings
 from tests.fakes import FakeEngine
 from tests.tiny_embedder import write_tiny_embedder
 from tests.ui.conftest import Draw, html
+from ui import render
 from ui.texts import ENGLISH
 
 RUN = Runtime(4096, 8, 512, 33, flash_attention=True, cache="f16", repack=False)
@@ -105,3 +106,24 @@ def test_the_computer_is_looked_at_when_that_is_asked_for(draw: Draw, monkeypatc
     assert "Free some space" in app.warning[0].value
     app.run()
     assert len(looked) == 1
+
+
+def test_a_model_is_removed_and_a_file_in_the_home_goes_with_it(
+    engine: FakeEngine, draw: Draw, settings: Settings
+) -> None:
+    inside = str(settings.models / "mini.gguf")
+    engine._models += [
+        ModelInfo("mini", inside),
+        ModelInfo("mine", "/m/mine.gguf"),
+        ModelInfo("own", server="http://x"),
+    ]
+    app = draw("models")
+    assert ENGLISH.models_remove_deleted.format(path=render.label(inside)) in [text.value for text in app.markdown]
+    assert [button.key for button in app.button if str(button.key).startswith("remove-")] == [
+        f"remove-{name}" for name in ("mini", "mine", "own")
+    ]
+    app.button(key="remove-mini").click().run()
+    app.button(key="remove-mine").click().run()
+    app.button(key="remove-own").click().run()
+    assert not app.exception
+    assert engine.removed == [("mini", True), ("mine", False), ("own", False)]
