@@ -11,10 +11,11 @@ import logging
 import os
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import count, takewhile
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
@@ -263,13 +264,15 @@ class _Run:
     started: float = field(default_factory=time.monotonic)
     files: int = 0
     files_done: int = 0
+    passages_done: int = 0
     bytes_left: int = 0
     bytes_done: int = 0
     known: dict[Key, Source] = field(default_factory=dict)
     inside: dict[Key, list[Source]] = field(default_factory=lambda: defaultdict(list))  # by the key of their file
     to_read: list[Found] = field(default_factory=list)
     not_analysed: int = 0  # passages
-    in_flight: set[str] = field(default_factory=set)  # keys of the vectors that are made, and not stored yet
+    made: dict[str, Vectors] = field(default_factory=dict)  # vectors that are not stored yet
+    in_flight: set[str] = field(default_factory=set)  # the keys of these, and of those that are being made
 
     def start_over_if_embedder_changed(self) -> None:
         """Vectors of two embedders do not compare: another embedder means that everything is embedded anew. The engine
@@ -304,7 +307,7 @@ class _Run:
                 case Refuse(file):
                     limit = self.settings.parse.max_file_mb
                     reason = f"Over the limit of {limit} MB (parse.max_file_mb)."
-                    self._replace(file, [self._without_passages(file, "", "too-large", reason)], {})
+                    self._replace(file, [self._without_passages(file, "", "too-large", reason)])
                 case Move(source, file):
                     moves += self._moved(source, file)
                 case Touch(source, file):
@@ -353,47 +356,55 @@ class _Run:
             yield old, new, chunk.renamed_ids(folder, path, self.catalog.passages_of(old.folder, old.path))
 
     def read(self, parse: Parse) -> None:
-        """Parses, chunks, embeds and stores what is `to_read`."""
-        waiting = deque(self.to_read)
-        parsed: deque[tuple[Found, Future[_Outcome]]] = deque()
-        groups: deque[tuple[list[_Prepared], Future[dict[str, Vectors]]]] = deque()
+        """Parses, chunks, embeds and stores what is `to_read`. Files are embedded as they are parsed, and stored in
+        their order: two runs over the same files make the same index."""
+        waiting = deque(enumerate(self.to_read))
+        parsed: deque[tuple[int, Future[_Outcome]]] = deque()
+        groups: list[tuple[dict[int, _Prepared], Future[dict[str, Vectors]]]] = []
+        ready: dict[int, _Prepared] = {}
+        stored = 0
         parsers = ThreadPoolExecutor(self.settings.parse.workers, thread_name_prefix="parse")
         embedding = ThreadPoolExecutor(GROUPS, thread_name_prefix="embed-groups")
         try:
-            while waiting or parsed or groups:
-                while waiting and self._has_room(parsed):
-                    parsed.append((waiting[0], parsers.submit(_read_file, waiting.popleft(), parse)))
-                if groups and (len(groups) == GROUPS or not parsed or groups[0][1].done()):
-                    group, vectors = groups.popleft()
-                    self._store_group(group, vectors.result())
-                    self.in_flight -= vectors.result().keys()
+            while stored < len(self.to_read):
+                while waiting and self._has_room(len(parsed), ready, self.to_read[stored : waiting[0][0]]):
+                    number, file = waiting.popleft()
+                    parsed.append((number, parsers.submit(_read_file, file, parse)))
+                for done in [each for each in groups if each[1].done()]:
+                    groups.remove(done)
+                    self.made |= done[1].result()
+                    ready |= done[0]
+                if in_turn := [ready.pop(number) for number in _run_from(stored, ready)]:
+                    self._store_group(in_turn)
+                    stored += len(in_turn)
                     continue
-                under_way: list[Future[Any]] = [each for pairs in (parsed, groups) for _, each in pairs]
+                under_way: list[Future[Any]] = [vectors for _, vectors in groups]
+                if len(groups) < GROUPS:
+                    under_way += [outcome for _, outcome in parsed]
                 wait(under_way, return_when=FIRST_COMPLETED)
-                if group := self._next_group(parsed):
-                    new = self._new_texts(group)
-                    self.in_flight |= new.keys()
-                    groups.append((group, embedding.submit(self._embed_new, new)))
+                if len(groups) < GROUPS and (group := self._next_group(parsed)):
+                    groups.append((group, embedding.submit(self._embed_new, self._new_texts(group.values()))))
         finally:
             parsers.shutdown(wait=False, cancel_futures=True)  # waits for no parse that is under way
             embedding.shutdown(cancel_futures=True)
 
-    def _has_room(self, parsed: Collection[tuple[Found, object]]) -> bool:
-        if len(parsed) < 2 * self.settings.parse.workers:
-            return True
-        return len(parsed) < AHEAD and sum(file.size for file, _ in parsed) < AHEAD_BYTES
+    def _has_room(self, parsed: int, ready: Mapping[int, _Prepared], not_stored: Sequence[Found]) -> bool:
+        """Whether one more file is parsed ahead. Those `ready` wait for one before them that takes long."""
+        if parsed < 2 * self.settings.parse.workers:
+            return sum(prepared.outcome.file.size for prepared in ready.values()) < AHEAD_BYTES
+        return len(not_stored) < AHEAD and sum(file.size for file in not_stored) < AHEAD_BYTES
 
-    def _next_group(self, parsed: deque[tuple[Found, Future[_Outcome]]]) -> list[_Prepared]:
+    def _next_group(self, parsed: deque[tuple[int, Future[_Outcome]]]) -> dict[int, _Prepared]:
         """Of the files that are parsed as many as are embedded together. One that takes long lets others go before."""
-        group: list[_Prepared] = []
+        group: dict[int, _Prepared] = {}
         passages = 0
         for _ in range(len(parsed)):
-            file, outcome = parsed.popleft()
+            number, outcome = parsed.popleft()
             if outcome.done() and passages < GROUP:
-                group.append(self._prepare(outcome.result()))
-                passages += len(group[-1].passages)
+                group[number] = self._prepare(outcome.result())
+                passages += len(group[number].passages)
             else:
-                parsed.append((file, outcome))
+                parsed.append((number, outcome))
         return group
 
     def _prepare(self, outcome: _Outcome) -> _Prepared:
@@ -406,49 +417,56 @@ class _Run:
             return _Prepared(outcome, None)
         return _Prepared(outcome, [self._without_passages(file, sha256, result.status, str(result))])
 
-    def _new_texts(self, group: Sequence[_Prepared]) -> dict[str, str]:
-        """By the keys of their vectors, the texts that no catalogue has a vector of, and no group that is under way."""
+    def _new_texts(self, group: Iterable[_Prepared]) -> dict[str, str]:
+        """By the keys of their vectors, the texts that the catalogue has no vector of, and no group that is under
+        way."""
         texts = {new.vector_key: new.embedded_text for prepared in group for new in prepared.passages}
         known = self.catalog.known_vectors(texts) | self.in_flight
-        return {key: text for key, text in texts.items() if key not in known}
+        new = {key: text for key, text in texts.items() if key not in known}
+        self.in_flight |= new.keys()
+        return new
 
     def _embed_new(self, texts: Mapping[str, str]) -> dict[str, Vectors]:
         if not texts:
             return {}
         return dict(zip(texts, self.embedder.embed_passages(list(texts.values())), strict=True))
 
-    def _store_group(self, group: Sequence[_Prepared], vectors: dict[str, Vectors]) -> None:
+    def _store_group(self, group: Sequence[_Prepared]) -> None:
         """In one transaction: each would take as long as what is stored in it."""
         with self.catalog.transaction():
             for prepared in group:
-                self._store(prepared, vectors)
+                self._store(prepared)
                 self.not_analysed += len(prepared.passages)
+        for new in (new for prepared in group for new in prepared.passages):
+            self.made.pop(new.vector_key, None)
+            self.in_flight.discard(new.vector_key)
         least, share = KEEP_UP
         if self.not_analysed >= max(least, share * self.counts["passages"]):
             self.catalog.keep_up()
             self.not_analysed = 0
         for prepared in group:
             self.files_done += 1
+            self.passages_done += len(prepared.passages)
             self.bytes_left -= prepared.outcome.file.size
             self.bytes_done += prepared.outcome.file.size
             self._report_progress(prepared.outcome.file)
 
-    def _store(self, prepared: _Prepared, vectors: dict[str, Vectors]) -> None:
+    def _store(self, prepared: _Prepared) -> None:
         """Stores what one file gave, or notes why there is nothing."""
         file, result = prepared.outcome.file, prepared.outcome.result
         if prepared.sources is not None:
-            self._replace(file, prepared.sources, vectors)
+            self._replace(file, prepared.sources)
         elif isinstance(result, OSError):
             self._unreadable(file, result)
         else:
             self.failed.append(PathReason(file.path, f"{result} What was indexed of it before is kept."))
 
-    def _replace(self, file: Found, new: Sequence[NewSource], vectors: Mapping[str, Vectors]) -> None:
+    def _replace(self, file: Found, new: Sequence[NewSource]) -> None:
         """Stores a file, and the documents inside it, in place of all that was known of them."""
         before = self.known.get(file.key)
         known = {source.path: source for source in (self._with_inside(before) if before else ())}
         if any(one.passages for one in new) or not _say_the_same(known, [one.source for one in new]):
-            self.catalog.store_all(new, self._missing([each for one in new for each in one.passages], vectors))
+            self.catalog.store_all(new, self._missing([each for one in new for each in one.passages]))
         self.counts["removed"] += len(known.keys() - {one.source.path for one in new})
         for one in new:
             if one.source.status == "indexed":
@@ -456,11 +474,11 @@ class _Run:
                 self.counts["passages"] += len(one.passages)
             self._account(one.source)
 
-    def _missing(self, passages: Sequence[NewPassage], made: Mapping[str, Vectors]) -> dict[str, Vectors]:
+    def _missing(self, passages: Sequence[NewPassage]) -> dict[str, Vectors]:
         """The vectors of these passages that the catalogue does not have. What it had when the group was embedded may
         have gone since, with the last passage that had it: that is embedded now."""
         texts = {new.vector_key: new.embedded_text for new in passages}
-        vectors = {key: made[key] for key in texts if key in made}
+        vectors = {key: self.made[key] for key in texts if key in self.made}
         known = self.catalog.known_vectors(texts)
         gone = [key for key in texts if key not in vectors and key not in known]
         if gone:
@@ -518,7 +536,7 @@ class _Run:
             self.failed.append(PathReason(file.path, reason))
         else:
             reason = f"Cannot be read: {error.strerror or error}."
-            self._replace(file, [self._without_passages(file, "", "failed", reason)], {})
+            self._replace(file, [self._without_passages(file, "", "failed", reason)])
 
     def _without_passages(self, file: Found, sha256: str, status: str, reason: str) -> NewSource:
         """A file without passages, and why."""
@@ -559,9 +577,8 @@ class _Run:
         seconds = time.monotonic() - self.started
         known = self.bytes_done >= ENOUGH * (self.bytes_done + self.bytes_left)
         left = seconds * self.bytes_left / self.bytes_done if self.bytes_done and known else None
-        passages = self.counts["passages"]
-        rate = passages / seconds if seconds else 0.0
-        self.progress(IndexProgress(self.files, self.files_done, file.path, passages, rate, left))
+        rate = self.passages_done / seconds if seconds else 0.0
+        self.progress(IndexProgress(self.files, self.files_done, file.path, self.passages_done, rate, left))
 
     def finish(self) -> IndexReport:
         """Takes the text that was dropped out of the bytes on disk, and reports."""
@@ -581,6 +598,11 @@ class _Run:
             held=tuple(self.held),
             partly=tuple(self.partly),
         )
+
+
+def _run_from(first: int, numbers: Collection[int]) -> list[int]:
+    """`first` and those that follow it without a gap."""
+    return list(takewhile(numbers.__contains__, count(first)))
 
 
 def _touched(source: Source, file: Found) -> Source:
