@@ -46,37 +46,30 @@ def compare(
     the next is asked. Raises UsageError if there are not two, or one names neither a model nor a profile."""
     if len(contenders) < 2 or not all(one.model or one.profile for one in contenders):
         raise UsageError("A comparison needs two that answer.", hint="Name a model or a profile for each.")
-    return _compared(question, contenders, k, filters, answer, keep)
 
+    def events() -> Iterator[ComparisonEvent]:
+        said: list[Contender] = []
+        for n, one in enumerate(contenders):
+            found = replace(one, answer=None, error="", hint="")
+            try:
+                with closing(cast("Any", answer(one))) as said_by_one:
+                    for event in said_by_one:
+                        if isinstance(event, Completed):
+                            found = replace(found, model=event.answer.model, answer=event.answer)
+                        yield Contended(n, event)
+            except CitaError as error:
+                found = replace(found, error=error.message, hint=error.hint)
+                yield ContenderFailed(n, error.message, error.hint)
+            said.append(found)
+        comparison, problem = Comparison("", now(), question, tuple(said), k, filters), ""
+        if keep:
+            try:
+                comparison = keep(comparison)
+            except CitaError as error:
+                problem = str(error)
+        yield ComparisonFinished(comparison, problem)
 
-def _compared(
-    question: str,
-    contenders: Sequence[Contender],
-    k: int | None,
-    filters: Filters,
-    answer: Callable[[Contender], Iterator[Event]],
-    keep: Callable[[Comparison], Comparison] | None,
-) -> Iterator[ComparisonEvent]:
-    said: list[Contender] = []
-    for n, one in enumerate(contenders):
-        found = replace(one, answer=None, error="", hint="")
-        try:
-            with closing(cast("Any", answer(one))) as events:
-                for event in events:
-                    if isinstance(event, Completed):
-                        found = replace(found, model=event.answer.model, answer=event.answer)
-                    yield Contended(n, event)
-        except CitaError as error:
-            found = replace(found, error=error.message, hint=error.hint)
-            yield ContenderFailed(n, error.message, error.hint)
-        said.append(found)
-    comparison, problem = Comparison("", now(), question, tuple(said), k, filters), ""
-    if keep:
-        try:
-            comparison = keep(comparison)
-        except CitaError as error:
-            problem = str(error)
-    yield ComparisonFinished(comparison, problem)
+    return events()
 
 
 class Comparisons:

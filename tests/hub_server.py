@@ -5,12 +5,13 @@ import hashlib
 import random
 import socket
 import struct
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+from tests.local_server import LocalServer
 
 COMMIT = "c" * 40
 
@@ -24,14 +25,27 @@ class Asked:
     headers: dict[str, str]
 
 
+class _Handler(BaseHTTPRequestHandler):
+    def reply(self, status: int, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
 @dataclass
-class HubServer:
+class HubServer(LocalServer):
     """`files`: what lies where; those that end in .json are small ones, sent by the hub itself.
 
     `refusals` are answered first, one a request to the hub: status and headers. `cut` says after how many bytes the
     next body is cut (None: not), `reset` whether the connection is then reset instead of closed. `sends` is what is
     sent instead of the file. `token`: who does not show it is refused.
     """
+
+    handler = _Handler
 
     files: dict[str, bytes]
     refusals: list[tuple[int, dict[str, str]]] = field(default_factory=list)
@@ -46,31 +60,6 @@ class HubServer:
     pause: float = 0.0  # seconds between tenths of a large file
     asked: list[Asked] = field(default_factory=list)
     sent: int = 0  # bytes of large files
-
-    def __enter__(self) -> Self:
-        hub = self
-
-        class Handler(_Handler):
-            def do_GET(self) -> None:
-                hub.answer(self)
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._server.block_on_close = False
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    @property
-    def port(self) -> int:
-        return self._server.server_address[1]
-
-    @property
-    def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
 
     @property
     def asked_of_hub(self) -> list[Asked]:
@@ -137,17 +126,6 @@ class HubServer:
         if limit is not None and self.reset:
             to.wfile.flush()
             to.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-
-class _Handler(BaseHTTPRequestHandler):
-    def reply(self, status: int, headers: dict[str, str]) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-
-    def log_message(self, *_: Any) -> None:
-        pass
 
 
 def some_gguf(size: int, seed: int = 0) -> bytes:

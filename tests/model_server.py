@@ -8,8 +8,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+from tests.local_server import LocalServer
 
 
 @dataclass
@@ -19,61 +21,8 @@ class Asked:
     body: Any = None
 
 
-@dataclass
-class ModelServer:
-    """`answers`: what is answered at which path: a value as JSON, or a function of the handler that answers itself."""
-
-    answers: dict[str, Any] = field(default_factory=dict)
-    key: str = ""
-    asked: list[Asked] = field(default_factory=list)
-    gone: threading.Event = field(default_factory=threading.Event)  # a client hung up on a stream
-
-    def __enter__(self) -> Self:
-        server = self
-
-        class Handler(Answering):
-            def do_GET(self) -> None:
-                server.answer(self)
-
-            def do_POST(self) -> None:
-                server.answer(self)
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._server.block_on_close = False
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    @property
-    def port(self) -> int:
-        return self._server.server_address[1]
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def answer(self, to: "Answering") -> None:
-        length = int(to.headers.get("Content-Length", 0))
-        body = json.loads(to.rfile.read(length)) if length else None
-        self.asked.append(Asked(to.path, dict(to.headers), body))
-        to.server_of_models, to.body = self, body
-        if self.key and to.headers.get("Authorization") != f"Bearer {self.key}":
-            to.say({"error": {"message": f"Invalid API key {to.headers.get('Authorization')}"}}, 401)
-        elif to.path not in self.answers:
-            to.say({"error": {"message": "File Not Found", "type": "not_found_error", "code": 404}}, 404)
-        elif callable(answer := self.answers[to.path]):
-            with suppress(OSError):
-                answer(to)
-        else:
-            to.say(answer)
-
-
 class Answering(BaseHTTPRequestHandler):
-    server_of_models: ModelServer
+    server_of_models: "ModelServer"
     body: Any
 
     def say(self, value: Any, status: int = 200, **headers: str) -> None:
@@ -105,6 +54,33 @@ class Answering(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         pass
+
+
+@dataclass
+class ModelServer(LocalServer):
+    """`answers`: what is answered at which path: a value as JSON, or a function of the handler that answers itself."""
+
+    handler = Answering
+
+    answers: dict[str, Any] = field(default_factory=dict)
+    key: str = ""
+    asked: list[Asked] = field(default_factory=list)
+    gone: threading.Event = field(default_factory=threading.Event)  # a client hung up on a stream
+
+    def answer(self, to: "Answering") -> None:
+        length = int(to.headers.get("Content-Length", 0))
+        body = json.loads(to.rfile.read(length)) if length else None
+        self.asked.append(Asked(to.path, dict(to.headers), body))
+        to.server_of_models, to.body = self, body
+        if self.key and to.headers.get("Authorization") != f"Bearer {self.key}":
+            to.say({"error": {"message": f"Invalid API key {to.headers.get('Authorization')}"}}, 401)
+        elif to.path not in self.answers:
+            to.say({"error": {"message": "File Not Found", "type": "not_found_error", "code": 404}}, 404)
+        elif callable(answer := self.answers[to.path]):
+            with suppress(OSError):
+                answer(to)
+        else:
+            to.say(answer)
 
 
 def chunk(text: str = "", thought: str = "", ends: str | None = None) -> str:

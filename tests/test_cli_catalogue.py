@@ -47,7 +47,7 @@ def server(content: bytes, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServe
     entry = Entry("tiny", "Tiny", "model", 0.1, "MIT", ("en",), "Small.", "listed", (variant,), terms="Be kind.")
     monkeypatch.setattr(catalogue_module, "read_catalogue", lambda: (entry,))
     with HubServer({FILE: content}) as server:
-        monkeypatch.setenv("HF_ENDPOINT", server.endpoint)
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
         yield server
 
 
@@ -93,7 +93,7 @@ def test_pull_says_what_it_would_fetch_and_asks_first(server: HubServer, home: P
     assert done.code == 2
     said = " ".join(done.stderr.split())
     for words in (
-        f"{FILE}, ", f"From {server.endpoint}/org/tiny-GGUF, to {home / 'models'}", "Licence: MIT. Be kind.",
+        f"{FILE}, ", f"From {server.url}/org/tiny-GGUF, to {home / 'models'}", "Licence: MIT. Be kind.",
         "the catalogue names no revision", "Nothing was fetched: this asks first. Add --yes.",
     ):  # fmt: skip
         assert words in said

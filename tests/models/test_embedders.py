@@ -42,7 +42,7 @@ def hub(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     monkeypatch.setattr(catalogue_module, "read_catalogue", lambda: (entry,))
     monkeypatch.setenv("CITA_HOME", str(home))
     with HubServer(files) as server:
-        monkeypatch.setenv("HF_ENDPOINT", server.endpoint)
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
         yield server
 
 

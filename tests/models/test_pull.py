@@ -52,7 +52,7 @@ def fetch(
 ) -> Path:
     one = one or variant()
     wait = (waited if waited is not None else []).append
-    return pull(entry(one), one, folder, Hub(server.endpoint, token), progress, wait)
+    return pull(entry(one), one, folder, Hub(server.url, token), progress, wait)
 
 
 def left(folder: Path) -> list[str]:
@@ -330,7 +330,7 @@ def test_proxies_are_used_but_not_to_this_machine(
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")  # nobody listens there
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     assert fetch(server, tmp_path).read_bytes() == CONTENT
-    monkeypatch.setenv("http_proxy", server.endpoint)
+    monkeypatch.setenv("http_proxy", server.url)
     one = variant()
     pull(entry(one), one, tmp_path / "other", Hub("http://hub.invalid"), wait=lambda seconds: None)
     first = next(asked for asked in server.asked if asked.path.startswith("http://"))
@@ -395,7 +395,7 @@ def test_a_folder_that_may_not_be_written_is_named(server: HubServer, tmp_path: 
 
 def test_a_hub_that_is_not_there_is_said(tmp_path: Path) -> None:
     with HubServer({}) as server:
-        endpoint = server.endpoint
+        endpoint = server.url
     one = variant()
     with pytest.raises(ModelError, match=r"127\.0\.0\.1 cannot be reached") as caught:
         pull(entry(one), one, tmp_path, Hub(endpoint))

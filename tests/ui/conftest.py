@@ -1,7 +1,9 @@
 """The pages over an engine that can be computed by hand."""
 
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,21 @@ from tests.fakes import FakeEngine
 from ui.engine import use_engine
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+CITA = Path(sys.executable).with_name("cita")
 Draw = Callable[[str], AppTest]
+
+
+@contextmanager
+def running_app(home: Path, port: int) -> Iterator[str]:
+    """The address of the app of that home, in a process of its own."""
+    process = subprocess.Popen(
+        [CITA, "--home", home, "app", "--port", str(port)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout
+    with process:
+        assert f":{port}" in process.stdout.readline()
+        yield f"http://127.0.0.1:{port}"
+        process.terminate()
 
 
 @pytest.fixture(autouse=True)

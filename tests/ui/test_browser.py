@@ -6,21 +6,17 @@ CITA_UPDATE_SCREENSHOT=1 pytest tests/ui/test_browser.py      also takes the pic
 import io
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.ui.conftest import ROOT
+from tests.ui.conftest import ROOT, running_app
 from tests.ui.test_launch import free_port
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-CITA = Path(sys.executable).parent / "cita"
 SAMPLES = ROOT / "data" / "samples"
 DROPPED = SAMPLES / "home" / "rental-contract.pdf"
 PICTURE = ROOT / "docs" / "images" / "ask.png"
@@ -62,14 +58,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     library = home / "library"
     shutil.copytree(SAMPLES, library, ignore=shutil.ignore_patterns(DROPPED.name))
     (library / "<img src=x onerror=window.pwned=1>.txt").write_text(HOSTILE, encoding="utf-8")
-    process = subprocess.Popen(
-        [CITA, "--home", home, "app", "--port", str(port)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout
-    with process:
-        assert f":{port}" in process.stdout.readline()
-        yield f"http://127.0.0.1:{port}"
-        process.terminate()
+    with running_app(home, port) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

@@ -40,7 +40,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
     hardware = Hardware(cores=4, memory=8 * GIB, card=0, card_name="", amx=False)
     monkeypatch.setattr("ui.fetch.hardware_here", lambda: (hardware, 16 * GIB))
     with HubServer({"tiny.gguf": CONTENT}) as server:
-        monkeypatch.setenv("HF_ENDPOINT", server.endpoint)
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
         yield server
 
 
@@ -58,7 +58,7 @@ def test_nothing_goes_online_before_the_button_that_says_so(server: HubServer, d
     assert not app.exception
     assert app.selectbox(key="fetch-model").value == "tiny"
     assert "Go online and fetch 0.2 MB from 127" in app.button(key="fetch-go").label
-    for words in (ENGLISH.fetch_best, "0.2 MB", "takes about", "MIT", f"{server.endpoint}/org/tiny-GGUF"):
+    for words in (ENGLISH.fetch_best, "0.2 MB", "takes about", "MIT", f"{server.url}/org/tiny-GGUF"):
         assert words in html(app)
     app.selectbox(key="fetch-model").set_value("huge").run()
     assert ENGLISH.fetch_too_large in html(app)

@@ -23,7 +23,7 @@ def test_a_model_is_fetched_stopped_gone_on_with_and_used(tmp_path: Path, browse
     content, port = made.read_bytes(), free_port()
     with HubServer({"fetched.gguf": content}, pause=0.15) as server:
         command = [sys.executable, "-m", "tests.ui.serve_catalogue", tmp_path / "home", str(port), made]
-        environment = {**os.environ, "HF_ENDPOINT": server.endpoint}
+        environment = {**os.environ, "HF_ENDPOINT": server.url}
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
         assert process.stdout
         with process:

@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.gguf_files import tiny_gguf
-from tests.ui.conftest import ROOT
-from tests.ui.test_browser import CHROMIUM, CITA, SECONDS, browser
+from tests.ui.conftest import CITA, ROOT, running_app
+from tests.ui.test_browser import CHROMIUM, SECONDS, browser
 from tests.ui.test_launch import free_port
 
 __all__ = ["browser"]
@@ -30,14 +30,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     parrot = tiny_gguf(home / "parrot.gguf", name="parrot")
     for command in (["index"], ["models", "add", TINY], ["models", "add", parrot]):
         subprocess.run([CITA, "--home", home, *command], cwd=ROOT, check=True, capture_output=True)
-    process = subprocess.Popen(
-        [CITA, "--home", home, "app", "--port", str(port)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout
-    with process:
-        assert f":{port}" in process.stdout.readline()
-        yield f"http://127.0.0.1:{port}"
-        process.terminate()
+    with running_app(home, port) as address:
+        yield address
 
 
 @pytest.fixture
