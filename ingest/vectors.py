@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -30,6 +30,7 @@ Neighbours = list[tuple[str, float]]  # keys and cosines, best first
 SMALL = 1_000  # vectors; up to here search is exact, and there is no Chroma folder
 MOST = 200_000  # vectors; of more the matrix serves: Chroma takes over a millisecond to take in each
 _PORTION = 10_000  # vectors read at once
+_TURN = 1_000  # new vectors that are worth a turn of a draft: Chroma writes its files anew each time
 _BEHIND = 256  # vectors that a derived index may lack, or have too many, however few there are
 
 
@@ -273,6 +274,7 @@ class LiveIndex:
             seal = self._own_seal()
             if SMALL < self._catalog.count_vectors() + more <= MOST and self._lacks(seal):
                 self._draft = _GrowingDraft(self._index, self._catalog, self._base(seal))
+                self._draft.follow()
 
     def _own_seal(self) -> Seal | None:
         seal = read_seal(self._index)
@@ -369,11 +371,14 @@ class _GrowingDraft:
         self._catalog = catalog
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="chroma-draft")
         self._draft = self._thread.submit(Draft, index, catalog.lineage, base)
-        self._taking = self._thread.submit(self._take_in)
+        self._taking: Future[Any] = self._draft
+        self._taken = base.count if base else 0  # vectors that were there when it last took in what had come
 
     def follow(self) -> None:
-        """What has come since is taken in, unless it is just doing so."""
-        if self._taking.done():
+        """What has come since is taken in, if it is much."""
+        there = self._catalog.count_vectors()
+        if there - self._taken >= _TURN:
+            self._taken = there
             self._taking = self._thread.submit(self._take_in)
 
     def is_true(self) -> bool:

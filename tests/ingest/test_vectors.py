@@ -109,6 +109,7 @@ def catalog(index: Path) -> Iterator[Catalog]:
 def live(index: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveIndex]:
     """In a library that counts as a large one."""
     monkeypatch.setattr(vectors, "SMALL", 0)
+    monkeypatch.setattr(vectors, "_TURN", 1)
     opened = LiveIndex(index, catalog)
     yield opened
     opened.close()
@@ -542,6 +543,21 @@ def test_what_is_prepared_fails_without_harm(index: Path, catalog: Catalog, live
     live.update()
     assert folder_of(index) != draft._folder
     assert drafts(index) == {folder_of(index)}
+    assert live.problems(read_data=True) == []
+
+
+def test_little_that_is_new_waits_for_more(catalog: Catalog, live: LiveIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vectors, "_TURN", 300)
+    store(catalog, [f"many {n}" for n in range(300)])
+    live.prepare()
+    assert written_for(live).count == SEALED + 300
+    store(catalog, [f"more {n}" for n in range(299)], "more.txt")
+    live.prepare()
+    assert written_for(live).count == SEALED + 300
+    store(catalog, ["the last"], "last.txt")
+    live.prepare()
+    assert written_for(live).count == SEALED + 600
+    live.update()
     assert live.problems(read_data=True) == []
 
 
