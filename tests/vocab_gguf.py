@@ -1,5 +1,6 @@
 """Vocabularies without a model, of both kinds that chat models have, and llama.cpp's own reading of them."""
 
+import ctypes
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -87,6 +88,8 @@ class Vocabulary(LlamaModel):
 
     def close(self) -> None:
         llama_cpp.llama_model_free(self._model)
+        # llama.cpp holds a bare pointer to the listener: the next model that this process loads would call it.
+        llama_cpp.llama_log_set(ctypes.cast(None, llama_cpp.llama_log_callback), None)
 
 
 def applied(template: str, messages: Sequence[tuple[str, str]]) -> str:
@@ -94,8 +97,6 @@ def applied(template: str, messages: Sequence[tuple[str, str]]) -> str:
     name of one that it knows; '' where it knows none."""
     kept = [(role.encode(), text.encode()) for role, text in messages]
     chat = (llama_cpp.llama_chat_message * len(kept))(*(llama_cpp.llama_chat_message(*one) for one in kept))
-    import ctypes
-
     buffer = ctypes.create_string_buffer(10_000)
     size = llama_cpp.llama_chat_apply_template(template.encode(), chat, len(kept), True, buffer, len(buffer))
     assert size <= len(buffer)
