@@ -82,7 +82,8 @@ class Database:
             yield
             return
         with self._reader() as connection:
-            connection.execute("BEGIN")
+            with translated(self.path):
+                connection.execute("BEGIN")
             try:
                 with self._read_by(connection):
                     yield
