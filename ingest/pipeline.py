@@ -54,7 +54,7 @@ MAX_INSIDE = 10_000  # documents in one file
 ATTEMPTS = 4  # at a file that changes while it is read
 PAUSE = 0.3  # seconds between them
 AHEAD, AHEAD_BYTES = 64, 4_000_000  # files that are parsed ahead, unless they are larger than that together
-GROUP = 64  # passages that are embedded together, those of a file always
+GROUP = 64  # passages that are embedded together, and stored together, those of a file always
 GROUPS = 2  # embedded at once: while the last texts of one are, the processors have the next
 KEEP_UP = 500, 0.1  # passages, and a share of those stored, that are analysed for full text while others are embedded
 
@@ -374,7 +374,7 @@ class _Run:
                     groups.remove(done)
                     self.made |= done[1].result()
                     ready |= done[0]
-                if in_turn := [ready.pop(number) for number in _run_from(stored, ready)]:
+                if in_turn := [ready.pop(number) for number in _in_turn(stored, ready)]:
                     self._store_group(in_turn)
                     stored += len(in_turn)
                     continue
@@ -600,9 +600,16 @@ class _Run:
         )
 
 
-def _run_from(first: int, numbers: Collection[int]) -> list[int]:
-    """`first` and those that follow it without a gap."""
-    return list(takewhile(numbers.__contains__, count(first)))
+def _in_turn(first: int, ready: Mapping[int, _Prepared]) -> list[int]:
+    """The numbers of the files that are ready, from the first on without a gap, as many as are stored together."""
+    numbers: list[int] = []
+    passages = 0
+    for number in takewhile(ready.__contains__, count(first)):
+        if passages >= GROUP:
+            break
+        numbers.append(number)
+        passages += len(ready[number].passages)
+    return numbers
 
 
 def _touched(source: Source, file: Found) -> Source:

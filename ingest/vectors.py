@@ -320,11 +320,10 @@ class LiveIndex:
         return seal if is_whole else None
 
     def _write(self, seal: Seal | None) -> None:
+        if self._draft is None or not self._draft.is_true():
+            self.unprepare()
+            self._draft = _GrowingDraft(self._index, self._catalog, self._base(seal))
         draft, self._draft = self._draft, None
-        if draft is None or not draft.is_true():
-            if draft is not None:
-                draft.discard()
-            draft = _GrowingDraft(self._index, self._catalog, self._base(seal))
         draft.seal()
 
     def unprepare(self) -> None:

@@ -699,8 +699,7 @@ def test_full_text_is_analysed_while_the_run_goes_on_and_once(
 
     monkeypatch.setattr(Words, "build", counted)
     library.index()
-    assert len(analysed) > 1
-    assert sum(analysed) == len(words)
+    assert analysed == [2, 2, 2]
     for word in words:
         assert len(library.catalog.search_terms(library.catalog.question_terms(word), 10)) == 1
 
