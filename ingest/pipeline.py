@@ -13,6 +13,7 @@ import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import count, takewhile
@@ -384,9 +385,25 @@ class _Run:
                 wait(under_way, return_when=FIRST_COMPLETED)
                 if len(groups) < GROUPS and (group := self._next_group(parsed)):
                     groups.append((group, embedding.submit(self._embed_new, self._new_texts(group.values()))))
+        except EmbedderError:
+            self._store_what_is_made(groups, ready)
+            raise
         finally:
             parsers.shutdown(wait=False, cancel_futures=True)  # waits for no parse that is under way
             embedding.shutdown(cancel_futures=True)
+
+    def _store_what_is_made(
+        self, groups: Sequence[tuple[dict[int, _Prepared], Future[dict[str, Vectors]]]], ready: dict[int, _Prepared]
+    ) -> None:
+        """After a failure: no file whose vectors are there is embedded again by the next run."""
+        wait([vectors for _, vectors in groups])
+        for group, vectors in groups:
+            if not vectors.exception():
+                self.made |= vectors.result()
+                ready |= group
+        with suppress(EmbedderError):  # of a text that it shares with a group that failed
+            for number in sorted(ready):
+                self._store_group([ready[number]])
 
     def _has_room(self, parsed: int, ready: Mapping[int, _Prepared], not_stored: Sequence[Found]) -> bool:
         """Whether one more file is parsed ahead. Those `ready` wait for one before them that takes long."""
