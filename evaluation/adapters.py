@@ -10,8 +10,11 @@ import gzip
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+import tarfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from errors import FolderError
@@ -30,7 +33,7 @@ def load(name: str, data: Path) -> Dataset:
     except OSError as error:
         raise FolderError(
             f"The set {name!r} cannot be read: {error.filename}: {error.strerror}.",
-            hint="Name the folder that holds qa/ and retrieval/.",
+            hint="Name the folder that holds qa/, retrieval/, parallel/ and collections/.",
         ) from error
 
 
@@ -195,6 +198,96 @@ def _parts(text: str) -> Iterator[tuple[str, str]]:
         yield heading, text[start:end]
 
 
+def translations(name: str, data: Path, file: str, asked: str, written: str) -> Dataset:
+    """Parallel sentences, one of each language a line: FLORES-200 devtest (NLLB Team 2022), NTREX-128 (Federmann et al.
+    2022) or TICO-19 (Anastasopoulos et al. 2020). Each sentence `asked` in one language finds its translation among all
+    that are `written` in the other. Sentences of the same words, whatever their case and punctuation, are one, and
+    what translates one of them translates it. Which article a sentence is from is not known: a group is 20 lines."""
+    passages: dict[str, GivenPassage] = {}
+    questions = []
+    with (data / "parallel" / f"eval_{file}.tsv").open(encoding="utf-8", newline="\n") as lines:
+        for number, line in enumerate(lines):
+            texts = dict(zip(("en", "es"), line.rstrip("\n").split("\t"), strict=True))
+            new = GivenPassage(f"p{number}", texts[written], "", f"sentence{number}")
+            passage = passages.setdefault(_wording(new.text), new)
+            group = f"{file} {number // 20}"
+            questions.append(Question(f"q{number}", texts[asked], {passage.id: 1}, group=group))
+    return Dataset(name, _merged(questions), tuple(passages.values()))
+
+
+def _translations(file: str, asked: str, written: str) -> Callable[[str, Path], Dataset]:
+    return lambda name, data: translations(name, data, file, asked, written)
+
+
+def _merged(questions: Iterable[Question]) -> tuple[Question, ...]:
+    """Questions of the same words as one: what answers one of them answers it."""
+    found: dict[str, Question] = {}
+    for question in questions:
+        known = found.setdefault(_wording(question.text), question)
+        found[_wording(question.text)] = replace(known, gold={**known.gold, **question.gold})
+    return tuple(found.values())
+
+
+def _wording(text: str) -> str:
+    return " ".join(_WORDS.findall(text.casefold())) or text
+
+
+TLDR = Path("collections", "tldr-en-es", "tldr-en-es.tar.gz")
+_TLDR_FOLDERS = {"pages": "en", "pages.es": "es"}
+_TLDR_PAGE = re.compile(r"# (?P<command>[^\n]+)\n+> (?P<summary>[^\n]+)\n(?P<rest>.*)", re.DOTALL)
+_NAME_PARTS = re.compile(r"[^\W_]+")
+
+
+def tldr(name: str, data: Path, asked: str, written: str) -> Dataset:
+    """Pages of tldr-pages, each on a command, of those that are there in both languages. A page's summary, its first
+    line, is the question; gold is the page of that command in the language `written`. The summary is taken out of every
+    page, also across languages: what is measured is whether what a command is for finds how it is used, neither copying
+    nor translation, and what it costs to ask in the other language, as the pages and commands are the same both ways.
+
+    A command's name would give its page away, and is the same in both languages. So a summary is not asked where in
+    either language it has a word that begins as a word of the name does, or code, which mostly names a command (the
+    pages of aliases say no more), or fewer than four words. Names of products stay, and BM25 finds pages across
+    languages by them. Not asked either is for a command with pages for several systems, which say much the same. Some
+    commands do what others do: not every miss is wrong.
+
+    Pairs of these pages are part of parallel/all_train.tsv.xz, as the source tldr_pages: these figures hold for an
+    embedder that was trained without it."""
+    pages = _tldr_pages(data)
+    shared = sorted(pages["en"].keys() & pages["es"].keys())
+    systems = Counter(path.name for path in shared)
+    passages: list[GivenPassage] = []
+    questions: list[Question] = []
+    for path in shared:
+        id, page, summary = str(path), pages[written][path], pages[asked][path]["summary"]
+        passages.append(GivenPassage(id, page["rest"].strip(), page["command"], id))
+        if systems[path.name] == 1 and all(_is_askable(each[path]["summary"], path.stem) for each in pages.values()):
+            questions.append(Question(id, summary, {id: 1}, group=path.stem.split("-")[0]))
+    return Dataset(name, _merged(questions), tuple(passages))
+
+
+def _tldr_pages(data: Path) -> dict[str, dict[PurePosixPath, re.Match[str]]]:
+    """By language and path (common/tar.md)."""
+    pages: dict[str, dict[PurePosixPath, re.Match[str]]] = {"en": {}, "es": {}}
+    with tarfile.open(data / TLDR) as archive:
+        for member in archive:
+            path = PurePosixPath(member.name)
+            file = archive.extractfile(member) if path.suffix == ".md" and len(path.parts) == 4 else None
+            if file and (page := _TLDR_PAGE.match(file.read().decode("utf-8"))):
+                pages[_TLDR_FOLDERS[path.parts[1]]][PurePosixPath(*path.parts[2:])] = page
+    return pages
+
+
+def _is_askable(summary: str, command: str) -> bool:
+    words = _NAME_PARTS.findall(summary.casefold())
+    named = _NAME_PARTS.findall(command.casefold())
+    is_named = any(word == part or (len(part) > 2 and word.startswith(part)) for word in words for part in named)
+    return len(words) >= 4 and not is_named and "`" not in summary
+
+
+def _tldr(asked: str, written: str) -> Callable[[str, Path], Dataset]:
+    return lambda name, data: tldr(name, data, asked, written)
+
+
 def _json(file: Path) -> Any:
     return json.loads(file.read_text(encoding="utf-8"))
 
@@ -214,4 +307,14 @@ SETS: dict[str, Callable[[str, Path], Dataset]] = {
     "hotpotqa-subset": hotpotqa,
     "financebench": financebench,
     "kepano-obsidian-vault": kepano,
+    "flores-es-en": _translations("flores_devtest", "es", "en"),  # asked in Spanish, found in English
+    "flores-en-es": _translations("flores_devtest", "en", "es"),
+    "ntrex-es-en": _translations("ntrex", "es", "en"),
+    "ntrex-en-es": _translations("ntrex", "en", "es"),
+    "tico19-es-en": _translations("tico19", "es", "en"),
+    "tico19-en-es": _translations("tico19", "en", "es"),
+    "tldr-en": _tldr("en", "en"),
+    "tldr-es": _tldr("es", "es"),
+    "tldr-es-en": _tldr("es", "en"),
+    "tldr-en-es": _tldr("en", "es"),
 }
