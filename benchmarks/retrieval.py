@@ -2,15 +2,20 @@
 reranking brings.
 
     python -m benchmarks.retrieval [--data ../shared/data] [--work FOLDER] [--questions 1000] [--set NAME]... [--seed 0]
+                                   [--embedder NAME_OR_FOLDER] [--dense] [--out FILE]
 
 Passages and gold are as in evaluation/adapters.py; a passage over the embedder's window is embedded by its beginning.
 FinanceBench is measured by the pages of the files, with the file named and not; its files are indexed as any are.
-Vectors are kept in --work (default: a folder of its own, removed in the end). `-` stands for a search without that
-group of signs, `- fields` for one in which titles and headings are not looked for by BM25 (where there are any).
+Vectors are kept in --work (default: a folder of its own, removed in the end), by their embedder. `-` stands for a
+search without that group of signs, `- fields` for one in which titles and headings are not looked for by BM25 (where
+there are any). --embedder measures another one than the settings name, --dense only what the vectors find by
+themselves, in the sets that bring their passages along.
 
-Writes benchmarks/results/retrieval.md; with --set the results of other sets stay as they stand there. Exits with 1 if
-a step is significantly (p < .05, paired randomisation) worse in R@1 than leaving it out: the fusion than the better of
-dense and BM25, the reranking than the fusion, the fields than none, the search than the better of dense and BM25.
+Writes benchmarks/results/retrieval.md, with --embedder or --dense only what --out names; with --set the results of
+other sets stay as they stand there, if they are of the same embedder. Exits with 1 if a step is significantly (p < .05,
+paired randomisation) worse in R@1 than leaving it out: the fusion than the better of dense and BM25, the reranking than
+the fusion, the fields than none, the search than the better of dense and BM25; with 2 if the file that it should write
+is of another embedder.
 """
 
 import argparse
@@ -20,7 +25,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -44,6 +49,8 @@ from settings import CODE, Settings
 SETS = (
     "squad-v1.1-en", "xquad-en", "xquad-es", "squad-es-v1.1-small",
     "Spanish question, English passages", "English question, Spanish passages", "clapnq", "hotpotqa-subset", "scifact",
+    "flores-es-en", "flores-en-es", "ntrex-es-en", "ntrex-en-es", "tico19-es-en", "tico19-en-es",
+    "tldr-en", "tldr-es", "tldr-es-en", "tldr-en-es",
 )  # fmt: skip
 PAGES = "financebench"
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -54,7 +61,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "surroundings": ("words with headings", "words with what stands before", "neighbours", "source in question"),
     "mentioned": ("mentioned",),
 }
-SINGLE = ("dense", "BM25")
+DENSE, BM25 = "dense", "BM25"
+SINGLE = (DENSE, BM25)
 FUSED, SEARCH, NO_FIELDS = "fused", "search", "- fields"
 SIGNIFICANT = 0.05
 DEPTH = 10
@@ -89,26 +97,35 @@ class Watched:
         return [candidates[number].passage.id for number in order]
 
 
+def given(library: Library, rows: Sequence[int]) -> list[str]:
+    passages = library.catalog.passages(rows)
+    return library.ranking([passages[row].id for row in rows])[:DEPTH]
+
+
+def nearest(library: Library, exact: ExactIndex, embedder: CachedEmbedder, question: Question) -> list[str]:
+    keys = [key for key, _ in exact.search(embedder.embed_query(question.text), DEPTH)]
+    rows = {key: row for row, key in library.catalog.rows_of_vectors(keys)}
+    return given(library, [rows[key] for key in keys])
+
+
+def rank_dense(library: Library, embedder: CachedEmbedder, questions: Sequence[Question]) -> list[Ranks]:
+    exact = ExactIndex(library.catalog)
+    return [{DENSE: nearest(library, exact, embedder, question)} for question in questions]
+
+
 def rank_all(
     library: Library, embedder: CachedEmbedder, settings: Settings, questions: Sequence[Question]
 ) -> list[Ranks]:
     """How each way ranks the passages for each question."""
     catalog, exact, watched = library.catalog, ExactIndex(library.catalog), Watched()
     retriever = Retriever(catalog, embedder, lambda: exact, watched, settings.retrieve)
-
-    def given(rows: Sequence[int]) -> list[str]:
-        passages = catalog.passages(rows)
-        return library.ranking([passages[row].id for row in rows])[:DEPTH]
-
     found: list[Ranks] = []
     for question in questions:
-        keys = [key for key, _ in exact.search(embedder.embed_query(question.text), DEPTH)]
-        rows = {key: row for row, key in catalog.rows_of_vectors(keys)}
         terms = catalog.question_terms(question.text)
         hits = [hit.passage.id for hit in retriever.retrieve(question.text, DEPTH)]
         ranks: Ranks = {
-            "dense": given([rows[key] for key in keys]),
-            "BM25": given(list(catalog.search_terms(terms, DEPTH))),
+            DENSE: nearest(library, exact, embedder, question),
+            BM25: given(library, list(catalog.search_terms(terms, DEPTH))),
             FUSED: library.ranking([one.passage.id for one, _ in watched.given])[:DEPTH],
             SEARCH: library.ranking(hits),
         }
@@ -154,7 +171,10 @@ def measure(dataset: Dataset, found: Sequence[Ranks]) -> tuple[list[str], list[s
 
 
 def steps_of(first: Mapping[str, float]) -> Iterator[tuple[str, str, str]]:
-    """Each step by name, with the way to rank without it and the way with it, of the ways with these R@1."""
+    """Each step by name, with the way to rank without it and the way with it, of the ways with these R@1; none where
+    there is one way only."""
+    if set(first) == {DENSE}:
+        return
     best = max(SINGLE, key=lambda way: first[way])
     yield f"fusion (over {best})", best, FUSED
     yield "reranking", FUSED, SEARCH
@@ -193,10 +213,9 @@ def no_fields() -> Iterator[None]:
         cache.cache_clear()
 
 
-def financebench(data: Path, home: Path) -> list[str]:
+def financebench(data: Path, settings: Settings) -> list[str]:
     """Rows for the share of questions with a page of the evidence among the first 10 passages."""
     dataset = adapters.load("financebench", data)
-    settings = Settings.load(home)
     engine = open_engine(settings)
     rows = []
     try:
@@ -214,30 +233,49 @@ def financebench(data: Path, home: Path) -> list[str]:
     return rows
 
 
-def main() -> int:
+def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=CODE.parent / "shared" / "data")
     parser.add_argument("--work", type=Path)
     parser.add_argument("--questions", type=int, default=1000, help="sampled from each set; 0: all")
-    parser.add_argument("--set", action="append", dest="sets", help="only these")
+    parser.add_argument("--set", action="append", dest="sets", metavar="NAME", choices=adapters.SETS, help="only these")
     parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+    parser.add_argument("--embedder", metavar="NAME_OR_FOLDER", help="in place of embed.model of the settings")
+    parser.add_argument("--dense", action="store_true", help="only what the vectors find by themselves")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="in place of benchmarks/results/retrieval.md")
+    options = parser.parse_args(arguments)
+    if options.dense and PAGES in (options.sets or ()):
+        parser.error(f"--dense does not measure {PAGES}, which is documents that Cita reads itself")
+    if options.out and not options.out.absolute().parent.is_dir():
+        parser.error(f"there is no folder {str(options.out.absolute().parent)!r} to write --out to")
+    if options.out is None and not options.embedder and not options.dense:
+        options.out = RESULTS
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parsed(arguments)
     if not options.data.is_dir():
         print(f"No data at {options.data}: nothing measured.", file=sys.stderr)
         return 0
-    names = options.sets or [*SETS, PAGES]
+    names = options.sets or [*SETS, *([] if options.dense else [PAGES])]
+    chosen = {"embed": {"model": options.embedder}} if options.embedder else {}
     figures: list[str] = []
     steps: list[str] = []
     pages: list[str] = []
     worse: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         work = options.work or Path(folder)
-        settings = Settings.load(work / "home")
+        settings = Settings.load(work / "home", **chosen)
         embedder = CachedEmbedder(open_embedder(settings), work / "vectors")
+        known = options.out.read_text(encoding="utf-8") if options.sets and options.out and options.out.exists() else ""
+        if known and f"embedder {embedder.fingerprint}," not in known:
+            print(f"{options.out} is not of {embedder.fingerprint}: name another --out.", file=sys.stderr)
+            return 2
         for name in names:
             started = time.process_time()
             if name == PAGES:
-                pages = financebench(options.data, work / PAGES)
+                pages = financebench(options.data, Settings.load(work / PAGES, **chosen))
                 print("\n".join(pages), flush=True)
                 continue
             dataset = adapters.load(name, options.data)
@@ -245,34 +283,45 @@ def main() -> int:
             if options.questions and len(questions) > options.questions:
                 questions = random.Random(options.seed).sample(questions, options.questions)
             dataset = replace(dataset, questions=tuple(questions))
-            found = rank(dataset, Path(folder), embedder, settings)
+            found = rank(dataset, Path(folder), embedder, settings, options.dense)
             own, own_steps, own_worse = measure(dataset, found)
             figures, steps, worse = figures + own, steps + own_steps, worse + own_worse
             print("\n".join([*own, *own_steps]), f"\n{time.process_time() - started:.0f} s of processor", flush=True)
-    known = RESULTS.read_text(encoding="utf-8") if options.sets and RESULTS.exists() else ""
-    figures, steps, pages = (
-        merged(known, header, rows, names) for header, rows in ((MEASURES, figures), (STEPS, steps), (FOUND, pages))
-    )
-    report = [
+        embedder.close()
+    if options.out:
+        figures, steps, pages = (
+            merged(known, header, rows, names) for header, rows in ((MEASURES, figures), (STEPS, steps), (FOUND, pages))
+        )
+        options.out.write_text(report(figures, steps, pages, embedder.fingerprint, options.seed), encoding="utf-8")
+    if not options.dense:
+        print(f"Significantly worse than left out: {', '.join(worse) or 'nothing'}.")
+    return 1 if worse else 0
+
+
+def report(figures: Sequence[str], steps: Sequence[str], pages: Sequence[str], fingerprint: str, seed: int) -> str:
+    lines = [
         "# Retrieval",
         "",
-        f"{date.today()}, {platform.machine()}, Python {platform.python_version()}, embedder {embedder.fingerprint},",
-        f"seed {options.seed}. Made by `python -m benchmarks.retrieval`; what is measured is said there.",
+        f"{date.today()}, {platform.machine()}, Python {platform.python_version()}, embedder {fingerprint},",
+        f"seed {seed}. Made by `python -m benchmarks.retrieval`; what is measured is said there.",
         "",
         *([MEASURES, "|" + "---|" * 8, *figures, ""] if figures else []),
         *(["## Each step beside leaving it out", "", STEPS, "|" + "---|" * 6, *steps, ""] if steps else []),
         *([FOUND, "|---|---|", *pages, ""] if pages else []),
     ]
-    RESULTS.write_text("\n".join(report), encoding="utf-8")
-    print(f"Significantly worse than left out: {', '.join(worse) or 'nothing'}.")
-    return 1 if worse else 0
+    return "\n".join(lines)
 
 
-def rank(dataset: Dataset, folder: Path, embedder: CachedEmbedder, settings: Settings) -> list[Ranks]:
-    """How each way ranks the passages for each question of a set; catalogues are made in `folder`."""
+def rank(
+    dataset: Dataset, folder: Path, embedder: CachedEmbedder, settings: Settings, is_dense: bool = False
+) -> list[Ranks]:
+    """How each way, or with `is_dense` that one, ranks the passages for each question of a set; catalogues are made in
+    `folder`."""
     library = build_library(dataset, folder / dataset.name, embedder)
-    found = rank_all(library, embedder, settings, dataset.questions)
-    library.catalog.close()
+    with closing(library.catalog):
+        if is_dense:
+            return rank_dense(library, embedder, dataset.questions)
+        found = rank_all(library, embedder, settings, dataset.questions)
     if any(passage.title for passage in dataset.passages):
         with no_fields():
             library = build_library(dataset, folder / f"{dataset.name}, no fields", embedder)
