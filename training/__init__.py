@@ -1,0 +1,1 @@
+"""How the models that Cita ships were made."""

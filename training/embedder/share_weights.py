@@ -1,0 +1,124 @@
+"""An ONNX graph in int8 that reads its weights out of the safetensors file beside it.
+
+So the folder holds each weight once, in float16. What is quantised is so when the graph is loaded: ONNX Runtime works
+out what depends on nothing but weights then (constant folding), which gives the same int8 weights as quantising ahead.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+PREFIX = "transformer."  # of weights in the graph that ingest/export_onnx.py makes
+LIMIT = 127.0
+LEAST_BYTES = 4096  # what is smaller stays in the graph
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """Where a tensor of float16 lies in the file."""
+
+    shape: tuple[int, ...]
+    offset: int
+    length: int
+
+
+def weights_in(path: Path) -> dict[str, Weight]:
+    """By name (https://github.com/huggingface/safetensors#format)."""
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        described = json.loads(file.read(size))
+    found = {}
+    for name, tensor in described.items():
+        if name != "__metadata__" and tensor["dtype"] == "F16":
+            start, end = tensor["data_offsets"]
+            found[name] = Weight(tuple(tensor["shape"]), 8 + size + start, end - start)
+    return found
+
+
+def share_weights(graph: Path, weights: Path, out: Path) -> None:
+    """Writes the int8 graph that ingest/export_onnx.py made of the weights, so that it reads them from their file,
+    which must lie in the same folder as `out`."""
+    model = onnx.load(graph)
+    known = weights_in(weights)
+    held = {tensor.name: tensor for tensor in model.graph.initializer}
+    made_by = {made: node for node in model.graph.node for made in node.output}
+    shared: list[TensorProto] = []
+    first: list[NodeProto] = []
+    for weight, taken in _embeddings(held, known):
+        shared.append(_outside(weight, known[weight], weights.name))
+        for gather in [node for node in model.graph.node if node.op_type == "Gather" and node.input[0] == taken]:
+            _gather_halves(model.graph.node, gather, weight)
+        del held[taken]
+    for node in [node for node in model.graph.node if node.op_type == "MatMulInteger"]:
+        weight = _weight_of(node)
+        shared.append(_outside(weight, known[weight], weights.name))
+        quantised = node.input[1]
+        name = quantised.removesuffix("_quantized")
+        evened = made_by[node.input[0].removesuffix("_quantized")]  # activations by what their channels are divided by
+        given = (_without_identity(name, made_by) for name in evened.input)
+        inverse = next(numpy_helper.to_array(held[name]) for name in given if name in held)
+        factors = numpy_helper.from_array((1 / inverse)[:, None], f"{name}_factors")
+        held[factors.name] = factors
+        first += _quantised(weight, factors.name, f"{name}_scale", quantised)
+        del held[quantised]
+    limits = [
+        numpy_helper.from_array(np.array(value, np.float32), name) for name, value in (("low", -LIMIT), ("high", LIMIT))
+    ]
+    nodes = [*first, *model.graph.node]
+    del model.graph.node[:], model.graph.initializer[:]
+    model.graph.node.extend(nodes)
+    model.graph.initializer.extend([*held.values(), *limits, *shared])
+    out.write_bytes(model.SerializeToString())
+
+
+def _embeddings(held: Mapping[str, TensorProto], known: Mapping[str, Weight]) -> Iterator[tuple[str, str]]:
+    """Large weights that are looked up: their names in the file and in the graph."""
+    for name, weight in known.items():
+        if PREFIX + name in held and len(held[PREFIX + name].raw_data) >= LEAST_BYTES and len(weight.shape) == 2:
+            yield name, PREFIX + name
+
+
+def _weight_of(node: NodeProto) -> str:
+    """`/transformer/encoder/layer.0/output/dense/linear/MatMul_quant` multiplies by `encoder.layer.0.output.dense`."""
+    return ".".join(node.name.strip("/").split("/")[1:-2]) + ".weight"
+
+
+def _without_identity(name: str, made_by: Mapping[str, NodeProto]) -> str:
+    """What is equal in the graph is held once, and passed on by nodes that do nothing."""
+    while name in made_by and made_by[name].op_type == "Identity":
+        name = made_by[name].input[0]
+    return name
+
+
+def _outside(name: str, weight: Weight, file: str) -> TensorProto:
+    tensor = TensorProto(name=name, data_type=TensorProto.FLOAT16, dims=weight.shape)
+    tensor.data_location = TensorProto.EXTERNAL
+    for key, value in (("location", file), ("offset", weight.offset), ("length", weight.length)):
+        tensor.external_data.add(key=key, value=str(value))
+    return tensor
+
+
+def _gather_halves(nodes: "list[NodeProto]", gather: NodeProto, weight: str) -> None:
+    """Looks up float16 and makes what was found float32."""
+    found = gather.output[0]
+    gather.input[0], gather.output[0] = weight, f"{found}_half"
+    place = list(nodes).index(gather) + 1
+    nodes.insert(place, helper.make_node("Cast", [f"{found}_half"], [found], to=TensorProto.FLOAT))
+
+
+def _quantised(weight: str, factors: str, scale: str, out: str) -> list[NodeProto]:
+    """int8 of the weight (out, in) float16, turned to (in, out)."""
+    return [
+        helper.make_node("Transpose", [weight], [f"{out}_turned"], perm=[1, 0]),
+        helper.make_node("Cast", [f"{out}_turned"], [f"{out}_full"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", [f"{out}_full", factors], [f"{out}_evened"]),
+        helper.make_node("Div", [f"{out}_evened", scale], [f"{out}_divided"]),
+        helper.make_node("Round", [f"{out}_divided"], [f"{out}_rounded"]),
+        helper.make_node("Clip", [f"{out}_rounded", "low", "high"], [f"{out}_clipped"]),
+        helper.make_node("Cast", [f"{out}_clipped"], [out], to=TensorProto.INT8),
+    ]

@@ -1,0 +1,110 @@
+"""Trains the student: an English text and its translation are to land where the teacher puts the English one.
+
+After Reimers and Gurevych 2020 (arXiv 2004.09813), with two terms: the distance from the teacher's vector, and how well
+the vector finds the teacher's among those of others (InfoNCE, arXiv 1807.03748) -- the second is what a search needs.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from training.embedder.encoder import batches, device, encode, padded
+
+TEMPERATURE = 0.05
+OTHERS = 4096  # teacher's vectors of other texts that a vector is told apart from
+REPORT, KEEP = 50, 1000  # steps
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How much is learnt from what. Rates are the highest: they rise over `warm_up` and fall to nothing in a line."""
+
+    rate: float = 3e-4
+    embedding_rate: float = 1e-3
+    weight_decay: float = 0.01
+    warm_up: float = 0.05  # share of the steps
+    contrast: float = 0.2  # weight of telling apart, beside the distance
+    share: float = 1.0  # of the texts that are gone through
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Texts as token ids, and the row of `targets`, the teacher's vectors, that each is to have."""
+
+    texts: Sequence[NDArray[np.int32]]
+    rows: NDArray[np.int64]
+    targets: NDArray[np.float16]
+
+
+def train(
+    transformer: Any, examples: Examples, schedule: Schedule, seed: int, keep: Callable[[], None] = lambda: None
+) -> None:
+    """Trains in place. `keep` is called now and then, so that a run that is stopped leaves something."""
+    torch.manual_seed(seed)
+    plan = batches(examples.texts, seed)
+    plan = plan[: round(len(plan) * schedule.share)]
+    optimizer = _optimizer(transformer, schedule)
+    rates = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _share(step, len(plan), schedule.warm_up))
+    targets = torch.from_numpy(examples.targets)
+    chance = torch.Generator().manual_seed(seed)
+    transformer.eval()  # no dropout: the teacher's vectors are what a text means, not labels to be wary of
+    started, tokens = time.monotonic(), 0
+    seen: list[tuple[float, float]] = []
+    for step, (length, numbers) in enumerate(plan, 1):
+        found = encode(transformer, *padded((examples.texts[number] for number in numbers), length, len(numbers)))
+        wanted = targets[examples.rows[numbers]].to(device()).float()
+        others = targets[torch.randint(len(targets), (OTHERS,), generator=chance)].to(device()).float()
+        distance = 1 - (found * wanted).sum(-1).mean()
+        apart = _told_apart(found, wanted, others)
+        optimizer.zero_grad()
+        loss: Any = distance + schedule.contrast * apart
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(transformer.parameters(), 1.0)
+        optimizer.step()
+        rates.step()
+        tokens += length * len(numbers)
+        seen.append((distance.item(), apart.item()))
+        if step % REPORT == 0 or step == len(plan):
+            far, mixed = np.mean(seen[-REPORT:], 0)
+            speed = tokens / (time.monotonic() - started)
+            print(f"{step}/{len(plan)}: distance {far:.4f}, told apart {mixed:.4f}; {speed:,.0f} tokens/s", flush=True)
+        if step % KEEP == 0:
+            keep()
+
+
+def _told_apart(found: torch.Tensor, wanted: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    """InfoNCE over the batch's own and the others. An other that is the wanted one itself does not count."""
+    scores = found @ torch.cat([wanted, others]).T / TEMPERATURE  # (B, B + OTHERS)
+    same = wanted @ torch.cat([wanted, others]).T > 0.999
+    same[torch.arange(len(found)), torch.arange(len(found))] = False
+    scores = scores.masked_fill(same, -torch.inf)
+    return torch.nn.functional.cross_entropy(scores, torch.arange(len(found), device=found.device))
+
+
+def _share(step: int, steps: int, warm_up: float) -> float:
+    warm = max(1, round(steps * warm_up))
+    return (step + 1) / warm if step < warm else max(0.0, (steps - step) / (steps - warm))
+
+
+def _optimizer(transformer: Any, schedule: Schedule) -> torch.optim.Optimizer:
+    """AdamW; pieces learn faster than layers, and biases and norms do not decay."""
+    words = transformer.embeddings.word_embeddings.weight
+    named = [
+        (name, value) for name, value in transformer.named_parameters() if value is not words and "pooler" not in name
+    ]
+    decaying = [value for _, value in named if value.dim() > 1]
+    others = [value for _, value in named if value.dim() <= 1]
+    return torch.optim.AdamW(
+        [
+            {"params": [words], "lr": schedule.embedding_rate, "weight_decay": 0.0},
+            {"params": decaying, "lr": schedule.rate, "weight_decay": schedule.weight_decay},
+            {"params": others, "lr": schedule.rate, "weight_decay": 0.0},
+        ],
+        betas=(0.9, 0.98),
+        fused=True,
+    )
