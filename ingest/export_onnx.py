@@ -16,7 +16,7 @@ import os
 import sys
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
@@ -30,7 +30,7 @@ def export(model: Path, out: Path, pooling: str, precision: str) -> None:
     import torch
     from transformers import AutoModel
 
-    transformer = AutoModel.from_pretrained(model, local_files_only=True, use_safetensors=True).eval()
+    transformer = AutoModel.from_pretrained(model, local_files_only=True, use_safetensors=True).float().eval()
 
     class Encoder(torch.nn.Module):
         def __init__(self) -> None:
@@ -109,9 +109,10 @@ def _linear_layers(
         layer.register_forward_pre_hook(look) for layer in transformer.modules() if isinstance(layer, torch.nn.Linear)
     ]
     generator = torch.Generator().manual_seed(0)
-    words = int(transformer.config.vocab_size)  # type: ignore[union-attr,arg-type]
+    config: Any = transformer.config
+    tokens = min(SAMPLE_TOKENS, config.max_position_embeddings - 2)  # RoBERTa counts from 2
     for _ in range(SAMPLES):
-        ids = torch.randint(words, (1, SAMPLE_TOKENS), generator=generator)
+        ids = torch.randint(config.vocab_size, (1, tokens), generator=generator)
         transformer(input_ids=ids, attention_mask=torch.ones_like(ids))
     for hook in hooks:
         hook.remove()
