@@ -2,7 +2,7 @@
 
     python -m training.embedder prepare DATA WORK [--seed 0]    the texts, the vocabulary, the teacher's vectors
     python -m training.embedder train WORK STUDENT [--seed 0]   the student, as a sentence-transformers folder
-    python -m training.embedder package STUDENT OUT             what is shipped: beside it a graph for ONNX in int8
+    python -m training.embedder package STUDENT OUT             what is shipped, with a graph for ONNX in int8
     python -m training.embedder measure DATA MODEL              how it finds translations and passages
 
 DATA is the folder of public sets, with the parallel text in `parallel`; WORK keeps what is prepared.
@@ -18,6 +18,7 @@ from training.embedder.measure import measure
 from training.embedder.student import examples_of, package, prepare, save, student_of
 from training.embedder.train import Schedule, train
 
+SHARE = 0.5  # of what the layers learnt that is kept (docs/LOG.md)
 PLACES = {
     "prepare": ("data", "work"),
     "train": ("work", "student"),
@@ -35,6 +36,8 @@ def main() -> None:
             command.add_argument(place, type=Path)
         if name in ("prepare", "train"):
             command.add_argument("--seed", type=int, default=0)
+        if name == "package":
+            command.add_argument("--share", type=float, default=SHARE)
         if name == "train":
             for setting in fields(Schedule):
                 command.add_argument(f"--{setting.name.replace('_', '-')}", type=float, default=setting.default)
@@ -50,7 +53,7 @@ def main() -> None:
             train(student, examples_of(given.work, given.seed), schedule, given.seed, keep)
             keep()
         case "package":
-            package(given.student, given.out)
+            package(given.student, given.out, given.share)
         case "measure":
             measure(given.data, given.model)
     print(f"{time.monotonic() - started:.0f} s", flush=True)
