@@ -18,7 +18,6 @@ from training.embedder.measure import measure
 from training.embedder.student import examples_of, package, prepare, save, student_of
 from training.embedder.train import Schedule, train
 
-SHARE = 0.5  # of what the layers learnt that is kept (docs/LOG.md)
 PLACES = {
     "prepare": ("data", "work"),
     "train": ("work", "student"),
@@ -36,8 +35,6 @@ def main() -> None:
             command.add_argument(place, type=Path)
         if name in ("prepare", "train"):
             command.add_argument("--seed", type=int, default=0)
-        if name == "package":
-            command.add_argument("--share", type=float, default=SHARE)
         if name == "train":
             for setting in fields(Schedule):
                 command.add_argument(f"--{setting.name.replace('_', '-')}", type=float, default=setting.default)
@@ -53,7 +50,7 @@ def main() -> None:
             train(student, examples_of(given.work, given.seed), schedule, given.seed, keep)
             keep()
         case "package":
-            package(given.student, given.out, given.share)
+            package(given.student, given.out)
         case "measure":
             measure(given.data, given.model)
     print(f"{time.monotonic() - started:.0f} s", flush=True)

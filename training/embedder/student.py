@@ -17,10 +17,10 @@ from training.embedder.encoder import read_tokenizer, read_transformer, token_id
 from training.embedder.pairs import Pair, by_source, evaluation_texts, passages, read_pairs, sampled, without
 from training.embedder.share_weights import share_weights
 from training.embedder.train import Examples
-from training.embedder.vocabulary import first_embeddings, with_spanish, word_weights
+from training.embedder.vocabulary import Floats, first_embeddings, frequencies, with_spanish, word_weights
 
 TEACHER = "all-MiniLM-L6-v2"
-ENGLISH_SHARE = 0.3  # of the English texts that are trained on beside all Spanish ones
+ENGLISH_SHARE = 0.15  # of the English texts that are trained on beside all Spanish ones
 
 
 def prepare(data: Path, work: Path, seed: int) -> None:
@@ -36,7 +36,8 @@ def prepare(data: Path, work: Path, seed: int) -> None:
     teacher, tokenizer = read_transformer(locate(TEACHER)), read_tokenizer(locate(TEACHER))
     short = [pair for pair in pairs if pair.kind != "passage"]
     english, spanish = [pair.english for pair in short], [pair.spanish for pair in short]
-    extended = with_spanish(tokenizer, *(word_weights(tokenizer, texts) for texts in by_source(short)))
+    sentences = (pair for pair in short if pair.kind == "sentence")
+    extended = with_spanish(tokenizer, *(word_weights(tokenizer, texts) for texts in by_source(sentences)))
     extended.save(str(work / "tokenizer.json"))
     known = teacher.embeddings.word_embeddings.weight.detach().cpu().numpy()
     np.save(work / "embeddings.npy", first_embeddings(known, extended, english, spanish, teacher=tokenizer))
@@ -64,7 +65,18 @@ def examples_of(work: Path, seed: int) -> Examples:
     english = [number for number in range(len(pairs)) if chance.random() < ENGLISH_SHARE]
     texts = [pair.spanish for pair in pairs] + [pairs[number].english for number in english]
     rows = np.concatenate([np.arange(len(pairs)), np.array(english, np.int64)])
-    return Examples(token_ids(read_tokenizer(work), texts), rows, np.load(work / "targets.npy"))
+    return Examples(token_ids(read_tokenizer(work), texts), rows, np.load(work / "targets.npy"), spanish_shares(work))
+
+
+def spanish_shares(work: Path) -> Floats:
+    """Of each piece, how much of its use is in Spanish: 0 to 1, by its frequency in the sentences of either language;
+    shape (pieces,)."""
+    tokenizer = read_tokenizer(work)
+    pairs = [pair for pair in read_prepared(work) if pair.kind == "sentence"]
+    sides = ([pair.english for pair in pairs], [pair.spanish for pair in pairs])
+    english, spanish = (frequencies(tokenizer, texts) for texts in sides)
+    shares: Floats = (spanish / np.maximum(english + spanish, 1e-12)).astype(np.float32)
+    return shares
 
 
 def save(student: Any, work: Path, out: Path) -> None:
@@ -78,25 +90,10 @@ def save(student: Any, work: Path, out: Path) -> None:
     shutil.copyfile(work / "tokenizer.json", out / "tokenizer.json")
 
 
-def package(student: Path, out: Path, share: float) -> None:
-    """What is shipped: the student drawn back towards its teacher, and a graph that reads the same weights."""
+def package(student: Path, out: Path) -> None:
+    """What is shipped: the student's folder with a graph that reads the same weights."""
     shutil.copytree(student, out, dirs_exist_ok=True)
-    drawn = drawn_back(read_transformer(student), read_transformer(locate(TEACHER)), share)
-    drawn.half().save_pretrained(out, safe_serialization=True)
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder) / "whole.onnx"
         export(out, whole, "mean", "int8")
         share_weights(whole, out / "model.safetensors", out / "model_int8.onnx")
-
-
-def drawn_back(student: Any, teacher: Any, share: float) -> Any:
-    """The student with its layers between the teacher's and its own, `share` of the way; pieces stay its own.
-
-    Half of it keeps what was learnt and brings back much of what was lost (Wortsman et al. 2021, arXiv 2109.01903).
-    """
-    before = teacher.state_dict()
-    with torch.no_grad():
-        for name, weight in student.state_dict().items():
-            if name != "embeddings.word_embeddings.weight" and weight.is_floating_point():
-                weight.copy_(share * weight + (1 - share) * before[name])
-    return student

@@ -2,6 +2,9 @@
 
 After Reimers and Gurevych 2020 (arXiv 2004.09813), with two terms: the distance from the teacher's vector, and how well
 the vector finds the teacher's among those of others (InfoNCE, arXiv 1807.03748) -- the second is what a search needs.
+
+Only the embeddings of pieces learn, each by how much of its use is in Spanish: the layers stay the teacher's. They lost
+what makes a question like its passage when they learnt too, and Spanish gained nothing by it (docs/LOG.md).
 """
 
 import time
@@ -22,11 +25,9 @@ REPORT, KEEP = 50, 1000  # steps
 
 @dataclass(frozen=True)
 class Schedule:
-    """How much is learnt from what. Rates are the highest: they rise over `warm_up` and fall to nothing in a line."""
+    """How much is learnt from what. `rate` is the highest: it rises over `warm_up` and falls to nothing in a line."""
 
-    rate: float = 3e-4
-    embedding_rate: float = 1e-3
-    weight_decay: float = 0.01
+    rate: float = 1e-3
     warm_up: float = 0.05  # share of the steps
     contrast: float = 0.2  # weight of telling apart, beside the distance
     share: float = 1.0  # of the texts that are gone through
@@ -34,11 +35,13 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Examples:
-    """Texts as token ids, and the row of `targets`, the teacher's vectors, that each is to have."""
+    """Texts as token ids, and the row of `targets`, the teacher's vectors, that each is to have. `shares`, (pieces,):
+    how much of its way each piece goes, 0 to 1."""
 
     texts: Sequence[NDArray[np.int32]]
     rows: NDArray[np.int64]
     targets: NDArray[np.float16]
+    shares: NDArray[np.float32]
 
 
 def train(
@@ -48,9 +51,13 @@ def train(
     torch.manual_seed(seed)
     plan = batches(examples.texts, seed)
     plan = plan[: round(len(plan) * schedule.share)]
-    optimizer = _optimizer(transformer, schedule)
+    pieces = transformer.embeddings.word_embeddings.weight
+    transformer.requires_grad_(False)
+    pieces.requires_grad_(True)
+    optimizer = torch.optim.AdamW([pieces], schedule.rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
     rates = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _share(step, len(plan), schedule.warm_up))
     targets = torch.from_numpy(examples.targets)
+    shares = torch.from_numpy(examples.shares).to(device())[:, None]
     chance = torch.Generator().manual_seed(seed)
     transformer.eval()  # no dropout: the teacher's vectors are what a text means, not labels to be wary of
     started, tokens = time.monotonic(), 0
@@ -64,9 +71,10 @@ def train(
         optimizer.zero_grad()
         loss: Any = distance + schedule.contrast * apart
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(transformer.parameters(), 1.0)
+        before = pieces.detach().clone()
         optimizer.step()
         rates.step()
+        pieces.data = before + shares * (pieces.data - before)
         tokens += length * len(numbers)
         seen.append((distance.item(), apart.item()))
         if step % REPORT == 0 or step == len(plan):
@@ -89,22 +97,3 @@ def _told_apart(found: torch.Tensor, wanted: torch.Tensor, others: torch.Tensor)
 def _share(step: int, steps: int, warm_up: float) -> float:
     warm = max(1, round(steps * warm_up))
     return (step + 1) / warm if step < warm else max(0.0, (steps - step) / (steps - warm))
-
-
-def _optimizer(transformer: Any, schedule: Schedule) -> torch.optim.Optimizer:
-    """AdamW; pieces learn faster than layers, and biases and norms do not decay."""
-    words = transformer.embeddings.word_embeddings.weight
-    named = [
-        (name, value) for name, value in transformer.named_parameters() if value is not words and "pooler" not in name
-    ]
-    decaying = [value for _, value in named if value.dim() > 1]
-    others = [value for _, value in named if value.dim() <= 1]
-    return torch.optim.AdamW(
-        [
-            {"params": [words], "lr": schedule.embedding_rate, "weight_decay": 0.0},
-            {"params": decaying, "lr": schedule.rate, "weight_decay": schedule.weight_decay},
-            {"params": others, "lr": schedule.rate, "weight_decay": 0.0},
-        ],
-        betas=(0.9, 0.98),
-        fused=True,
-    )

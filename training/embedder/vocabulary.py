@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
 from tokenizers.trainers import WordPieceTrainer
 
-ADDED = 5_000  # pieces after the last
+ADDED = 3_800  # pieces after the last
 CANDIDATES = 24_000
 SCALE = 200  # times that a word of weight 1 is counted
 LEAST = 20  # times that a piece is counted, to be one
@@ -97,7 +97,7 @@ def first_embeddings(
     """
     size = tokenizer.get_vocab_size()
     english_ids, spanish_ids = _ids(tokenizer, english), _ids(tokenizer, spanish)
-    in_english, in_spanish = _frequencies(english_ids, size), _frequencies(spanish_ids, size)
+    in_english, in_spanish = frequencies(tokenizer, english), frequencies(tokenizer, spanish)
     old = teacher.get_vocab()
     embeddings = np.zeros((size, known.shape[1]), np.float32)
     new: set[int] = set()
@@ -129,8 +129,9 @@ def _ids(tokenizer: Tokenizer, texts: Sequence[str]) -> list[NDArray[np.int64]]:
     return [np.array(encoding.ids, np.int64) for encoding in encoded]
 
 
-def _frequencies(texts: Sequence[NDArray[np.int64]], size: int) -> NDArray[np.float64]:
-    counts = np.bincount(np.concatenate(texts), minlength=size)
+def frequencies(tokenizer: Tokenizer, texts: Sequence[str]) -> NDArray[np.float64]:
+    """By piece, the share of the texts' pieces that it is."""
+    counts = np.bincount(np.concatenate(_ids(tokenizer, texts)), minlength=tokenizer.get_vocab_size())
     shares: NDArray[np.float64] = counts / max(counts.sum(), 1)
     return shares
 

@@ -70,9 +70,10 @@ def trained(folder: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> NDArray
     monkeypatch.setattr(encoder, "BATCH_TOKENS", 64)
     monkeypatch.setattr("training.embedder.train.OTHERS", 4)
     tokenizer, student = read_tokenizer(folder), read_transformer(folder)
-    texts = token_ids(tokenizer, SPANISH * 60)
-    examples = Examples(texts, np.arange(len(texts)) % len(SPANISH), TARGETS)
-    train(student, examples, Schedule(rate=3e-3, embedding_rate=1e-2), seed)
+    texts = token_ids(tokenizer, SPANISH * 300)
+    shares = np.ones(tokenizer.get_vocab_size(), np.float32)
+    examples = Examples(texts, np.arange(len(texts)) % len(SPANISH), TARGETS, shares)
+    train(student, examples, Schedule(rate=5e-2), seed)
     return vectors(student, tokenizer, SPANISH)
 
 
@@ -84,6 +85,21 @@ def test_the_student_comes_to_its_targets_and_a_seed_repeats_it(folder: Path, mo
     assert np.array_equal(found, trained(folder, 0, monkeypatch))
 
 
+def test_layers_stay_the_teacher_s_and_each_piece_goes_its_share(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoder, "BATCH_TOKENS", 64)
+    monkeypatch.setattr("training.embedder.train.OTHERS", 4)
+    tokenizer, student, teacher = read_tokenizer(folder), read_transformer(folder), read_transformer(folder)
+    texts = token_ids(tokenizer, SPANISH * 20)
+    shares = np.zeros(tokenizer.get_vocab_size(), np.float32)
+    shares[tokenizer.token_to_id("##a")] = 1
+    train(student, Examples(texts, np.arange(len(texts)) % len(SPANISH), TARGETS, shares), Schedule(), 0)
+    before, after = teacher.state_dict(), student.state_dict()
+    words = "embeddings.word_embeddings.weight"
+    assert all(after[name].equal(before[name]) for name in before.keys() - {words})
+    moved = (after[words] != before[words]).any(1).nonzero().flatten().tolist()
+    assert moved == [tokenizer.token_to_id("##a")]
+
+
 def test_a_run_that_is_stopped_leaves_what_it_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoder, "BATCH_TOKENS", 32)
     monkeypatch.setattr("training.embedder.train.KEEP", 5)
@@ -91,6 +107,8 @@ def test_a_run_that_is_stopped_leaves_what_it_kept(folder: Path, monkeypatch: py
     texts = token_ids(tokenizer, SPANISH * 10)
     targets = vectors(read_transformer(folder), tokenizer, ENGLISH)
     student, kept = read_transformer(folder), []
+    shares = np.ones(tokenizer.get_vocab_size(), np.float32)
+    examples = Examples(texts, np.arange(len(texts)) % len(SPANISH), targets, shares)
 
     def keep() -> None:
         kept.append(student.embeddings.word_embeddings.weight.detach().clone())
@@ -98,5 +116,5 @@ def test_a_run_that_is_stopped_leaves_what_it_kept(folder: Path, monkeypatch: py
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(student, Examples(texts, np.arange(len(texts)) % len(SPANISH), targets), Schedule(), 0, keep)
+        train(student, examples, Schedule(), 0, keep)
     assert not torch.equal(*kept)
