@@ -55,7 +55,7 @@ import ingest.embed as embed
 model = embed.ModelFolder.read(embed.locate(settings.embed.model), settings.embed.model)
 model.weights_sha256
 mark("check the embedder's weights")
-embed._tokenizer(model.path)
+embed.read_tokenizer(model.path)
 mark("its tokenizer")
 import onnxruntime
 mark("import onnxruntime")

@@ -214,7 +214,7 @@ class _PrefixedEmbedder(ABC):
     def __init__(self, model: ModelFolder) -> None:
         self._model = model
         self.fingerprint = model.fingerprint  # checks the weights before anything reads them
-        self._tokenizer = _tokenizer(model.path)
+        self._tokenizer = read_tokenizer(model.path)
         self._tokens = _Tokens(self._tokenizer, model.window)
         self.window = model.window - len(self.offsets(model.passage_prefix))  # what is left for the passage
         self._question = lru_cache(QUESTIONS_KEPT)(self._embed_question)
@@ -442,7 +442,8 @@ def _longest(config: dict[str, Any], tokenizer: dict[str, Any]) -> int:
     return min(positions, int(tokenizer.get("model_max_length") or positions))
 
 
-def _tokenizer(folder: Path) -> Any:
+def read_tokenizer(folder: Path) -> Any:
+    """A model's tokenizer, without the cutting and padding that its file asks for. Raises EmbedderError."""
     from tokenizers import Tokenizer
 
     try:

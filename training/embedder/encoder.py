@@ -30,14 +30,6 @@ def read_transformer(folder: Path) -> Any:
     return found.float().to(device()).eval()
 
 
-def read_tokenizer(folder: Path) -> Tokenizer:
-    """Without the cutting and padding that the file asks for."""
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    return tokenizer
-
-
 def token_ids(tokenizer: Tokenizer, texts: Sequence[str]) -> list[NDArray[np.int32]]:
     """With the special tokens, cut at the longest of LENGTHS."""
     longest = LENGTHS[-1]

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from training.embedder.encoder import read_tokenizer, read_transformer, vectors
+from ingest.embed import read_tokenizer
+from training.embedder.encoder import read_transformer, vectors
 
 
 def measure(data: Path, model: Path) -> None:

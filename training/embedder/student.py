@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from ingest.embed import locate
+from ingest.embed import locate, read_tokenizer
 from ingest.export_onnx import export
-from training.embedder.encoder import read_tokenizer, read_transformer, token_ids, vectors
+from training.embedder.encoder import read_transformer, token_ids, vectors
 from training.embedder.pairs import Pair, by_source, evaluation_texts, passages, read_pairs, sampled, without
 from training.embedder.share_weights import share_weights
 from training.embedder.train import Examples
-from training.embedder.vocabulary import Floats, first_embeddings, frequencies, with_spanish, word_weights
+from training.embedder.vocabulary import Floats, first_embeddings, spanish_shares, with_spanish, word_weights
 
 TEACHER = "all-MiniLM-L6-v2"
 ENGLISH_SHARE = 0.15  # of the English texts that are trained on beside all Spanish ones
@@ -65,18 +65,13 @@ def examples_of(work: Path, seed: int) -> Examples:
     english = [number for number in range(len(pairs)) if chance.random() < ENGLISH_SHARE]
     texts = [pair.spanish for pair in pairs] + [pairs[number].english for number in english]
     rows = np.concatenate([np.arange(len(pairs)), np.array(english, np.int64)])
-    return Examples(token_ids(read_tokenizer(work), texts), rows, np.load(work / "targets.npy"), spanish_shares(work))
+    return Examples(token_ids(read_tokenizer(work), texts), rows, np.load(work / "targets.npy"), shares_of(work))
 
 
-def spanish_shares(work: Path) -> Floats:
-    """Of each piece, how much of its use is in Spanish: 0 to 1, by its frequency in the sentences of either language;
-    shape (pieces,)."""
-    tokenizer = read_tokenizer(work)
+def shares_of(work: Path) -> Floats:
+    """How much each piece learns: how much of its use in the sentences is in Spanish."""
     pairs = [pair for pair in read_prepared(work) if pair.kind == "sentence"]
-    sides = ([pair.english for pair in pairs], [pair.spanish for pair in pairs])
-    english, spanish = (frequencies(tokenizer, texts) for texts in sides)
-    shares: Floats = (spanish / np.maximum(english + spanish, 1e-12)).astype(np.float32)
-    return shares
+    return spanish_shares(read_tokenizer(work), [pair.english for pair in pairs], [pair.spanish for pair in pairs])
 
 
 def save(student: Any, work: Path, out: Path) -> None:

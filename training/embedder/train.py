@@ -48,7 +48,6 @@ def train(
     transformer: Any, examples: Examples, schedule: Schedule, seed: int, keep: Callable[[], None] = lambda: None
 ) -> None:
     """Trains in place. `keep` is called now and then, so that a run that is stopped leaves something."""
-    torch.manual_seed(seed)
     plan = batches(examples.texts, seed)
     plan = plan[: round(len(plan) * schedule.share)]
     pieces = transformer.embeddings.word_embeddings.weight
@@ -87,8 +86,9 @@ def train(
 
 def _told_apart(found: torch.Tensor, wanted: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
     """InfoNCE over the batch's own and the others. An other that is the wanted one itself does not count."""
-    scores = found @ torch.cat([wanted, others]).T / TEMPERATURE  # (B, B + OTHERS)
-    same = wanted @ torch.cat([wanted, others]).T > 0.999
+    vectors = torch.cat([wanted, others])
+    scores = found @ vectors.T / TEMPERATURE  # (B, B + OTHERS)
+    same = wanted @ vectors.T > 0.999
     same[torch.arange(len(found)), torch.arange(len(found))] = False
     scores = scores.masked_fill(same, -torch.inf)
     return torch.nn.functional.cross_entropy(scores, torch.arange(len(found), device=found.device))

@@ -97,7 +97,7 @@ def first_embeddings(
     """
     size = tokenizer.get_vocab_size()
     english_ids, spanish_ids = _ids(tokenizer, english), _ids(tokenizer, spanish)
-    in_english, in_spanish = frequencies(tokenizer, english), frequencies(tokenizer, spanish)
+    in_spanish = _shares(english_ids, spanish_ids, size)
     old = teacher.get_vocab()
     embeddings = np.zeros((size, known.shape[1]), np.float32)
     new: set[int] = set()
@@ -114,7 +114,7 @@ def first_embeddings(
         if not in_spanish[place]:
             continue
         pieces, shares = translations
-        share = 1.0 if place in new else in_spanish[place] / (in_spanish[place] + in_english[place])
+        share = 1.0 if place in new else in_spanish[place]
         if shares.sum() < 0.1:
             continue
         shares = shares / shares.sum()
@@ -129,9 +129,23 @@ def _ids(tokenizer: Tokenizer, texts: Sequence[str]) -> list[NDArray[np.int64]]:
     return [np.array(encoding.ids, np.int64) for encoding in encoded]
 
 
-def frequencies(tokenizer: Tokenizer, texts: Sequence[str]) -> NDArray[np.float64]:
-    """By piece, the share of the texts' pieces that it is."""
-    counts = np.bincount(np.concatenate(_ids(tokenizer, texts)), minlength=tokenizer.get_vocab_size())
+def spanish_shares(tokenizer: Tokenizer, english: Sequence[str], spanish: Sequence[str]) -> Floats:
+    """Of each piece, how much of its use is in Spanish: 0 to 1, by its frequency in the texts of either language; shape
+    (pieces,)."""
+    shares = _shares(_ids(tokenizer, english), _ids(tokenizer, spanish), tokenizer.get_vocab_size())
+    return shares.astype(np.float32)
+
+
+def _shares(
+    english: Sequence[NDArray[np.int64]], spanish: Sequence[NDArray[np.int64]], size: int
+) -> NDArray[np.float64]:
+    in_english, in_spanish = _frequencies(english, size), _frequencies(spanish, size)
+    shares: NDArray[np.float64] = in_spanish / np.maximum(in_english + in_spanish, 1e-12)
+    return shares
+
+
+def _frequencies(texts: Sequence[NDArray[np.int64]], size: int) -> NDArray[np.float64]:
+    counts = np.bincount(np.concatenate(texts), minlength=size)
     shares: NDArray[np.float64] = counts / max(counts.sum(), 1)
     return shares
 

@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ingest.embed import read_tokenizer
 from tests.tiny_embedder import write_tiny_embedder
 from training.embedder import student
-from training.embedder.encoder import read_tokenizer, read_transformer
+from training.embedder.encoder import read_transformer
 from training.embedder.pairs import evaluation_texts
-from training.embedder.student import examples_of, package, save, spanish_shares
+from training.embedder.student import examples_of, package, save, shares_of
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def test_all_spanish_texts_and_a_share_of_the_english_are_trained_on_with_the_sa
 def test_a_piece_s_share_is_how_much_of_its_use_is_in_spanish(folders: tuple[Path, Path]) -> None:
     pairs = [["a b", "b c", "tatoeba", "sentence"], ["a d", "c d", "tatoeba", "sentence"], ["e", "f", "x", "passage"]]
     (folders[0] / "pairs.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
-    shares, places = spanish_shares(folders[0]), read_tokenizer(folders[0]).get_vocab()
+    shares, places = shares_of(folders[0]), read_tokenizer(folders[0]).get_vocab()
     assert shares.shape == (len(places),)
     assert {letter: float(shares[places[letter]]) for letter in "abcdef"} == {
         "a": 0.0, "b": 0.5, "c": 1.0, "d": 0.5, "e": 0.0, "f": 0.0,

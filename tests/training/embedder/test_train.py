@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from ingest.embed import read_tokenizer
 from tests.tiny_embedder import write_tiny_embedder
 from training.embedder import encoder
 from training.embedder.encoder import (
     BATCH_TOKENS,
     LENGTHS,
     batches,
-    read_tokenizer,
     read_transformer,
     token_ids,
     vectors,
