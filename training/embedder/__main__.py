@@ -3,7 +3,6 @@
     python -m training.embedder prepare DATA WORK [--seed 0]    the texts, the vocabulary, the teacher's vectors
     python -m training.embedder train WORK STUDENT [--seed 0]   the student, as a sentence-transformers folder
     python -m training.embedder package STUDENT OUT             what is shipped, with a graph for ONNX in int8
-    python -m training.embedder measure DATA MODEL              how it finds translations and passages
 
 DATA is the folder of public sets, with the parallel text in `parallel`; WORK keeps what is prepared.
 """
@@ -14,7 +13,6 @@ from dataclasses import fields
 from functools import partial
 from pathlib import Path
 
-from training.embedder.measure import measure
 from training.embedder.student import examples_of, package, prepare, save, student_of
 from training.embedder.train import Schedule, train
 
@@ -22,7 +20,6 @@ PLACES = {
     "prepare": ("data", "work"),
     "train": ("work", "student"),
     "package": ("student", "out"),
-    "measure": ("data", "model"),
 }
 
 
@@ -47,12 +44,10 @@ def main() -> None:
             student = student_of(given.work)
             schedule = Schedule(**{setting.name: getattr(given, setting.name) for setting in fields(Schedule)})
             keep = partial(save, student, given.work, given.student)
-            train(student, examples_of(given.work, given.seed), schedule, given.seed, keep)
+            train(student, examples_of(given.work), schedule, given.seed, keep)
             keep()
         case "package":
             package(given.student, given.out)
-        case "measure":
-            measure(given.data, given.model)
     print(f"{time.monotonic() - started:.0f} s", flush=True)
 
 

@@ -2,7 +2,6 @@
 
 import copy
 import json
-import random
 import shutil
 import tempfile
 from pathlib import Path
@@ -17,10 +16,9 @@ from training.embedder.encoder import read_transformer, token_ids, vectors
 from training.embedder.pairs import Pair, by_source, evaluation_texts, passages, read_pairs, sampled, without
 from training.embedder.share_weights import share_weights
 from training.embedder.train import Examples
-from training.embedder.vocabulary import Floats, first_embeddings, spanish_shares, with_spanish, word_weights
+from training.embedder.vocabulary import Flags, are_spanish, first_embeddings, with_spanish, word_weights
 
 TEACHER = "all-MiniLM-L6-v2"
-ENGLISH_SHARE = 0.15  # of the English texts that are trained on beside all Spanish ones
 
 
 def prepare(data: Path, work: Path, seed: int) -> None:
@@ -59,19 +57,17 @@ def student_of(work: Path) -> Any:
     return student
 
 
-def examples_of(work: Path, seed: int) -> Examples:
-    pairs = read_prepared(work)
-    chance = random.Random(seed)
-    english = [number for number in range(len(pairs)) if chance.random() < ENGLISH_SHARE]
-    texts = [pair.spanish for pair in pairs] + [pairs[number].english for number in english]
-    rows = np.concatenate([np.arange(len(pairs)), np.array(english, np.int64)])
-    return Examples(token_ids(read_tokenizer(work), texts), rows, np.load(work / "targets.npy"), shares_of(work))
+def examples_of(work: Path) -> Examples:
+    """The Spanish texts. English ones would teach nothing: their pieces do not learn."""
+    texts = token_ids(read_tokenizer(work), [pair.spanish for pair in read_prepared(work)])
+    return Examples(texts, np.load(work / "targets.npy"), learning_pieces(work))
 
 
-def shares_of(work: Path) -> Floats:
-    """How much each piece learns: how much of its use in the sentences is in Spanish."""
+def learning_pieces(work: Path) -> Flags:
+    """Which learn: those that are Spanish by the sentences, shape (pieces,)."""
     pairs = [pair for pair in read_prepared(work) if pair.kind == "sentence"]
-    return spanish_shares(read_tokenizer(work), [pair.english for pair in pairs], [pair.spanish for pair in pairs])
+    english, spanish = [pair.english for pair in pairs], [pair.spanish for pair in pairs]
+    return are_spanish(read_tokenizer(work), english, spanish, teacher=read_tokenizer(locate(TEACHER)))
 
 
 def save(student: Any, work: Path, out: Path) -> None:
