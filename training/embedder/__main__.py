@@ -13,7 +13,7 @@ from dataclasses import fields
 from functools import partial
 from pathlib import Path
 
-from training.embedder.student import examples_of, package, prepare, save, student_of
+from training.embedder.student import draw_back, examples_of, package, prepare, save, student_of
 from training.embedder.train import Schedule, train
 
 PLACES = {
@@ -44,7 +44,8 @@ def main() -> None:
             student = student_of(given.work)
             schedule = Schedule(**{setting.name: getattr(given, setting.name) for setting in fields(Schedule)})
             keep = partial(save, student, given.work, given.student)
-            train(student, examples_of(given.work), schedule, given.seed, keep)
+            train(student, examples_of(given.work, given.seed), schedule, given.seed, keep)
+            draw_back(student, given.work)
             keep()
         case "package":
             package(given.student, given.out)

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import random
 import shutil
 import tempfile
 from pathlib import Path
@@ -12,13 +13,14 @@ import torch
 
 from ingest.embed import locate, read_tokenizer
 from ingest.export_onnx import export
-from training.embedder.encoder import read_transformer, token_ids, vectors
+from training.embedder.encoder import device, read_transformer, token_ids, vectors
 from training.embedder.pairs import Pair, by_source, evaluation_texts, passages, read_pairs, sampled, without
 from training.embedder.share_weights import share_weights
 from training.embedder.train import Examples
-from training.embedder.vocabulary import Flags, are_spanish, first_embeddings, with_spanish, word_weights
+from training.embedder.vocabulary import Floats, first_embeddings, spanish_shares, with_spanish, word_weights
 
 TEACHER = "all-MiniLM-L6-v2"
+ENGLISH_SHARE = 0.15  # of the English texts that are trained on beside all Spanish ones
 
 
 def prepare(data: Path, work: Path, seed: int) -> None:
@@ -57,17 +59,30 @@ def student_of(work: Path) -> Any:
     return student
 
 
-def examples_of(work: Path) -> Examples:
-    """The Spanish texts. English ones would teach nothing: their pieces do not learn."""
-    texts = token_ids(read_tokenizer(work), [pair.spanish for pair in read_prepared(work)])
-    return Examples(texts, np.load(work / "targets.npy"), learning_pieces(work))
+def examples_of(work: Path, seed: int) -> Examples:
+    pairs = read_prepared(work)
+    chance = random.Random(seed)
+    english = [number for number in range(len(pairs)) if chance.random() < ENGLISH_SHARE]
+    texts = [pair.spanish for pair in pairs] + [pairs[number].english for number in english]
+    rows = np.concatenate([np.arange(len(pairs)), np.array(english, np.int64)])
+    return Examples(token_ids(read_tokenizer(work), texts), rows, np.load(work / "targets.npy"), shares_of(work))
 
 
-def learning_pieces(work: Path) -> Flags:
-    """Which learn: those that are Spanish by the sentences, shape (pieces,)."""
+def shares_of(work: Path) -> Floats:
+    """How much each piece learns: how much of its use in the sentences is in Spanish."""
     pairs = [pair for pair in read_prepared(work) if pair.kind == "sentence"]
-    english, spanish = [pair.english for pair in pairs], [pair.spanish for pair in pairs]
-    return are_spanish(read_tokenizer(work), english, spanish, teacher=read_tokenizer(locate(TEACHER)))
+    return spanish_shares(read_tokenizer(work), [pair.english for pair in pairs], [pair.spanish for pair in pairs])
+
+
+def draw_back(student: Any, work: Path) -> None:
+    """Each piece that the teacher has by how much of its use is in English, back to where it was: English comes near to
+    the teacher's again, and Spanish loses little of what the piece learnt."""
+    teacher, places = read_transformer(locate(TEACHER)), read_tokenizer(locate(TEACHER)).get_vocab()
+    known = [(place, places[piece]) for piece, place in read_tokenizer(work).get_vocab().items() if piece in places]
+    here, there = (torch.tensor(column, device=device()) for column in zip(*known, strict=True))
+    shares = torch.from_numpy(shares_of(work)).to(device())[here, None]
+    pieces = student.embeddings.word_embeddings.weight.data
+    pieces[here] = shares * pieces[here] + (1 - shares) * teacher.embeddings.word_embeddings.weight.data[there]
 
 
 def save(student: Any, work: Path, out: Path) -> None:

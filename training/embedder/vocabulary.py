@@ -1,10 +1,8 @@
 """The teacher's vocabulary with pieces for Spanish, and their first embeddings.
 
-No English piece is given up: the new ones take the places that BERT left unused and follow the last. The new pieces
-and those of the teacher that hardly anything but Spanish uses are Spanish; all others stay as they are, and English
-with them. A Spanish piece begins where the English says the same: as the mean of the embeddings of the pieces that it
-is translated by, in the shares of IBM's model 1 (Brown et al. 1993). So a Spanish text is at first read as its glosses,
-word by word.
+No English piece is given up: the new ones take the places that BERT left unused and follow the last. A piece begins
+where the English says the same: as the mean of the embeddings of the English pieces that it is translated by, in the
+shares of IBM's model 1 (Brown et al. 1993). So a Spanish text is at first read as its glosses, word by word.
 """
 
 import json
@@ -22,15 +20,12 @@ ADDED = 3_800  # pieces after the last
 CANDIDATES = 24_000
 SCALE = 200  # times that a word of weight 1 is counted
 LEAST = 20  # times that a piece is counted, to be one
-LEAST_ENGLISH = 0.1  # of its weight in Spanish that a piece may have in English, to be added
-SPANISH = 0.95  # of the use of one of the teacher's pieces, from which on it is Spanish
-UNSEEN = 20  # uses in English that each may have had: a name that is seen twice, in Spanish, is not Spanish
+LEAST_ENGLISH = 0.1  # of its weight in Spanish that a piece may have in English
 ALIGNED_TOKENS = 40  # of a text that is aligned, at most
 ROUNDS = 6
 LEAST_SHARE = 0.02  # of a translation that counts
 
 Floats = NDArray[np.float32]
-Flags = NDArray[np.bool_]
 
 
 def with_spanish(tokenizer: Tokenizer, english: Mapping[str, float], spanish: Mapping[str, float]) -> Tokenizer:
@@ -95,28 +90,37 @@ def _with_vocabulary(tokenizer: Tokenizer, vocabulary: Mapping[str, int]) -> Tok
 def first_embeddings(
     known: Floats, tokenizer: Tokenizer, english: Sequence[str], spanish: Sequence[str], *, teacher: Tokenizer
 ) -> Floats:
-    """The embeddings of all pieces, shape (pieces, dimensions), from the teacher's: (its pieces, dimensions). Those
-    that are not Spanish are its own."""
+    """The embeddings of all pieces, shape (pieces, dimensions), from the teacher's: (its pieces, dimensions).
+
+    A piece that only English uses keeps its own; one that both use ("la", "son") comes to lie between its own and its
+    translation, by how often each language uses it.
+    """
     size = tokenizer.get_vocab_size()
     english_ids, spanish_ids = _ids(tokenizer, english), _ids(tokenizer, spanish)
-    is_spanish = _are_spanish(tokenizer, english_ids, spanish_ids, teacher)
+    in_spanish = _shares(english_ids, spanish_ids, size)
     old = teacher.get_vocab()
     embeddings = np.zeros((size, known.shape[1]), np.float32)
+    new: set[int] = set()
     for piece, place in tokenizer.get_vocab().items():
         if piece in old:
             embeddings[place] = known[old[piece]]
         else:  # until it has a translation: what it was divided into
+            new.add(place)
             parts = teacher.encode(piece.removeprefix("##"), add_special_tokens=False).ids
             embeddings[place] = known[parts].mean(0)
     before = embeddings.copy()
     norms = np.linalg.norm(before, axis=1)
     for place, translations in _translations(spanish_ids, english_ids, size).items():
+        if not in_spanish[place]:
+            continue
         pieces, shares = translations
-        if not is_spanish[place] or shares.sum() < 0.1:
+        share = 1.0 if place in new else in_spanish[place]
+        if shares.sum() < 0.1:
             continue
         shares = shares / shares.sum()
         mean = shares @ before[pieces]
-        embeddings[place] = mean * (shares @ norms[pieces]) / max(float(np.linalg.norm(mean)), 1e-6)
+        mean *= (shares @ norms[pieces]) / max(float(np.linalg.norm(mean)), 1e-6)
+        embeddings[place] = share * mean + (1 - share) * before[place]
     return embeddings
 
 
@@ -125,27 +129,25 @@ def _ids(tokenizer: Tokenizer, texts: Sequence[str]) -> list[NDArray[np.int64]]:
     return [np.array(encoding.ids, np.int64) for encoding in encoded]
 
 
-def are_spanish(tokenizer: Tokenizer, english: Sequence[str], spanish: Sequence[str], *, teacher: Tokenizer) -> Flags:
-    """Of each piece whether it is Spanish: it is new, or SPANISH of its use in the texts is; shape (pieces,)."""
-    return _are_spanish(tokenizer, _ids(tokenizer, english), _ids(tokenizer, spanish), teacher)
+def spanish_shares(tokenizer: Tokenizer, english: Sequence[str], spanish: Sequence[str]) -> Floats:
+    """Of each piece, how much of its use is in Spanish: 0 to 1, by its frequency in the texts of either language; shape
+    (pieces,)."""
+    shares = _shares(_ids(tokenizer, english), _ids(tokenizer, spanish), tokenizer.get_vocab_size())
+    return shares.astype(np.float32)
 
 
-def _are_spanish(
-    tokenizer: Tokenizer,
-    english: Sequence[NDArray[np.int64]],
-    spanish: Sequence[NDArray[np.int64]],
-    teacher: Tokenizer,
-) -> Flags:
-    size = tokenizer.get_vocab_size()
-    in_english, in_spanish = _counts(english, size), _counts(spanish, size)
-    in_english = in_english * in_spanish.sum() / max(in_english.sum(), 1)  # as if there were as much of either
-    flags: Flags = in_spanish > SPANISH * (in_spanish + in_english + UNSEEN)
-    flags[[place for piece, place in tokenizer.get_vocab().items() if teacher.token_to_id(piece) is None]] = True
-    return flags
+def _shares(
+    english: Sequence[NDArray[np.int64]], spanish: Sequence[NDArray[np.int64]], size: int
+) -> NDArray[np.float64]:
+    in_english, in_spanish = _frequencies(english, size), _frequencies(spanish, size)
+    shares: NDArray[np.float64] = in_spanish / np.maximum(in_english + in_spanish, 1e-12)
+    return shares
 
 
-def _counts(texts: Sequence[NDArray[np.int64]], size: int) -> NDArray[np.int64]:
-    return np.bincount(np.concatenate(texts), minlength=size)
+def _frequencies(texts: Sequence[NDArray[np.int64]], size: int) -> NDArray[np.float64]:
+    counts = np.bincount(np.concatenate(texts), minlength=size)
+    shares: NDArray[np.float64] = counts / max(counts.sum(), 1)
+    return shares
 
 
 def _translations(

@@ -8,7 +8,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
 from ingest.embed import read_tokenizer
 from tests.tiny_embedder import write_tiny_embedder
@@ -66,16 +65,14 @@ def test_a_text_over_the_window_is_cut_before_its_closing_token(folder: Path) ->
     assert ids[-1] == tokenizer.token_to_id("[SEP]")
 
 
-def repeated(tokenizer: Tokenizer, times: int, targets: NDArray[np.float16], learning: NDArray[np.bool_]) -> Examples:
-    return Examples(token_ids(tokenizer, SPANISH * times), np.tile(targets, (times, 1)), learning)
-
-
 def trained(folder: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> NDArray[np.float16]:
     """The vectors of the Spanish texts after training towards TARGETS."""
     monkeypatch.setattr(encoder, "BATCH_TOKENS", 64)
     monkeypatch.setattr("training.embedder.train.OTHERS", 4)
     tokenizer, student = read_tokenizer(folder), read_transformer(folder)
-    examples = repeated(tokenizer, 300, TARGETS, np.ones(tokenizer.get_vocab_size(), bool))
+    texts = token_ids(tokenizer, SPANISH * 300)
+    shares = np.ones(tokenizer.get_vocab_size(), np.float32)
+    examples = Examples(texts, np.arange(len(texts)) % len(SPANISH), TARGETS, shares)
     train(student, examples, Schedule(rate=5e-2), seed)
     return vectors(student, tokenizer, SPANISH)
 
@@ -88,13 +85,14 @@ def test_the_student_comes_to_its_targets_and_a_seed_repeats_it(folder: Path, mo
     assert np.array_equal(found, trained(folder, 0, monkeypatch))
 
 
-def test_only_the_pieces_that_are_to_learn_do(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_layers_stay_the_teacher_s_and_each_piece_goes_its_share(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoder, "BATCH_TOKENS", 64)
     monkeypatch.setattr("training.embedder.train.OTHERS", 4)
     tokenizer, student, teacher = read_tokenizer(folder), read_transformer(folder), read_transformer(folder)
-    learning = np.zeros(tokenizer.get_vocab_size(), bool)
-    learning[tokenizer.token_to_id("##a")] = True
-    train(student, repeated(tokenizer, 20, TARGETS, learning), Schedule(), 0)
+    texts = token_ids(tokenizer, SPANISH * 20)
+    shares = np.zeros(tokenizer.get_vocab_size(), np.float32)
+    shares[tokenizer.token_to_id("##a")] = 1
+    train(student, Examples(texts, np.arange(len(texts)) % len(SPANISH), TARGETS, shares), Schedule(), 0)
     before, after = teacher.state_dict(), student.state_dict()
     words = "embeddings.word_embeddings.weight"
     assert all(after[name].equal(before[name]) for name in before.keys() - {words})
@@ -106,9 +104,11 @@ def test_a_run_that_is_stopped_leaves_what_it_kept(folder: Path, monkeypatch: py
     monkeypatch.setattr(encoder, "BATCH_TOKENS", 32)
     monkeypatch.setattr("training.embedder.train.KEEP", 5)
     tokenizer = read_tokenizer(folder)
+    texts = token_ids(tokenizer, SPANISH * 10)
     targets = vectors(read_transformer(folder), tokenizer, ENGLISH)
     student, kept = read_transformer(folder), []
-    examples = repeated(tokenizer, 10, targets, np.ones(tokenizer.get_vocab_size(), bool))
+    shares = np.ones(tokenizer.get_vocab_size(), np.float32)
+    examples = Examples(texts, np.arange(len(texts)) % len(SPANISH), targets, shares)
 
     def keep() -> None:
         kept.append(student.embeddings.word_embeddings.weight.detach().clone())

@@ -5,7 +5,7 @@ import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from training.embedder import vocabulary
-from training.embedder.vocabulary import are_spanish, first_embeddings, with_spanish, word_weights
+from training.embedder.vocabulary import first_embeddings, with_spanish, word_weights
 
 ENGLISH = ["the house is red", "the dog is red", "the house is old", "a dog", "a house", "the old dog"] * 10
 SPANISH = ["la casa es roja", "el perro es rojo", "la casa es vieja", "un perro", "una casa", "el perro viejo"] * 10
@@ -58,16 +58,6 @@ def test_a_piece_begins_at_its_translation(teacher: Tokenizer, extended: Tokeniz
         assert embeddings[after[spanish]].argmax() == before[english], spanish
     for word in ("house", "dog", "red"):  # that Spanish does not use
         assert np.array_equal(embeddings[after[word]], known[before[word]])
-
-
-def test_a_piece_that_both_languages_use_stays_as_it_is(teacher: Tokenizer, extended: Tokenizer) -> None:
-    known = np.eye(teacher.get_vocab_size(), dtype=np.float32)
-    spanish = [text.replace("perro", "dog") for text in SPANISH]
-    embeddings = first_embeddings(known, extended, ENGLISH, spanish, teacher=teacher)
-    before, after = teacher.get_vocab(), extended.get_vocab()
-    assert np.array_equal(embeddings[after["dog"]], known[before["dog"]])
-    assert are_spanish(extended, ENGLISH, spanish, teacher=teacher)[after["casa"]]
-    assert not are_spanish(extended, ENGLISH, spanish, teacher=teacher)[[after["dog"], after["house"]]].any()
 
 
 def test_a_source_with_much_text_does_not_say_alone_which_words_there_are(teacher: Tokenizer) -> None:
