@@ -75,12 +75,12 @@ def shares_of(work: Path) -> Floats:
 
 
 def draw_back(student: Any, work: Path) -> None:
-    """Each piece that the teacher has by how much of its use is in English, back to where it was: English comes near to
-    the teacher's again, and Spanish loses little of what the piece learnt."""
+    """Each piece that the teacher has back towards where it was: of what it learnt it keeps the square of its share in
+    Spanish. English comes near to the teacher's again, and Spanish loses little."""
     teacher, places = read_transformer(locate(TEACHER)), read_tokenizer(locate(TEACHER)).get_vocab()
     known = [(place, places[piece]) for piece, place in read_tokenizer(work).get_vocab().items() if piece in places]
     here, there = (torch.tensor(column, device=device()) for column in zip(*known, strict=True))
-    shares = torch.from_numpy(shares_of(work)).to(device())[here, None]
+    shares = torch.from_numpy(shares_of(work) ** 2).to(device())[here, None]
     pieces = student.embeddings.word_embeddings.weight.data
     pieces[here] = shares * pieces[here] + (1 - shares) * teacher.embeddings.word_embeddings.weight.data[there]
 
