@@ -71,7 +71,7 @@ class Embed(Group):
     """`model` is a sentence-transformers folder or name; the default's weights come with the install. The prefixes are
     those that its folder names unless they are set here ("query: " and "passage: " for the first E5 models)."""
 
-    model: str = "all-MiniLM-L6-v2"
+    model: str = "cita-minilm-en-es"
     runtime: Literal["auto", "onnx", "torch"] = "auto"
     precision: Literal["auto", "fp32", "int8"] = "auto"  # of ONNX Runtime; auto: int8 where it is measured to serve
     batch: int = Field(default=8, ge=1)

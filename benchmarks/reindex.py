@@ -401,7 +401,7 @@ def _beside(cita: Figures, api: Figures, tutorial: Figures) -> list[str]:
         "The tutorial: DirectoryLoader, TextLoader, RecursiveCharacterTextSplitter (1,000 characters, 200 shared),",
         "Chroma.from_documents; to follow the folder it does that again. The indexing API: the same, but for",
         '`langchain_core.indexing.index` with an SQLRecordManager and cleanup="full". All three embed with Cita\'s',
-        "embedder, all-MiniLM-L6-v2 on ONNX Runtime. Astray are files in the index that are no longer in the folder,",
+        "embedder on ONNX Runtime. Astray are files in the index that are no longer in the folder,",
         "and the reverse.",
         "",
         *_table(

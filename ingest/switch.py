@@ -17,7 +17,7 @@ from ingest import embed
 from ingest.catalog import Catalog
 from ingest.database import remove_files
 from ingest.discover import why_unreadable
-from ingest.embed import DEFAULT_MODEL, Embedder
+from ingest.embed import ENGLISH, Embedder
 from ingest.names import printable, to_name
 from ingest.recognise import hash_of
 from settings import Embed, Settings
@@ -54,7 +54,7 @@ class Embedders:
             return self._former
 
     def _open_former(self, made_by: str) -> Embedder:
-        model = self._catalog.fact(MODEL) or DEFAULT_MODEL
+        model = self._catalog.fact(MODEL) or ENGLISH  # the only one, before it was noted down
         chosen = self._settings.embed.model_copy(update={"model": model, "runtime": "auto", "precision": "auto"})
         if kept := self._catalog.fact(PREFIXES):  # not by older versions
             query, passage = json.loads(kept)

@@ -282,7 +282,7 @@ def _sqlite() -> list[Problem]:
 
 def _embedder(settings: Settings) -> tuple[Embedding, list[Problem]]:
     """How passages are embedded, and what keeps it from it."""
-    from ingest.embed import DEFAULT_MODEL, ModelFolder, has_int8_gain, locate, precision_of, runtime_of
+    from ingest.embed import SHIPPED, ModelFolder, has_int8_gain, locate, precision_of, runtime_of
 
     try:
         model = ModelFolder.read(locate(settings.embed.model, settings.models), settings.embed.model)
@@ -292,7 +292,7 @@ def _embedder(settings: Settings) -> tuple[Embedding, list[Problem]]:
             precision_of(model, settings.embed)
     except CitaError as error:
         return Embedding(), [Problem(error.message, error.hint)]
-    return Embedding(runtime, model.is_exportable, model.name == DEFAULT_MODEL and has_int8_gain()), []
+    return Embedding(runtime, model.is_exportable, model.name in SHIPPED and has_int8_gain()), []
 
 
 def how_it_runs(settings: Settings, info: ModelInfo | None = None) -> Generation:

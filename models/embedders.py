@@ -1,4 +1,4 @@
-"""The embedders that are here, which find passages: that of the install, those that were pulled, the one that is set.
+"""The embedders that are here, which find passages: those of the install, those that were pulled, the one that is set.
 
 Which one works is a setting (embed.model); the next index run after a change makes the index anew (ingest/switch.py).
 """
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from errors import EmbedderError, ModelNotFoundError
-from ingest.embed import DEFAULT_MODEL, ModelFolder, locate
+from ingest.embed import DEFAULT_MODEL, SHIPPED, ModelFolder, locate
 from settings import Settings
 
 
@@ -28,7 +28,7 @@ def embedders(settings: Settings) -> list[EmbedderInfo]:
     """Those that can be chosen by their name, the install's first, and the one that is set whatever it is. Weights are
     not read."""
     pulled = sorted(path.parent.name for path in settings.models.glob("*/modules.json"))
-    return [_described(name, settings) for name in dict.fromkeys([DEFAULT_MODEL, *pulled, settings.embed.model])]
+    return [_described(name, settings) for name in dict.fromkeys([*SHIPPED, *pulled, settings.embed.model])]
 
 
 def find_embedder(name: str, settings: Settings) -> EmbedderInfo:

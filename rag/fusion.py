@@ -2,7 +2,7 @@
 
 A passage's score is BM25 over its bound, plus its cosine times a weight (`cosine_weight`), plus the features of
 rag/rerank.py times theirs. All weights depend on the languages at hand (`LanguageMatch`): a cosine of an English
-embedder says much of an English passage, little of a Spanish one, and what words say across languages is little. They
+embedder says much of English, little of Spanish, and what words say across languages is little. They
 lie in rag/fusion.toml, which evaluation/train_fusion.py makes.
 """
 
@@ -18,13 +18,13 @@ from errors import SettingsError
 WEIGHTS_FILE = Path(__file__).with_suffix(".toml")
 
 # `known`: question and passage are in one language and the embedder knows it; `unknown`: it does not; `to_known`: they
-# are in two, and it knows the passage's; `to_unknown`: it does not.
+# are in two, and it knows both; `to_unknown`: it does not.
 LanguageMatch = Literal["known", "unknown", "to_known", "to_unknown"]
 MATCHES: tuple[LanguageMatch, ...] = ("known", "unknown", "to_known", "to_unknown")
 ACROSS: tuple[LanguageMatch, ...] = ("to_known", "to_unknown")
 
 # Embedders by the name in their fingerprint that know some languages only. Any other is taken to know them all.
-_LANGUAGES = {"all-MiniLM-L6-v2": frozenset({"en"})}
+_LANGUAGES = {"all-MiniLM-L6-v2": frozenset({"en"}), "cita-minilm-en-es": frozenset({"en", "es"})}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,13 @@ def read_weights(file: Path = WEIGHTS_FILE) -> Weights:
 
 def language_match(asked: str, written: str, fingerprint: str) -> LanguageMatch:
     """How a question's language, a passage's, and what the embedder of that fingerprint knows go together."""
-    languages = _LANGUAGES.get(fingerprint.split("/")[0])
-    known = languages is None or written in languages
+    known = is_known(asked, fingerprint) and is_known(written, fingerprint)
     if asked != written:
         return "to_known" if known else "to_unknown"
     return "known" if known else "unknown"
+
+
+def is_known(language: str, fingerprint: str) -> bool:
+    """Whether the embedder of that fingerprint knows the language."""
+    languages = _LANGUAGES.get(fingerprint.split("/")[0])
+    return languages is None or language in languages

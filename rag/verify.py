@@ -25,7 +25,7 @@ from ingest.embed import Embedder
 from ingest.types import Passage
 from rag.cite import Cited, Mark, citation, cited_in, find_quote, written
 from rag.figures import Quantity, figures
-from rag.fusion import language_match
+from rag.fusion import is_known
 from rag.signs import Evidence, Signs, signs
 from rag.types import ABSTENTION, AnswerSentence, Citation, Hit, Language, Support
 
@@ -356,7 +356,7 @@ class EmbedderSimilarity:
         self._embedder = embedder
 
     def __call__(self, claim: str, quote: str, language: str) -> float | None:
-        if language_match(language, language, self._embedder.fingerprint) != "known":
+        if not is_known(language, self._embedder.fingerprint):
             return None
         one, other = self._embedder.embed_passages([claim, quote])
         return float(one @ other)

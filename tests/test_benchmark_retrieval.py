@@ -9,6 +9,7 @@ from benchmarks.retrieval import MEASURES, PAGES, SETS, STEPS, measure, merged, 
 from evaluation import adapters
 from evaluation.dataset import Dataset, GivenPassage, Question
 from ingest import segments
+from ingest.embed import DEFAULT_MODEL
 from settings import Settings
 from tests.fakes import WordEmbedder
 
@@ -61,7 +62,7 @@ class LetterEmbedder(WordEmbedder):
         return [(start, end + 1) for start, end in super().offsets(text)]
 
 
-EMBEDDERS = {"all-MiniLM-L6-v2": WordEmbedder(), "letters": LetterEmbedder()}
+EMBEDDERS = {DEFAULT_MODEL: WordEmbedder(), "letters": LetterEmbedder()}
 ARGUMENTS = ("--set", "ntrex-es-en", "--dense")
 
 
@@ -124,7 +125,7 @@ def test_figures_of_two_embedders_never_stand_in_one_file(results: Path, capsys:
 def test_vectors_that_are_kept_are_found_again_by_their_own_embedder_only(
     results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("all-MiniLM-L6-v2", "letters"):
+    for name in (DEFAULT_MODEL, "letters"):
         monkeypatch.setattr(EMBEDDERS[name], "embedded", [])
         for _ in range(2):
             run(results, *ARGUMENTS, "--embedder", name)

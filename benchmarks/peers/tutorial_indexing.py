@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ingest.embed import DEFAULT_MODEL, locate
+from ingest.embed import ENGLISH, locate
 
 
 def load(folder: Path) -> list[Any]:
@@ -39,7 +39,7 @@ def embeddings() -> Any:
     from langchain_core.embeddings import Embeddings
     from sentence_transformers import SentenceTransformer
 
-    model = SentenceTransformer(str(locate(DEFAULT_MODEL)), local_files_only=True)
+    model = SentenceTransformer(str(locate(ENGLISH)), local_files_only=True)
 
     class SentenceTransformers(Embeddings):
         """What langchain's HuggingFaceEmbeddings does."""

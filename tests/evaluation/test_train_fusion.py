@@ -21,7 +21,7 @@ from evaluation.train_fusion import (
     fit_all,
     quality,
 )
-from rag.fusion import ACROSS, MATCHES, WEIGHTS_FILE, read_weights
+from rag.fusion import MATCHES, WEIGHTS_FILE, read_weights
 
 HELPFUL, USELESS = SIGNS.index("exact forms"), SIGNS.index("neighbours")
 
@@ -78,13 +78,15 @@ def nothing(_: object) -> Dataset:
     return Dataset("none", (), ())
 
 
+KNOWN, TO_KNOWN = TrainingSet(nothing, "known"), TrainingSet(nothing, "to_known")
+
+
 def test_weights_across_languages_leave_those_in_one_as_they_are() -> None:
     one, two = collected(), collected()
     other = np.tile(np.arange(10) >= 3, 600)  # in each question, passages 3 to 9 are in another language
     mixed = replace(two, match=np.where(other, MATCHES.index("to_known"), two.match))
-    in_one, across = TrainingSet(nothing), TrainingSet(nothing, ACROSS)
-    fitted = fit_all([(in_one, one), (across, mixed)], 0.001)
-    alone = fit([(one, 1.0)], 0.001, BY_HAND, ("known", "unknown"))
+    fitted = fit_all([(KNOWN, one), (TO_KNOWN, mixed)], 0.001)
+    alone = fit([(one, 1.0)], 0.001, BY_HAND, ("known",))
     assert fitted.weights[:2] == pytest.approx(alone.weights[:2])
     assert fitted.weights[MATCHES.index("to_known"), HELPFUL] > 1
 
@@ -97,7 +99,7 @@ def test_a_set_counts_as_much_as_it_is_said_to() -> None:
 
 
 def test_what_is_written_can_be_read(tmp_path: Path) -> None:
-    sets = [(TrainingSet(nothing), collected()), (TrainingSet(nothing, ACROSS), collected())]
+    sets = [(KNOWN, collected()), (TO_KNOWN, collected())]
     fitted = fit_all(sets, 0.001)
     file = tmp_path / "fusion.toml"
     file.write_text(as_toml(fitted, dict.fromkeys(MATCHES, 0.5), sets, 0.001))

@@ -2,7 +2,9 @@
 
 import json
 import platform
+import shutil
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,9 @@ import pytest
 from errors import EmbedderError
 from ingest import embed
 from ingest.embed import (
-    DEFAULT_WEIGHTS_SHA256,
+    BILINGUAL,
+    SHIPPED,
+    SHIPPED_GRAPH,
     Embedder,
     ModelFolder,
     OnnxEmbedder,
@@ -30,10 +34,15 @@ from tests.tiny_embedder import write_tiny_embedder
 TEXTS = ["The notice period is thirty days.", "El plazo es de treinta días.", "rent " * 200, "", "🙂 naïve ﬁle"]
 
 
+@pytest.fixture(scope="session", params=SHIPPED)
+def shipped(request: pytest.FixtureRequest) -> str:
+    """An embedder that comes with the install."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="session")
-def torch_embedder(tmp_path_factory: pytest.TempPathFactory) -> Embedder:
-    settings = Settings.load(tmp_path_factory.mktemp("torch"), embed=Embed(runtime="torch"))
-    return open_embedder(settings)
+def torch_embedder(shipped: str, tmp_path_factory: pytest.TempPathFactory) -> Embedder:
+    return open_embedder(Settings.load(tmp_path_factory.mktemp("torch"), embed=Embed(model=shipped, runtime="torch")))
 
 
 def test_onnx_is_the_default_runtime(embedder: Embedder) -> None:
@@ -41,15 +50,15 @@ def test_onnx_is_the_default_runtime(embedder: Embedder) -> None:
 
 
 @pytest.fixture(scope="session")
-def fp32_embedder(tmp_path_factory: pytest.TempPathFactory) -> Embedder:
-    return open_embedder(Settings.load(tmp_path_factory.mktemp("fp32"), embed=Embed(precision="fp32")))
+def fp32_embedder(shipped: str, tmp_path_factory: pytest.TempPathFactory) -> Embedder:
+    return open_embedder(Settings.load(tmp_path_factory.mktemp("fp32"), embed=Embed(model=shipped, precision="fp32")))
 
 
 @pytest.fixture(scope="session")
-def int8_embedder(tmp_path_factory: pytest.TempPathFactory) -> Embedder:
+def int8_embedder(shipped: str, tmp_path_factory: pytest.TempPathFactory) -> Embedder:
     if not has_int8_gain():
         pytest.skip("NO INT8: this processor has no instructions for it")
-    return open_embedder(Settings.load(tmp_path_factory.mktemp("int8"), embed=Embed(precision="int8")))
+    return open_embedder(Settings.load(tmp_path_factory.mktemp("int8"), embed=Embed(model=shipped, precision="int8")))
 
 
 @pytest.mark.slow
@@ -67,10 +76,10 @@ def test_int8_vectors_compare_with_those_of_fp32(int8_embedder: Embedder, fp32_e
     assert int8_embedder.fingerprint == fp32_embedder.fingerprint
 
 
-def test_the_default_model_runs_in_int8_where_the_processor_gains_by_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_a_model_of_the_install_runs_in_int8_where_the_processor_gains_by_it(
+    shipped: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = ModelFolder.read(locate("all-MiniLM-L6-v2"), "all-MiniLM-L6-v2")
+    model = ModelFolder.read(locate(shipped), shipped)
     another = replace(model, name="another")
     monkeypatch.setattr(embed, "has_int8_gain", lambda: True)
     assert precision_of(model, Embed()) == "int8"
@@ -210,20 +219,84 @@ def test_a_question_over_the_window_is_cut_not_refused(embedder: Embedder) -> No
     assert embedder.embed_query("why " * 1000).shape == (384,)
 
 
-def test_damaged_weights_are_refused(tmp_path: Path) -> None:
-    for file in locate("all-MiniLM-L6-v2").rglob("*"):
-        if file.is_file() and file.suffix == ".json":
-            copy = tmp_path / "all-MiniLM-L6-v2" / file.relative_to(locate("all-MiniLM-L6-v2"))
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_bytes(file.read_bytes())
-    (tmp_path / "all-MiniLM-L6-v2" / "model.safetensors").write_bytes(b"not the weights")
-    folder = ModelFolder.read(tmp_path / "all-MiniLM-L6-v2", "all-MiniLM-L6-v2")
-    with pytest.raises(EmbedderError, match="damaged"):
-        _ = folder.weights_sha256
+def copied(shipped: str, folder: Path) -> Path:
+    """The embedder's folder, somewhere else, under its name."""
+    return Path(shutil.copytree(locate(shipped), folder / shipped))
 
 
-def test_the_install_carries_the_official_weights() -> None:
-    assert ModelFolder.read(locate("all-MiniLM-L6-v2"), "all-MiniLM-L6-v2").weights_sha256 == DEFAULT_WEIGHTS_SHA256
+def test_damaged_weights_are_refused(shipped: str, tmp_path: Path) -> None:
+    folder = copied(shipped, tmp_path)
+    with (folder / "model.safetensors").open("r+b") as weights:
+        weights.seek(1_000_000)
+        weights.write(b"not the weights")
+    with pytest.raises(EmbedderError, match=f"{shipped}.* damaged"):
+        _ = ModelFolder.read(folder, shipped).weights_sha256
+
+
+def test_the_install_carries_the_weights_that_were_released(shipped: str) -> None:
+    assert ModelFolder.read(locate(shipped), shipped).weights_sha256 == SHIPPED[shipped]
+
+
+def test_what_is_shipped_takes_at_most_50_mb() -> None:
+    assert sum(file.stat().st_size for file in locate(BILINGUAL).rglob("*") if file.is_file()) < 50e6
+
+
+def test_the_graph_that_is_shipped_gives_the_vectors_of_one_that_is_exported(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if not has_int8_gain():
+        pytest.skip("NO INT8: this processor has no instructions for it")
+    settings = Settings.load(tmp_path, embed=Embed(model=BILINGUAL))
+    shipped = open_embedder(settings)
+    assert isinstance(shipped, OnnxEmbedder)
+    assert shipped.graph == locate(BILINGUAL) / SHIPPED_GRAPH
+    monkeypatch.setattr(embed, "SHIPPED_GRAPH", "absent.onnx")
+    exported = open_embedder(settings)
+    assert isinstance(exported, OnnxEmbedder)
+    assert exported.graph.parent == settings.models / "embedder"
+    texts = [text for text in TEXTS if text]
+    cosines = np.sum(shipped.embed_passages(texts) * exported.embed_passages(texts), axis=1)
+    assert cosines.min() > 0.99
+
+
+def test_a_damaged_graph_in_the_install_is_replaced_by_an_exported_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if not has_int8_gain():
+        pytest.skip("NO INT8: this processor has no instructions for it")
+    folder = copied(BILINGUAL, tmp_path)
+    (folder / SHIPPED_GRAPH).write_bytes(b"torn")
+    monkeypatch.setattr(embed, "locate", lambda *_: folder)
+    settings = Settings.load(tmp_path / "home", embed=Embed(model=BILINGUAL))
+    found = open_embedder(settings)
+    assert isinstance(found, OnnxEmbedder)
+    assert found.graph.parent == settings.models / "embedder"
+    assert np.linalg.norm(found.embed_query("rent")) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_question_finds_its_answer_in_the_other_language(tmp_path: Path) -> None:
+    found = open_embedder(Settings.load(tmp_path, embed=Embed(model=BILINGUAL)))
+    texts = {
+        "en": [
+            "The notice period is thirty days.",
+            "Pets are not allowed.",
+            "The rent is 900 euros a month.",
+        ],
+        "es": [
+            "El plazo de preaviso es de treinta días.",
+            "No se admiten animales.",
+            "El alquiler es de 900 euros al mes.",
+        ],
+    }
+    questions = {
+        "en": ["How long before must I give notice?", "May I keep a dog?", "How much is the rent each month?"],
+        "es": ["¿Con cuánta antelación debo avisar?", "¿Puedo tener un perro?", "¿Cuánto se paga de alquiler al mes?"],
+    }
+    for asked, written in product(questions, texts):
+        scores = np.stack([found.embed_query(question) for question in questions[asked]]) @ (
+            found.embed_passages(texts[written]).T
+        )
+        assert scores.argmax(1).tolist() == [0, 1, 2], (asked, written)
 
 
 def test_a_missing_embedder_is_named_and_never_downloaded(tmp_path: Path) -> None:

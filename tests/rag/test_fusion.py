@@ -7,6 +7,7 @@ import pytest
 from errors import SettingsError
 from rag.fusion import MATCHES, language_match, read_weights
 
+BILINGUAL = "cita-minilm-en-es/0/256/0"
 MINILM = "all-MiniLM-L6-v2/53aa51172d142c89/256/6e340b9c"
 
 
@@ -15,8 +16,12 @@ MINILM = "all-MiniLM-L6-v2/53aa51172d142c89/256/6e340b9c"
     [
         ("en", "en", MINILM, "known"),
         ("es", "es", MINILM, "unknown"),
-        ("es", "en", MINILM, "to_known"),
+        ("es", "en", MINILM, "to_unknown"),
         ("en", "es", MINILM, "to_unknown"),
+        ("es", "es", BILINGUAL, "known"),
+        ("es", "en", BILINGUAL, "to_known"),
+        ("en", "es", BILINGUAL, "to_known"),
+        ("fr", "es", BILINGUAL, "to_unknown"),
         ("es", "es", "multilingual-e5-small/0/512/0", "known"),  # any other is taken to know all languages
         ("es", "en", "multilingual-e5-small/0/512/0", "to_known"),
     ],

@@ -40,7 +40,7 @@ def test_a_model_is_fetched_stopped_gone_on_with_and_used(tmp_path: Path, browse
                 page.get_by_role("button", name="Stop", exact=True).click()
                 page.get_by_role("button", name="Go online and fetch the rest").click(timeout=SECONDS)
                 expect(page.get_by_text("tiny-chat was added.")).to_be_visible(timeout=SECONDS)
-                page.get_by_role("button", name="Use", exact=True).click()
+                page.locator(".st-key-use-tiny-chat").get_by_role("button", name="Use", exact=True).click()
                 expect(page.get_by_text("Answers by tiny-chat")).to_be_visible(timeout=SECONDS)
                 page.close()
             finally:

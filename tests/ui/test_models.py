@@ -8,6 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from ingest.confine import Isolation
+from ingest.embed import DEFAULT_MODEL
 from models.advice import Advice, Recommendation
 from models.builds import Build, Card
 from models.doctor import Generation, LlamaCpp, Machine, Ocr, Problem, Speed
@@ -73,7 +74,7 @@ def test_an_embedder_that_is_here_is_chosen_for_the_next_start(draw: Draw, setti
     assert held(settings) == {"embed": {"model": "tiny-e5"}}
     assert ENGLISH.embedders_chosen in [success.value for success in app.success]
     assert "use-embedder-tiny-e5" not in [button.key for button in app.button]
-    app.button(key="use-embedder-all-MiniLM-L6-v2").click().run()
+    app.button(key=f"use-embedder-{DEFAULT_MODEL}").click().run()
     assert held(settings) == {"embed": {}}
 
 

@@ -14,6 +14,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from errors import ModelDiedError, UsageError
+from ingest.embed import DEFAULT_MODEL
 from ingest.types import HIDDEN_KINDS, Filters, HiddenText, IndexProgress, IndexReport, PathReason, Source, WatchEvent
 from models.discover import Found, Place
 from models.doctor import Generation
@@ -696,7 +697,7 @@ def test_a_changed_setting_is_saved_and_only_that_one(settings: Settings, draw: 
 
 def test_settings_show_where_things_are_and_every_value(settings: Settings, draw: Draw) -> None:
     shown = html(draw("settings"))
-    for value in (str(settings.file), str(settings.library), str(settings.index), "retrieve.k", "all-MiniLM-L6-v2"):
+    for value in (str(settings.file), str(settings.library), str(settings.index), "retrieve.k", DEFAULT_MODEL):
         assert value in shown
 
 
