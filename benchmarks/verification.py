@@ -21,7 +21,7 @@ from statistics import median, quantiles
 
 from evaluation.grounding import FALSE, TRUE, Pair, begin_pairs, made_pairs
 from evaluation.library import CachedEmbedder
-from evaluation.train_verification import cosines_of, evidence, passage_of, rates
+from evaluation.train_verification import Cosines, evidence, known_cosines, passage_of, rates
 from ingest.embed import Embedder, open_embedder
 from rag.cite import find_quote
 from rag.signs import Evidence
@@ -36,7 +36,7 @@ TIMED_EMBEDDED = 100
 
 @dataclass(frozen=True)
 class Checked:
-    """A pair with what words say of it, and words with the cosine (the same where the embedder knows no word)."""
+    """A pair with what words say of it, and words with the cosine (the same where the embedder does not know it)."""
 
     pair: Pair
     words: Support
@@ -45,13 +45,7 @@ class Checked:
 
 def checked(pairs: Sequence[Pair], embedder: Embedder) -> list[Checked]:
     cited = [evidence(pair) for pair in pairs]
-    english = [n for n, pair in enumerate(pairs) if pair.cited.language == "en"]
-    cosines = cosines_of([(pairs[n].claim, cited[n].quote) for n in english], embedder)
-    known = {(pairs[n].claim, cited[n].quote): cosine for n, cosine in zip(english, cosines, strict=True)}
-
-    def similarity(claim: str, quote: str, language: str) -> float | None:  # noqa: ARG001
-        return known.get((claim, quote))
-
+    similarity = Cosines(pairs, cited, known_cosines(pairs, cited, embedder))
     return [
         Checked(pair, check(pair.claim, one).support, check(pair.claim, one, similarity).support)
         for pair, one in zip(pairs, cited, strict=True)

@@ -5,8 +5,8 @@
 DATA is the folder of public sets; vectors are kept in WORK. A logistic regression on the signs of rag/signs.py over
 the claims that evaluation/grounding.py makes, and over BEGIN's responses with their labels: true and false, both
 sources, and each kind of false claim weigh the same. It is fitted on the tune half of the articles; what comes of it on
-both halves is written above the weights. There is a second set of weights for English, with the cosine of claim and
-quote.
+both halves is written above the weights. There is a second set of weights, with the cosine of claim and quote, for the
+languages that the embedder knows.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from evaluation.library import CachedEmbedder
 from ingest.embed import Embedder, open_embedder
 from ingest.types import Passage
 from rag.cite import find_quote
+from rag.fusion import is_known
 from rag.signs import Evidence, signs
 from rag.verify import WEIGHTS_FILE, check, evidence_of, read_weights
 from settings import Settings
@@ -122,6 +123,8 @@ def table(title: str, pairs: Sequence[Pair], supported: Sequence[bool]) -> list[
     for is_begin in (False, True):
         for half in ("tune", "report"):
             rows = [n for n, pair in enumerate(pairs) if (pair.half, pair.is_labelled) == (half, is_begin)]
+            if not rows:  # BEGIN is in English
+                continue
             got = rates([pairs[n] for n in rows], [supported[n] for n in rows])
             lines.append(
                 f"# | {'BEGIN' if is_begin else 'made'} | {half} | {got.true}, {got.false} | {got.supported:.3f} "
@@ -141,37 +144,45 @@ def main() -> None:
     pairs = [*made_pairs(wanted.data, wanted.most), *begin_pairs(wanted.data)]
     cited = [evidence(pair) for pair in pairs]
     features = [signs(pair.claim, one).features for pair, one in zip(pairs, cited, strict=True)]
-    english = [n for n, pair in enumerate(pairs) if pair.cited.language == "en"]
-    cosines = cosines_of([(pairs[n].claim, cited[n].quote) for n in english], embedder)
-    with_cosine = [{**features[n], "cosine": cosine} for n, cosine in zip(english, cosines, strict=True)]
+    cosines = known_cosines(pairs, cited, embedder)
+    known = list(cosines)
+    with_cosine = [{**features[n], "cosine": cosine} for n, cosine in cosines.items()]
     weights = fitted(pairs, features, wanted.penalty)
-    second = fitted([pairs[n] for n in english], with_cosine, wanted.penalty)
+    second = fitted([pairs[n] for n in known], with_cosine, wanted.penalty)
     WEIGHTS_FILE.write_text(written(weights, second, (), wanted.penalty), encoding="utf-8")
     read_weights.cache_clear()
-    known = {(pairs[n].claim, cited[n].quote): cosine for n, cosine in zip(english, cosines, strict=True)}
-
-    def similarity(claim: str, quote: str, language: str) -> float | None:  # noqa: ARG001
-        return known[claim, quote]
-
+    similarity = Cosines(pairs, cited, cosines)
     by_words = [check(pair.claim, one).support == "supported" for pair, one in zip(pairs, cited, strict=True)]
-    by_both = [check(pairs[n].claim, cited[n], similarity).support == "supported" for n in english]
-    lines = [
-        *table("By words, English and Spanish", pairs, by_words),
-        *table("By words, English", [pairs[n] for n in english], [by_words[n] for n in english]),
-        *table("With the cosine, English", [pairs[n] for n in english], by_both),
-    ]
+    by_both = {n: check(pairs[n].claim, cited[n], similarity).support == "supported" for n in known}
+    lines = table("By words, English and Spanish", pairs, by_words)
+    for name, language in (("English", "en"), ("Spanish", "es")):
+        own = [n for n in known if pairs[n].cited.language == language]
+        lines += table(f"By words, {name}", [pairs[n] for n in own], [by_words[n] for n in own])
+        lines += table(f"With the cosine, {name}", [pairs[n] for n in own], [by_both[n] for n in own])
     WEIGHTS_FILE.write_text(written(weights, second, lines, wanted.penalty), encoding="utf-8")
     print("\n".join(lines))
 
 
-def cosines_of(texts: Sequence[tuple[str, str]], embedder: Embedder) -> list[float]:
-    """Of each claim and its quote."""
+def known_cosines(pairs: Sequence[Pair], cited: Sequence[Evidence], embedder: Embedder) -> dict[int, float]:
+    """Of each pair in a language that the embedder knows, by its number: the cosine of claim and quote."""
+    known = [n for n, pair in enumerate(pairs) if is_known(pair.cited.language, embedder.fingerprint)]
     found: list[float] = []
-    for start in range(0, len(texts), 512):
-        some = texts[start : start + 512]
-        ours, theirs = (embedder.embed_passages([pair[side] for pair in some]) for side in (0, 1))
-        found += [float(cosine) for cosine in (ours * theirs).sum(axis=1)]
-    return found
+    for start in range(0, len(known), 512):
+        some = known[start : start + 512]
+        claims = embedder.embed_passages([pairs[n].claim for n in some])
+        quotes = embedder.embed_passages([cited[n].quote for n in some])
+        found += [float(cosine) for cosine in (claims * quotes).sum(axis=1)]
+    return dict(zip(known, found, strict=True))
+
+
+class Cosines:
+    """Implements Similarity with what known_cosines() found."""
+
+    def __init__(self, pairs: Sequence[Pair], cited: Sequence[Evidence], cosines: Mapping[int, float]) -> None:
+        self._found = {(pairs[n].claim, cited[n].quote): cosine for n, cosine in cosines.items()}
+
+    def __call__(self, claim: str, quote: str, language: str) -> float | None:  # noqa: ARG002
+        return self._found.get((claim, quote))
 
 
 def fitted(pairs: Sequence[Pair], features: Sequence[Mapping[str, float]], penalty: float) -> dict[str, float]:
