@@ -39,23 +39,26 @@ def load(name: str, data: Path) -> Dataset:
 
 def squad(name: str, data: Path, asked: str, written: str, titles: bool = False) -> Dataset:
     """A set of the SQuAD family (Rajpurkar et al. 2016, 2018; Artetxe et al. 2020; Carrino et al. 2020): the questions
-    of one file over the distinct paragraphs of another. Gold is the paragraph that the question's id has there. An
-    article is a source; its name is no part of the paragraphs unless with `titles`."""
+    of one file over the distinct paragraphs of another. Gold and answers are those that the question's id has there.
+    An article is a source; its name is no part of the paragraphs unless with `titles`."""
     passages: dict[str, GivenPassage] = {}
     gold: dict[str, str] = {}
+    answers: dict[str, tuple[str, ...]] = {}
     for number, article in enumerate(_articles(data, written)):
         for paragraph in article["paragraphs"]:
             text = paragraph["context"]
             title = article["title"].replace("_", " ") if titles else ""
             passage = passages.setdefault(text, GivenPassage(f"p{len(passages)}", text, title, f"article{number}"))
-            gold |= {qa["id"]: passage.id for qa in paragraph["qas"]}
+            for qa in paragraph["qas"]:
+                gold[qa["id"]] = passage.id
+                answers[qa["id"]] = tuple(dict.fromkeys(answer["text"] for answer in qa["answers"]))
     groups = _english_titles(data)
     questions = [
         Question(
             id=qa["id"],
             text=qa["question"],
             gold={} if qa.get("is_impossible") else {gold[qa["id"]]: 1},
-            answers=tuple(dict.fromkeys(answer["text"] for answer in qa["answers"])),
+            answers=answers[qa["id"]],
             unanswerable=bool(qa.get("is_impossible")),
             group=groups.get(qa["id"], article["title"]),
         )

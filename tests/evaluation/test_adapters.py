@@ -79,8 +79,9 @@ def articles(dataset: Dataset) -> dict[str, set[str]]:
 
 
 @pytest.mark.needs_shared
-def test_the_answer_of_a_squad_question_stands_in_its_gold_paragraph(data: Path) -> None:
-    dataset = load("squad-v2.0-en", data)
+@pytest.mark.parametrize("name", ["squad-v2.0-en", "Spanish question, English passages"])
+def test_the_answer_of_a_squad_question_stands_in_its_gold_paragraph(data: Path, name: str) -> None:
+    dataset = load(name, data)
     texts = {passage.id: passage.text for passage in dataset.passages}
     for question in dataset.questions:
         for id in question.gold:
