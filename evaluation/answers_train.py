@@ -25,7 +25,7 @@ from evaluation import adapters
 from evaluation.answers import Asked, Asker, right_pieces
 from evaluation.dataset import halves
 from evaluation.library import CachedEmbedder, build_library
-from ingest.embed import open_embedder
+from ingest.embed import DEFAULT_MODEL, open_embedder
 from rag.abstain import answer_signs, rank
 from rag.answer_weights import WEIGHTS_FILE, Weights, weigh
 from rag.types import ABSTAIN, Abstain
@@ -33,13 +33,17 @@ from settings import Settings
 
 Array = NDArray[np.float64]
 
-SETS = ("squad-v2.0-en", "squad-v1.1-en", "squad-es-v2.0-small", "xquad-es", "clapnq")
+# Across languages less is known of an answer. How sure one must be is not chosen by these sets: it would be less so in
+# one language.
+ACROSS = ("Spanish question, English passages", "English question, Spanish passages")
+SETS = ("squad-v2.0-en", "squad-v1.1-en", "squad-es-v2.0-small", "xquad-es", "clapnq", *ACROSS)
 PENALTY = 10.0
 AGAINST = (
     "heaviest word missing", "heaviest word missing in the passage", "denial differs", "question",
     "cosine below the best", "unknown words", "denies",
 )  # fmt: skip
-EITHER = ("length", "begins")
+EITHER = ("length", "begins", "another language")
+WITHOUT = ", without"
 UNKNOWN = Weights({"": 0.0}, {"": 0.0}, {}, {})
 # Their unanswerable questions were written to look answerable. What helps with these, to distrust shared words, harms
 # with others: so they count less.
@@ -54,6 +58,7 @@ PIECE_SIGNS = (
     "words", "words with the piece before", "words of the passage", "side by side", "names", "names nearby",
     "heaviest word missing", "numbers", "denial differs", "extremes", "length", "kind", "nearness", "begins",
     "question", "cosine", "cosine below the best", "passage's score", "passage's rank", "agreement",
+    "another language", "cosine in another language",
 )  # fmt: skip
 
 
@@ -80,7 +85,7 @@ def collect(name: str, data: Path, embedder: CachedEmbedder, work: Path, setting
     answerable = [question for question in chosen if not question.unanswerable]
     parts = [
         Part(name, tuple(map(asker.ask, chosen)), tune),
-        Part(f"{name}, without", tuple(asker.ask(one, without_source=True) for one in answerable[::2]), tune),
+        Part(f"{name}{WITHOUT}", tuple(asker.ask(one, without_source=True) for one in answerable[::2]), tune),
     ]
     library.catalog.close()
     return parts
@@ -164,12 +169,21 @@ def _regressed(rows: Array, right: Array, weight: Array) -> tuple[float, Array, 
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """How sure it is of a question's having an answer, and whether it has none."""
+    """How sure it is of a question's having an answer, and whether it has none. `part` is the name of its Part."""
 
     probability: float
     unanswerable: bool
     tune: bool
     part: str
+
+    @property
+    def set(self) -> str:
+        return self.part.removesuffix(WITHOUT)
+
+    @property
+    def decides(self) -> bool:
+        """How sure an answer must be is chosen by such."""
+        return self.tune and self.set not in ACROSS
 
 
 def guesses(parts: Sequence[Part], pieces: dict[str, float], answered: dict[str, float]) -> list[Guess]:
@@ -186,9 +200,9 @@ def least_by_dial(found: Sequence[Guess]) -> dict[Abstain, float]:
     """strict: the best balanced accuracy on SQuAD 2.0, where what is asked is nearly said; balanced: the best on
     questions whose article is there or not (counted twice) and on questions of people that a passage on the matter does
     not answer; helpful: refuses hardly any that can be answered."""
-    tuned = [one for one in found if one.tune]
+    tuned = [one for one in found if one.decides]
     adversarial = [one for one in tuned if one.part == "squad-v2.0-en"]
-    plain = [one for one in tuned if one.part.endswith("without") or not one.unanswerable]
+    plain = [one for one in tuned if one.part.endswith(WITHOUT) or not one.unanswerable]
     natural = [one for one in tuned if one.part == NATURAL]
     return {
         "strict": _best(adversarial),
@@ -217,7 +231,7 @@ def as_toml(found: Sequence[Guess], weights: Weights) -> str:
     """The text of rag/answers.toml: the weights, and how they were made."""
     lines = [
         "# The weights of extractive answers (rag/answer_weights.py), made by `python -m evaluation.answers_train`",
-        f"# on {date.today()}, embedder all-MiniLM-L6-v2, on half of the articles of {', '.join(SETS)}.",
+        f"# on {date.today()}, embedder {DEFAULT_MODEL}, on half of the articles of {'; '.join(SETS)}.",
         "# Answered where the answer is there / refused where it is not, by how strict it is (other half of articles):",
         *(f"# {line}" for line in report(found, weights)),
         "# These sets are CC BY-SA (SQuAD, XQuAD), CC BY (SQuAD-es) and Apache-2.0 (CLAP NQ).",
@@ -231,8 +245,8 @@ def as_toml(found: Sequence[Guess], weights: Weights) -> str:
 
 def report(found: Sequence[Guess], weights: Weights) -> list[str]:
     lines = []
-    for name in dict.fromkeys(one.part.removesuffix(", without") for one in found):
-        own = [one for one in found if one.part.removesuffix(", without") == name and not one.tune]
+    for name in dict.fromkeys(one.set for one in found):
+        own = [one for one in found if one.set == name and not one.tune]
         there = [one.probability for one in own if not one.unanswerable]
         near = [one.probability for one in own if one.unanswerable and one.part == name]
         gone = [one.probability for one in own if one.unanswerable and one.part != name]
@@ -261,7 +275,7 @@ def main() -> int:
     pieces = fit_pieces(parts)
     answered = fit_answered(parts, pieces)
     found = guesses(parts, pieces, answered)
-    plain = [one for one in found if one.tune and not one.unanswerable]
+    plain = [one for one in found if one.decides and not one.unanswerable]
     models = {dial: _losing(plain, share) if share else 0.0 for dial, share in LOST_FOR_MODELS.items()}
     weights = Weights(pieces, answered, least_by_dial(found), models)
     WEIGHTS_FILE.write_text(as_toml(found, weights), encoding="utf-8")

@@ -10,12 +10,14 @@ from ingest.fulltext import known_by
 from ingest.types import Passage
 from rag.answer_signs import Around, Ask, Rated, Signs, kind_sign, rated_values, word_signs
 from rag.cell import Cell, is_named, named_cell, names_known
+from rag.fusion import language_match
 from rag.pieces import Piece, pieces
 from rag.tables import Table, read_tables, unit_in, with_columns
 from rag.types import Hit
 
 PASSAGES = 6  # of which pieces are considered
 EMBEDDED = 16  # pieces, the best by their words
+EMBEDDED_ACROSS = 32  # where words say little, for the best passage is in another language
 OF_KIND = 0.3  # what a value of the kind asked for is worth in a piece that adds to another, in shares of the question
 _FISCAL = re.compile(r"\b(FY|fy)(?=\d\d)")  # 'FY2019' is a year too
 PAGES_BACK = 4  # passages before one that goes on with a table, in which its header is looked for
@@ -46,9 +48,12 @@ class Gatherer:
         question = _FISCAL.sub(r"\1 ", question)
         ask = Ask(question, self._catalog.question_terms(question), language)
         drafts = [draft for n, hit in enumerate(hits, start=1) for draft in self._drafts(ask, n, hit)]
-        drafts = sorted(drafts, key=lambda draft: -draft.promise)[:EMBEDDED]
         if not drafts:
             return ask, []
+        known = self._embedder.fingerprint
+        across = [language_match(language, hit.passage.language, known) == "to_known" for hit in hits]
+        most = EMBEDDED_ACROSS if across[0] else EMBEDDED
+        drafts = sorted(drafts, key=lambda draft: -draft.promise)[:most]
         drafts.sort(key=lambda draft: (draft.n, draft.piece.start))
         vectors = self._embedder.embed_passages([_in_context(draft, hits[draft.n - 1]) for draft in drafts])
         cosines = vectors @ self._embedder.embed_query(question)
@@ -62,6 +67,8 @@ class Gatherer:
                 draft.signs
                 | {
                     "cosine": float(cosine),
+                    "another language": float(across[draft.n - 1]),
+                    "cosine in another language": float(cosine) * across[draft.n - 1],
                     "cosine below the best": best_cosine - float(cosine),
                     "passage's score": max(0.0, hits[draft.n - 1].score / best_score),
                     "passage's rank": 1 / draft.n,

@@ -86,6 +86,20 @@ def test_the_text_of_the_weights_is_read_as_it_was_written(tmp_path: Path) -> No
     assert "# a: strict 1.00 / 1.00; balanced 1.00 / 1.00" in file.read_text("utf-8")
 
 
+def test_how_sure_an_answer_must_be_is_not_chosen_across_languages() -> None:
+    def asked(part: str, sure: float) -> list[answers_train.Guess]:
+        """What has an answer is `sure`, what has none a little less."""
+        parts = ((part, sure, False), (f"{part}{answers_train.WITHOUT}", sure - 0.1, True))
+        return [answers_train.Guess(probability, gone, True, name) for name, probability, gone in parts]
+
+    sets = ("squad-v2.0-en", answers_train.NATURAL)
+    one = [guess for name in sets for guess in (*asked(name, 0.8), answers_train.Guess(0.7, True, True, name))]
+    across = [guess for name in answers_train.ACROSS for guess in asked(name, 0.3)]
+    least = answers_train.least_by_dial([*one, *across])
+    assert least == answers_train.least_by_dial(one)
+    assert least["balanced"] > 0.7
+
+
 needs_shared = pytest.mark.skipif(not DATA.is_dir(), reason=f"no public data at {DATA}")
 
 

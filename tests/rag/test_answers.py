@@ -155,7 +155,7 @@ def test_the_dial_from_strict_to_helpful_only_adds_answers(answer: Ask) -> None:
 
 def test_a_model_is_not_asked_what_nothing_found_speaks_of(answer: Ask) -> None:
     model = Refusing()
-    found = answer("What is the boiling point of tungsten?", model=model)
+    found = answer("Who won the football world cup in 1998?", model=model)
     assert (model.asked, found.abstained, found.model) == (0, True, "refusing")
     assert found.refusal is not None
     assert found.refusal.reason == "unsure"

@@ -59,6 +59,8 @@ def draft(catalog: Catalog, embedder: Embedder, question: str) -> str:
         ("When does the router restart?", "**Internet**: the router restarts at four in the morning"),
         ("¿Cuánto es la franquicia de la póliza?", "La franquicia es de cien euros por siniestro."),
         ("When was the old mill built?", "The old mill was built in 1890."),
+        ("¿A cuánto asciende el depósito?", "The deposit is 1,200 euros."),  # across languages
+        ("¿Se admiten perros en el piso?", "Dogs are not allowed in the flat."),
     ],
 )
 def test_the_sentence_that_answers_is_quoted_first(
@@ -76,6 +78,7 @@ def test_the_sentence_that_answers_is_quoted_first(
         ("What is the boiling point of tungsten?", "en"),
         ("¿Quién escribió el Quijote?", "es"),
         ("¿Cuál es la capital de Australia?", "es"),
+        ("¿Cuánto cuesta el seguro del coche?", "es"),
     ],
 )
 def test_a_question_that_no_document_answers_is_refused(
