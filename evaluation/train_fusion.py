@@ -25,6 +25,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -96,7 +97,7 @@ class TrainingSet:
 
 
 def _public(match: LanguageMatch, *names: str) -> list[TrainingSet]:
-    return [TrainingSet(lambda data, name=name: adapters.load(name, data), match) for name in names]
+    return [TrainingSet(partial(adapters.load, name), match) for name in names]
 
 
 def _among(match: LanguageMatch, name: str, others: str, counts: float = 1.0) -> TrainingSet:
