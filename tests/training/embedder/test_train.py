@@ -73,7 +73,7 @@ def trained(folder: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> NDArray
     texts = token_ids(tokenizer, SPANISH * 300)
     shares = np.ones(tokenizer.get_vocab_size(), np.float32)
     examples = Examples(texts, np.arange(len(texts)) % len(SPANISH), TARGETS, shares)
-    train(student, examples, Schedule(rate=5e-2), seed)
+    train(student, examples, Schedule(rate=5e-2, share=1), seed)
     return vectors(student, tokenizer, SPANISH)
 
 
@@ -116,5 +116,5 @@ def test_a_run_that_is_stopped_leaves_what_it_kept(folder: Path, monkeypatch: py
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(student, examples, Schedule(), 0, keep)
+        train(student, examples, Schedule(share=1), 0, keep)
     assert not torch.equal(*kept)
