@@ -36,7 +36,7 @@ TIMED_EMBEDDED = 100
 
 @dataclass(frozen=True)
 class Checked:
-    """A pair with what words say of it, and words with the cosine (the same where the embedder does not know it)."""
+    """A pair with what words say of it, and words with the cosine (the same where the language is unknown to it)."""
 
     pair: Pair
     words: Support

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from errors import SettingsError
+from ingest.embed import BILINGUAL, ENGLISH
 
 WEIGHTS_FILE = Path(__file__).with_suffix(".toml")
 
@@ -24,7 +25,7 @@ MATCHES: tuple[LanguageMatch, ...] = ("known", "unknown", "to_known", "to_unknow
 ACROSS: tuple[LanguageMatch, ...] = ("to_known", "to_unknown")
 
 # Embedders by the name in their fingerprint that know some languages only. Any other is taken to know them all.
-_LANGUAGES = {"all-MiniLM-L6-v2": frozenset({"en"}), "cita-minilm-en-es": frozenset({"en", "es"})}
+_LANGUAGES = {ENGLISH: frozenset({"en"}), BILINGUAL: frozenset({"en", "es"})}
 
 
 @dataclass(frozen=True, slots=True)
