@@ -494,7 +494,7 @@ def _onnx_session(graph: Path) -> Any:
 
 
 def _give_back_memory() -> None:
-    """What a graph's weights were made from is free, but glibc keeps it: 190 MB for the embedder that is shipped."""
+    """What a graph's weights were made from is free, but glibc keeps it: 85 MB for the embedder that is shipped."""
     if platform.libc_ver()[0] == "glibc":
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 

@@ -14,7 +14,6 @@ import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 PREFIX = "transformer."  # of weights in the graph that ingest/export_onnx.py makes
-LIMIT = 127.0
 LEAST_BYTES = 4096  # what is smaller stays in the graph
 
 
@@ -62,17 +61,15 @@ def share_weights(graph: Path, weights: Path, out: Path) -> None:
         evened = made_by[node.input[0].removesuffix("_quantized")]  # activations by what their channels are divided by
         given = (_without_identity(name, made_by) for name in evened.input)
         inverse = next(numpy_helper.to_array(held[name]) for name in given if name in held)
-        factors = numpy_helper.from_array((1 / inverse)[:, None], f"{name}_factors")
-        held[factors.name] = factors
-        first += _quantised(weight, factors.name, f"{name}_scale", quantised)
+        factors = numpy_helper.from_array(1 / inverse, f"{name}_factors")
+        zeros = numpy_helper.from_array(np.zeros(known[weight].shape[0], np.int8), f"zeros_{known[weight].shape[0]}")
+        held |= {factors.name: factors, zeros.name: zeros}
+        first += _quantised(weight, factors.name, f"{name}_scale", zeros.name, quantised)
         del held[quantised]
-    limits = [
-        numpy_helper.from_array(np.array(value, np.float32), name) for name, value in (("low", -LIMIT), ("high", LIMIT))
-    ]
     nodes = [*first, *model.graph.node]
     del model.graph.node[:], model.graph.initializer[:]
     model.graph.node.extend(nodes)
-    model.graph.initializer.extend([*held.values(), *limits, *shared])
+    model.graph.initializer.extend([*held.values(), *shared])
     out.write_bytes(model.SerializeToString())
 
 
@@ -111,14 +108,12 @@ def _gather_halves(nodes: "list[NodeProto]", gather: NodeProto, weight: str) -> 
     nodes.insert(place, helper.make_node("Cast", [f"{found}_half"], [found], to=TensorProto.FLOAT))
 
 
-def _quantised(weight: str, factors: str, scale: str, out: str) -> list[NodeProto]:
-    """int8 of the weight (out, in) float16, turned to (in, out)."""
+def _quantised(weight: str, factors: str, scale: str, zeros: str, out: str) -> list[NodeProto]:
+    """int8 of the weight (out, in) float16, turned to (in, out). In few steps: while a graph is loaded what each of them
+    makes is held until all are done, four bytes a weight before it is quantised."""
     return [
-        helper.make_node("Transpose", [weight], [f"{out}_turned"], perm=[1, 0]),
-        helper.make_node("Cast", [f"{out}_turned"], [f"{out}_full"], to=TensorProto.FLOAT),
+        helper.make_node("Cast", [weight], [f"{out}_full"], to=TensorProto.FLOAT),
         helper.make_node("Mul", [f"{out}_full", factors], [f"{out}_evened"]),
-        helper.make_node("Div", [f"{out}_evened", scale], [f"{out}_divided"]),
-        helper.make_node("Round", [f"{out}_divided"], [f"{out}_rounded"]),
-        helper.make_node("Clip", [f"{out}_rounded", "low", "high"], [f"{out}_clipped"]),
-        helper.make_node("Cast", [f"{out}_clipped"], [out], to=TensorProto.INT8),
+        helper.make_node("QuantizeLinear", [f"{out}_evened", scale, zeros], [f"{out}_turned"], axis=0),
+        helper.make_node("Transpose", [f"{out}_turned"], [out], perm=[1, 0]),
     ]
