@@ -34,6 +34,7 @@ from evaluation.answers import (
     refused,
 )
 from evaluation.answers_sets import false_answers, load
+from evaluation.answers_train import ACROSS
 from evaluation.dataset import Dataset, Question, halves
 from evaluation.library import CachedEmbedder, build_library
 from evaluation.metrics import contains
@@ -43,12 +44,12 @@ from rag.types import ABSTAIN, Abstain
 from settings import CODE, Settings
 
 SETS = (
-    "squad-v1.1-en", "xquad-es", "squad-es-v1.1-small", "squad-v2.0-en", "squad-es-v2.0-small", "clapnq", "tatqa",
-    "hotpotqa-subset", "rgb", "rgb, negatives", "conflicts",
-    "financebench",
+    "squad-v1.1-en", "xquad-es", "squad-es-v1.1-small", *ACROSS, "squad-v2.0-en", "squad-es-v2.0-small", "clapnq",
+    "tatqa", "hotpotqa-subset", "rgb", "rgb, negatives", "conflicts", "financebench",
 )  # fmt: skip
 WHOLE = ("tatqa", "rgb", "rgb, negatives", "hotpotqa-subset")  # nothing of these was fitted on
-WITHOUT = ("squad-v1.1-en", "xquad-es", "squad-es-v1.1-small", "clapnq")  # asked also with the sources kept out
+# Asked also with the sources kept out.
+WITHOUT = ("squad-v1.1-en", "xquad-es", "squad-es-v1.1-small", *ACROSS, "clapnq")
 CONFLICTS = "conflicts"
 SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
 SHOWN: Abstain = "balanced"
