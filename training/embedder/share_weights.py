@@ -109,8 +109,8 @@ def _gather_halves(nodes: "list[NodeProto]", gather: NodeProto, weight: str) -> 
 
 
 def _quantised(weight: str, factors: str, scale: str, zeros: str, out: str) -> list[NodeProto]:
-    """int8 of the weight (out, in) float16, turned to (in, out). In few steps: while a graph is loaded what each of them
-    makes is held until all are done, four bytes a weight before it is quantised."""
+    """int8 of the weight (out, in) float16, turned to (in, out). In few steps: while a graph is loaded what each of
+    them makes is held until all are done, four bytes a weight before it is quantised."""
     return [
         helper.make_node("Cast", [weight], [f"{out}_full"], to=TensorProto.FLOAT),
         helper.make_node("Mul", [f"{out}_full", factors], [f"{out}_evened"]),
