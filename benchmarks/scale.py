@@ -1,7 +1,7 @@
 """How search grows with the library: 10,000, 100,000 and 1,000,000 passages.
 
     python -m benchmarks.scale [--keep FOLDER] [--passages 10000 100000 1000000] [--questions 60] [--seed 0]
-                               [--data ../shared/data] [--seconds 0] [--out FILE]
+                               [--embedder NAME] [--data ../shared/data] [--seconds 0] [--out FILE]
 
 The libraries grow from 6,000 real passages (of SQuAD in English and Spanish, CLAP NQ, HotpotQA, SciFact, tldr's
 pages): first these, embedded, then made-up ones. A made-up passage is a real one with every other sentence from
@@ -15,8 +15,8 @@ The questions are the sets' own, others for each filter, so that each is embedde
 process of its own through the engine's retriever: opened with its files in the system's memory, then with each filter
 once and once more for each question. Milliseconds of the clock, and of the processor, which other programs do not
 disturb as much. `recall`: how many of the 100 nearest passages by exact comparison are among those that the vector
-search finds. `--seconds`: stop making the libraries after so long; the same command goes on later. Writes
-benchmarks/results/scale.md.
+search finds. Libraries are kept by the name of their embedder. `--seconds`: stop making them after so long; the same
+command goes on later. Writes benchmarks/results/scale.md.
 """
 
 import argparse
@@ -45,14 +45,14 @@ from evaluation import adapters
 from ingest.analyse import detect_language
 from ingest.catalog import Catalog, NewPassage
 from ingest.cores import usable_cores
-from ingest.embed import Embedder, Vectors, open_embedder
+from ingest.embed import DEFAULT_MODEL, Embedder, Vectors, open_embedder
 from ingest.filters import Rows
 from ingest.sentences import sentences
 from ingest.types import Filters, Passage, Source
 from ingest.vectors import LiveIndex
 from rag.rerank import LateFeatures
 from rag.retrieve import Retriever
-from settings import CODE, Retrieve, Settings
+from settings import CODE, Embed, Retrieve, Settings
 
 SETS = (
     "squad-v1.1-en",
@@ -347,8 +347,8 @@ def report(options: argparse.Namespace, found: Mapping[int, dict[str, Any]], loa
         "",
         f"{date.today()}, {platform.machine()}, {usable_cores()} cores, {total_memory():.0f} GB of memory, Python",
         f"{platform.python_version()}, seed {options.seed}, load before it began {load:.1f}; {options.questions}",
-        "questions with each filter, embedded by the default embedder. Made by `python -m benchmarks.scale`; what is",
-        "measured is said there. Milliseconds where not said otherwise.",
+        f"questions with each filter, embedded by {options.embedder}. Made by `python -m benchmarks.scale`;",
+        "what is measured is said there. Milliseconds where not said otherwise.",
         "",
         "## Whole searches: p50 / p95 by the clock (p50 of the processor)",
         "",
@@ -433,6 +433,7 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="where the libraries are, or are made (11 GB); else they are removed")
     parser.add_argument("--passages", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--questions", type=int, default=60, help="with each filter")
+    parser.add_argument("--embedder", default=DEFAULT_MODEL, metavar="NAME")
     parser.add_argument("--data", type=Path, default=CODE.parent / "shared" / "data")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=0, help="of making libraries at once; 0: all that it takes")
@@ -452,8 +453,9 @@ def main() -> int:
 
 
 def made_and_measured(options: argparse.Namespace) -> int:
-    options.keep.mkdir(parents=True, exist_ok=True)
-    embedder = open_embedder(Settings.load(options.keep))
+    folder = options.keep / Path(options.embedder).name
+    folder.mkdir(parents=True, exist_ok=True)
+    embedder = open_embedder(Settings.load(folder, embed=Embed(model=options.embedder)))
     if options.measure:
         print(
             json.dumps(
@@ -461,27 +463,27 @@ def made_and_measured(options: argparse.Namespace) -> int:
             )
         )
         return 0
-    if not made(options, embedder):
+    if not made(options, folder, embedder):
         print("Not all is made yet: run it again.", file=sys.stderr)
         return 3
     load, found = os.getloadavg()[0], {}
     for size in options.passages:
         command = [sys.executable, "-m", "benchmarks.scale", *sys.argv[1:]]
-        command += ["--keep", str(options.keep), "--measure", str(options.keep / f"{size}")]
+        command += ["--keep", str(options.keep), "--measure", str(folder / f"{size}")]
         found[size] = json.loads(subprocess.run(command, cwd=CODE, check=True, stdout=subprocess.PIPE).stdout)
         print(size, json.dumps(found[size]), flush=True)
     options.out.write_text("\n".join(report(options, found, load)), encoding="utf-8")
     return 0
 
 
-def made(options: argparse.Namespace, embedder: Embedder) -> bool:
+def made(options: argparse.Namespace, folder: Path, embedder: Embedder) -> bool:
     until = time.monotonic() + (options.seconds or math.inf)
     real = real_passages(options.data, options.seed)
-    vectors = embedded(real, embedder, options.keep / "real.npy", until)
+    vectors = embedded(real, embedder, folder / "real.npy", until)
     if len(vectors) < len(real):
         return False
     growth = Growth(real, vectors, options.seed)
-    return all(make(options.keep / f"{passages}", growth, passages, until) for passages in options.passages)
+    return all(make(folder / f"{passages}", growth, passages, until) for passages in options.passages)
 
 
 if __name__ == "__main__":
