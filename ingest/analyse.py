@@ -67,7 +67,7 @@ def _found_words(chunk: str) -> tuple[str, ...]:
     return tuple(_number(word) if word[0].isdigit() else word for word in _WORD.findall(folded))
 
 
-_known_words = lru_cache(maxsize=50_000)(_found_words)
+_known_words = lru_cache(maxsize=20_000)(_found_words)
 
 
 def terms(text: str, language: str) -> list[str]:
@@ -100,7 +100,7 @@ def forms(text: str, language: str) -> list[str]:
     return [form for chunk in text.split() for form in _forms(chunk[:_LONGEST], language)]
 
 
-@lru_cache(maxsize=50_000)
+@lru_cache(maxsize=20_000)
 def _forms(chunk: str, language: str) -> tuple[str, ...]:
     stop = STOPWORDS.get(language, frozenset())
     written = unicodedata.normalize("NFC", unicodedata.normalize("NFC", chunk).casefold())
@@ -116,7 +116,7 @@ def content_words(question: str) -> list[str]:
     return list(dict.fromkeys(word for word in found if word not in stop)) or words(question)
 
 
-@lru_cache(maxsize=200_000)
+@lru_cache(maxsize=50_000)
 def stem(word: str, language: str) -> str:
     """The Snowball stem (Porter 2001) of one folded word. Words with digits are left alone."""
     if any(c.isdigit() for c in word):
@@ -181,7 +181,7 @@ def compounds(text: str, language: str) -> list[Compound]:
     return found
 
 
-@lru_cache(maxsize=50_000)
+@lru_cache(maxsize=20_000)
 def _inside(chunk: str, language: str) -> tuple[tuple[Compound, ...], bool]:
     """The compounds that a chunk without white space has, and whether it has a number."""
     bare = chunk.strip(_PUNCTUATION)

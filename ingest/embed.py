@@ -6,7 +6,6 @@ is within noise of what fp32 finds, also where questions and passages are of dif
 (benchmarks/results/embedding.md). So the fingerprint does not name the precision.
 """
 
-import ctypes
 import hashlib
 import importlib.util
 import json
@@ -30,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from errors import EmbedderError
+from ingest import memory
 from ingest.cores import usable_cores
 from settings import CODE, Embed, Settings
 
@@ -489,14 +489,8 @@ def _onnx_session(graph: Path) -> Any:
         session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors share no base class but this
         raise EmbedderError(f"The embedder's graph {str(graph)!r} cannot be loaded: {error}.") from error
-    _give_back_memory()
+    memory.give_back()
     return session
-
-
-def _give_back_memory() -> None:
-    """What a graph's weights were made from is free, but glibc keeps it: 85 MB for the embedder that is shipped."""
-    if platform.libc_ver()[0] == "glibc":
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def _export(model: ModelFolder, graph: Path, precision: Precision) -> None:

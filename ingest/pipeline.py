@@ -31,7 +31,7 @@ from errors import (
     TooLargeError,
     UnsupportedError,
 )
-from ingest import chunk
+from ingest import chunk, memory
 from ingest.catalog import Catalog, NewPassage, NewSource, now
 from ingest.discover import Found, as_found, discover, stat_of, without_nested
 from ingest.discover import sha256_of as _sha256
@@ -56,6 +56,7 @@ ATTEMPTS = 4  # at a file that changes while it is read
 PAUSE = 0.3  # seconds between them
 AHEAD, AHEAD_BYTES = 64, 4_000_000  # files that are parsed ahead, unless they are larger than that together
 GROUP = 64  # passages that are embedded together, and stored together, those of a file always
+LARGE = 1_000_000  # bytes of files stored together, after which memory is given back
 GROUPS = 2  # embedded at once: while the last texts of one are, the processors have the next
 KEEP_UP = 500, 0.1  # passages, and a share of those stored, that are analysed for full text while others are embedded
 
@@ -457,6 +458,8 @@ class _Run:
         for new in (new for prepared in group for new in prepared.passages):
             self.made.pop(new.vector_key, None)
             self.in_flight.discard(new.vector_key)
+        if sum(prepared.outcome.file.size for prepared in group) >= LARGE:
+            memory.give_back()
         least, share = KEEP_UP
         if self.not_analysed >= max(least, share * self.counts["passages"]):
             self.catalog.keep_up()
@@ -600,6 +603,7 @@ class _Run:
     def finish(self) -> IndexReport:
         """Takes the text that was dropped out of the bytes on disk, and reports."""
         self.catalog.scrub()
+        memory.give_back()  # before all words are sorted anew, which takes much for a moment
         self.catalog.note_run({held.path: held.reason for held in self.held})
         return IndexReport(
             added=self.counts["added"],
