@@ -179,8 +179,8 @@ class FullText:
         for compound in compounds(question, detect_language(question)):
             spelt.update(compound.words)
             factor = PART_WEIGHT if compound.parts else WHOLE_WEIGHT
-            for key in set(compound.parts or (compound.whole,)).difference(asked):
-                if having := frequency(view, key):
+            for key in dict.fromkeys(compound.parts or (compound.whole,)):  # terms are compared by their order
+                if key not in asked and (having := frequency(view, key)):
                     yield _reading(key, key, having, factor * segments.weight(having, view.total))
         for word in asked:
             if word not in spelt and not any(frequency(view, stem) for stem in self._stems(word)):

@@ -156,6 +156,13 @@ def test_other_readings_weigh_nothing_to_later_stages(catalog: Catalog) -> None:
     ]  # fmt: skip
 
 
+def test_other_readings_come_in_the_order_of_the_question(catalog: Catalog) -> None:
+    parts = ["alpha", "beta", "gamma", "delta", "omega", "sigma"]
+    library(catalog, this=f"Set {'_'.join(parts)} here.")
+    terms = catalog.question_terms("".join([parts[0], *map(str.title, parts[1:])]))
+    assert [term.word for term in terms if term.word in parts] == parts
+
+
 WORDS = ["rent", "rents", "house", "houses", "garden", "GPT-4", "gpt4", "año", "ano", "2021-06-30", "well-known", "x1"]
 TEXTS = st.lists(st.lists(st.sampled_from(WORDS), min_size=1, max_size=12).map(" ".join), min_size=1, max_size=30)
 
