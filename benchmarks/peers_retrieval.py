@@ -54,7 +54,8 @@ BETTER = 0.05
 
 
 class Looked:
-    """An embedder whose vectors are ready made."""
+    """An embedder whose vectors are ready made, but for questions that the search words otherwise ('heatwave': 'heat
+    wave'): these it embeds, in the time of the search."""
 
     def __init__(self, embedder: Embedder, vectors: dict[str, Vectors]) -> None:
         self._embedder = embedder
@@ -68,7 +69,8 @@ class Looked:
         return np.stack([self._vectors[text] for text in texts])
 
     def embed_query(self, text: str) -> Vectors:
-        return self._vectors[text]
+        known = self._vectors.get(text)
+        return self._embedder.embed_query(text) if known is None else known
 
 
 def embedded_text(dataset: Dataset, row: int) -> str:
