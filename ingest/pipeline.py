@@ -56,8 +56,8 @@ ATTEMPTS = 4  # at a file that changes while it is read
 PAUSE = 0.3  # seconds between them
 AHEAD, AHEAD_BYTES = 64, 4_000_000  # files that are parsed ahead, unless they are larger than that together
 GROUP = 64  # passages that are embedded together, and stored together, those of a file always
-LARGE = 1_000_000  # bytes of files stored together, after which memory is given back
 GROUPS = 2  # embedded at once: while the last texts of one are, the processors have the next
+LARGE = 1_000_000  # bytes of files stored together, or by a run, after which memory is given back
 KEEP_UP = 500, 0.1  # passages, and a share of those stored, that are analysed for full text while others are embedded
 
 Progress = Callable[[IndexProgress], None]
@@ -603,7 +603,8 @@ class _Run:
     def finish(self) -> IndexReport:
         """Takes the text that was dropped out of the bytes on disk, and reports."""
         self.catalog.scrub()
-        memory.give_back()  # before all words are sorted anew, which takes much for a moment
+        if self.bytes_done >= LARGE:  # before all words are sorted anew, which takes much for a moment
+            memory.give_back()
         self.catalog.note_run({held.path: held.reason for held in self.held})
         return IndexReport(
             added=self.counts["added"],
