@@ -59,9 +59,11 @@ def word_weights(tokenizer: Tokenizer, texts: Mapping[str, Sequence[str]]) -> di
 
 
 def _trained(words: Mapping[str, float]) -> list[str]:
-    """The pieces of a WordPiece vocabulary of these words alone."""
+    """The pieces of a WordPiece vocabulary of these words alone. What is as frequent is taken in the order of the
+    pieces, and that of letters within words is by chance unless they are given."""
     trained = Tokenizer(WordPiece(unk_token="[UNK]"))
-    trainer = WordPieceTrainer(vocab_size=CANDIDATES, min_frequency=LEAST, show_progress=False)
+    letters = sorted({f"##{letter}" for word in words if word.isalpha() for letter in word})
+    trainer = WordPieceTrainer(vocab_size=CANDIDATES, min_frequency=LEAST, show_progress=False, special_tokens=letters)
     often = (word for word, weight in sorted(words.items()) if word.isalpha() for _ in range(round(weight * SCALE)))
     trained.train_from_iterator(often, trainer)
     return sorted(trained.get_vocab())

@@ -1,5 +1,7 @@
 """A vocabulary with pieces for Spanish, which begin where their translations are."""
 
+import random
+
 import numpy as np
 import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
@@ -47,6 +49,17 @@ def test_english_is_divided_as_before_and_spanish_into_fewer_pieces(teacher: Tok
         assert extended.encode(text).ids == teacher.encode(text).ids
     before, after = (sum(len(each.encode(text).ids) for text in SPANISH) for each in (teacher, extended))
     assert after < before / 1.5
+
+
+def test_pieces_that_are_as_frequent_are_taken_the_same_each_time(
+    teacher: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vocabulary, "CANDIDATES", 400)
+    monkeypatch.setattr(vocabulary, "ADDED", 100)
+    choose = random.Random(0)
+    words = {"".join(choose.choices("aeioulnrst", k=choose.randint(3, 8))): 1.0 for _ in range(1_000)}
+    first, *others = [with_spanish(teacher, {"the": 1.0}, words).get_vocab() for _ in range(4)]
+    assert all(other == first for other in others)
 
 
 def test_a_piece_begins_at_its_translation(teacher: Tokenizer, extended: Tokenizer) -> None:
