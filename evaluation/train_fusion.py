@@ -122,7 +122,8 @@ SETS = (
     *_public("known", "hotpotqa-subset"),
     TrainingSet(scifact_train, "known"),
     *_public("unknown", _SPANISH, "xquad-es"),
-    *_across("to_known", 0.4, 0.2),
+    *_across("to_known", 0.5, 0.2),
+    *_public("to_known", "tldr-es-en", "tldr-en-es"),  # words that pages on commands share say less than names do
     *_across("to_unknown", 0.6, 0.2),
 )
 
