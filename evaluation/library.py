@@ -45,8 +45,8 @@ def build_library(
     """The passages of a set in a new catalogue in `folder` (empty or not there yet).
 
     Each is one passage, embedded with its title, by its beginning where it is over the embedder's window; with
-    `chunks` it is cut as documents are, and nothing of it is left out. `progress` hears how many texts are embedded,
-    of how many.
+    `chunks` it is cut as documents are, and nothing of it is left out. All is analysed for full text, so that the first
+    questions are searched for as the last. `progress` hears how many texts are embedded, of how many.
     """
     given: dict[str, str] = {}
     sources = list(_sources(dataset, embedder, chunks, given))
@@ -55,6 +55,7 @@ def build_library(
     for source, passages in sources:
         catalog.store(source, passages, {passage.vector_key: vectors[passage.vector_key] for passage in passages})
     catalog.set_fact("embedder", embedder.fingerprint)
+    catalog.keep_up()
     return Library(catalog, given)
 
 

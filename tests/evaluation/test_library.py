@@ -9,6 +9,7 @@ import pytest
 from evaluation import library
 from evaluation.dataset import Dataset, GivenPassage
 from evaluation.library import CachedEmbedder, build_library
+from ingest import segments
 from ingest.embed import Vectors
 from settings import Chunk
 from tests.fakes import WordEmbedder
@@ -49,6 +50,15 @@ def test_a_given_passage_is_one_passage_with_its_own_id(tmp_path: Path) -> None:
     assert embedder.embedded[0] == f"Lease\n{PASSAGES[0].text}"
     assert made.catalog.count_passages() == 3
     assert made.catalog.problems(read_data=True) == []
+    made.catalog.close()
+
+
+def test_the_first_question_is_searched_for_as_the_last_however_many_passages_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segments, "AT_ONCE", 1)
+    made = build_library(DATASET, tmp_path, WordEmbedder())
+    assert made.catalog.full_text.segments.view() is not None
     made.catalog.close()
 
 
