@@ -14,9 +14,8 @@ themselves, in the sets that bring their passages along.
 Writes benchmarks/results/retrieval.md, with --embedder or --dense only what --out names; with --set the results of
 other sets stay as they stand there, if they are of the same embedder. Exits with 1 if a step is significantly (p < .05,
 paired randomisation) worse in R@1 than leaving it out: the fusion than the better of dense and BM25, the reranking than
-the fusion, the fields than none, the search than the better of dense and BM25; with 2 if the file that it should write
-is of another embedder. A part of reranking that is worse by this measure is named only: its weight was found with the
-others beside it, and of so many comparisons one in forty harms by chance.
+the fusion or itself without one of its parts, the fields than none, the search than the better of dense and BM25; with
+2 if the file that it should write is of another embedder.
 """
 
 import argparse
@@ -150,9 +149,8 @@ def mean(values: Sequence[float]) -> float:
     return sum(values) / len(values) if values else float("nan")
 
 
-def measure(dataset: Dataset, found: Sequence[Ranks]) -> tuple[list[str], list[str], list[str], list[str]]:
-    """Rows of the table of figures, rows of the table of steps; the steps, and the parts of reranking, that are
-    significantly worse than without them."""
+def measure(dataset: Dataset, found: Sequence[Ranks]) -> tuple[list[str], list[str], list[str]]:
+    """Rows of the table of figures, rows of the table of steps, the steps significantly worse than without them."""
     questions = dataset.questions
     tune = {question.id for question in halves(dataset)[0].questions}
     figures = {way: measured(questions, found, way) for way in found[0]}
@@ -162,14 +160,14 @@ def measure(dataset: Dataset, found: Sequence[Ranks]) -> tuple[list[str], list[s
         by_half = [[value for value, is_tuned in first if is_tuned is half] for half in (True, False)]
         cells = [f"{mean(column):.3f}" for column in (*values.values(), *by_half)]
         rows.append(f"| {name} | {way} | {' | '.join(cells)} |")
-    steps, worse, worse_parts = [], [], []
+    steps, worse = [], []
     for step, before, after in steps_of({way: mean(values["R@1"]) for way, values in figures.items()}):
         compared = compare(figures[before]["R@1"], figures[after]["R@1"])
         cells = [f"{compared.before:.3f}", f"{compared.after:.3f}", f"{compared.better}, {compared.worse}"]
         steps.append(f"| {name} | {step} | {' | '.join(cells)} | {compared.p:.3f} |")
         if compared.after < compared.before and compared.p < SIGNIFICANT:
-            (worse_parts if step in GROUPS else worse).append(f"{step} on {dataset.name}")
-    return rows, steps, worse, worse_parts
+            worse.append(f"{step} on {dataset.name}")
+    return rows, steps, worse
 
 
 def steps_of(first: Mapping[str, float]) -> Iterator[tuple[str, str, str]]:
@@ -266,7 +264,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     steps: list[str] = []
     pages: list[str] = []
     worse: list[str] = []
-    parts: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         work = options.work or Path(folder)
         settings = Settings.load(work / "home", **chosen)
@@ -287,9 +284,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 questions = random.Random(options.seed).sample(questions, options.questions)
             dataset = replace(dataset, questions=tuple(questions))
             found = rank(dataset, Path(folder), embedder, settings, options.dense)
-            own, own_steps, own_worse, own_parts = measure(dataset, found)
-            figures, steps = figures + own, steps + own_steps
-            worse, parts = worse + own_worse, parts + own_parts
+            own, own_steps, own_worse = measure(dataset, found)
+            figures, steps, worse = figures + own, steps + own_steps, worse + own_worse
             print("\n".join([*own, *own_steps]), f"\n{time.process_time() - started:.0f} s of processor", flush=True)
         embedder.close()
     if options.out:
@@ -298,7 +294,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         options.out.write_text(report(figures, steps, pages, embedder.fingerprint, options.seed), encoding="utf-8")
     if not options.dense:
-        print(f"Significantly worse than left out: {', '.join(worse) or 'no step'}; {', '.join(parts) or 'no part'}.")
+        print(f"Significantly worse than left out: {', '.join(worse) or 'nothing'}.")
     return 1 if worse else 0
 
 

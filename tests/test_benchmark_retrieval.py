@@ -16,30 +16,19 @@ from tests.fakes import WordEmbedder
 ROWS = {name: f"| {name} | dense | 0.5 |" for name in ("xquad-en (2)", "xquad-es (2)", "scifact (3)")}
 
 
-# Of twenty questions: the first passage found is right for all, or is lost for eight.
-RIGHT, LOST = [[f"p{n}"] for n in range(20)], [[f"p{n}"] if n >= 8 else ["other"] for n in range(20)]
-
-
-def measure_ways(ways: dict[str, list[list[str]]]) -> tuple[list[str], list[str], list[str], list[str]]:
+def test_a_step_that_harms_is_told_of() -> None:
+    """Twenty questions: BM25 finds every passage, the fusion loses eight of them, reranking finds these again."""
     questions = tuple(Question(f"q{n}", "?", {f"p{n}": 1}) for n in range(20))
     dataset = Dataset("made", questions, tuple(GivenPassage(f"p{n}", "text", "", "s") for n in range(20)))
-    return measure(dataset, [{way: ranks[n] for way, ranks in ways.items()} for n in range(20)])
-
-
-def test_a_step_that_harms_is_told_of() -> None:
-    """BM25 finds every passage, the fusion loses eight of them, reranking finds these again."""
-    ways = {"dense": LOST, "BM25": RIGHT, "fused": LOST, "search": RIGHT, "- forms": RIGHT}
-    rows, steps, worse, _ = measure_ways(ways)
+    right, lost = [[f"p{n}"] for n in range(20)], [[f"p{n}"] if n >= 8 else ["other"] for n in range(20)]
+    ways = {"dense": lost, "BM25": right, "fused": lost, "search": right, "- forms": right}
+    found = [{way: ranks[n] for way, ranks in ways.items()} for n in range(20)]
+    rows, steps, worse = measure(dataset, found)
     assert rows[1].startswith("| made (20) | BM25 | 1.000 | 1.000 |")
     assert steps[0] == "| made (20) | fusion (over BM25) | 1.000 | 0.600 | 0, 8 | 0.008 |"  # 2 of 2 ** 8 sign changes
     assert steps[1].startswith("| made (20) | reranking | 0.600 | 1.000 | 8, 0 |")
     assert steps[3] == "| made (20) | forms | 1.000 | 1.000 | 0, 0 | 1.000 |"
     assert worse == ["fusion (over BM25) on made"]
-
-
-def test_a_part_that_harms_is_named_apart_from_the_steps() -> None:
-    ways = {"dense": LOST, "BM25": LOST, "fused": LOST, "search": LOST, "- forms": RIGHT, "- fields": RIGHT}
-    assert measure_ways(ways)[2:] == (["fields on made"], ["forms on made"])
 
 
 def test_what_is_measured_anew_replaces_its_own_rows_only() -> None:
