@@ -42,6 +42,7 @@ SHIPPED = {  # the sha256 of their weights
     BILINGUAL: "2dee88f7b40ef46efa039bd5bf98836c1751c1fc96ce1d80cf0027d8ff42b2d5",
     ENGLISH: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
 }
+SLOW_FUSIONS = ["SkipLayerNormFusion"]  # in ONNX Runtime 1.31 many times as slow as the two steps that it joins
 SHIPPED_GRAPH = "model_int8.onnx"  # in an embedder's folder; it reads the weights beside it
 _POOLING_FLAG = "pooling_mode_"
 QUESTIONS_KEPT = 256  # vectors of the last questions; a question is embedded for several parts of an answer
@@ -336,6 +337,7 @@ class OnnxEmbedder(_PrefixedEmbedder):
         self._batch = 1 if self.precision == "int8" else wanted.batch
         self._threads = wanted.threads or usable_cores()
         suffix = "" if (model.pooling, self.precision) == ("mean", "fp32") else f"-{model.pooling}-{self.precision}"
+        suffix += "-unmasked" if self.precision == "int8" else ""  # graphs of before asked for a mask
         exported = cache / f"{model.weights_sha256[:16]}{suffix}.onnx"
         shipped = model.path / SHIPPED_GRAPH
         is_shipped = self.precision == "int8" and model.name in SHIPPED and shipped.is_file()
@@ -387,7 +389,10 @@ class OnnxEmbedder(_PrefixedEmbedder):
         for row, ids in enumerate(batch):
             input_ids[row, : len(ids)] = ids
             mask[row, : len(ids)] = 1
-        vectors: Vectors = self._session.run(None, {"input_ids": input_ids, "attention_mask": mask})[0]
+        inputs = {"input_ids": input_ids, "attention_mask": mask}
+        if self.precision == "int8":
+            del inputs["attention_mask"]  # the graph has none: one text is not padded
+        vectors: Vectors = self._session.run(None, inputs)[0]
         return vectors
 
 
@@ -486,7 +491,9 @@ def _onnx_session(graph: Path) -> Any:
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(
+            str(graph), options, providers=["CPUExecutionProvider"], disabled_optimizers=SLOW_FUSIONS
+        )
     except Exception as error:  # onnxruntime's errors share no base class but this
         raise EmbedderError(f"The embedder's graph {str(graph)!r} cannot be loaded: {error}.") from error
     memory.give_back()

@@ -3,13 +3,16 @@
     python -m ingest.export_onnx MODEL OUT mean|cls fp32|int8
 
 Run as its own process so that torch (half a gigabyte of memory) does not stay in the engine. Inputs `input_ids`
-and `attention_mask` (batch, length) int64; output `embedding` (batch, dimensions) float32, of unit length.
+and, in fp32, `attention_mask` (batch, length) int64; output `embedding` (batch, dimensions) float32, of unit length.
 
-int8 quantises what is multiplied: weights once, per output channel; activations as they come, with one scale for the
-whole tensor. A few channels of a BERT's activations are ten times as large as the others, and would leave these a few
-bits: so each channel is divided by a power of how far it stands out, and the weights that it meets are multiplied by
-that (after SmoothQuant, arXiv 2211.10438). The ranges are those of random tokens: they belong to the weights more than
-to the text, and need no corpus. Measured by benchmarks/embedding.py.
+A graph in int8 reads texts of one length, most often one alone, so that nothing is masked and attention can be ONNX
+Runtime's own (ingest/fuse_attention.py). It quantises what is multiplied: weights once, per output channel;
+activations as they come, with one scale for the whole tensor. A few channels of a BERT's activations are ten times as
+large as the others, and would leave these a few bits: so each channel is divided by a power of how far it stands out,
+and the weights that it meets are multiplied by that (after SmoothQuant, arXiv 2211.10438). The ranges are those of
+random tokens: they belong to the weights more than to the text, and need no corpus.
+
+Measured by benchmarks/embedding.py.
 """
 
 import os
@@ -17,6 +20,8 @@ import sys
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ingest.fuse_attention import fuse_attention_in
 
 if TYPE_CHECKING:
     import torch
@@ -37,36 +42,36 @@ def export(model: Path, out: Path, pooling: str, precision: str) -> None:
             super().__init__()
             self.transformer = transformer
 
-        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
             hidden = self.transformer(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state  # (B, T, D)
             if pooling == "cls":
                 return torch.nn.functional.normalize(hidden[:, 0], dim=-1)
+            if attention_mask is None:
+                return torch.nn.functional.normalize(hidden.mean(1), dim=-1)
             mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
             mean = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1e-9)
             return torch.nn.functional.normalize(mean, dim=-1)
 
     example = torch.ones(2, 8, dtype=torch.int64)
     full = out if precision == "fp32" else out.with_suffix(".fp32.onnx")
+    inputs = ["input_ids", "attention_mask"] if precision == "fp32" else ["input_ids"]
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # the tracer's notes on shapes
         if precision == "int8":
             _even_out(transformer)
         torch.onnx.export(
             Encoder(),
-            (example, example),
+            (example,) * len(inputs),
             str(full),
             dynamo=False,
             opset_version=OPSET,
-            input_names=["input_ids", "attention_mask"],
+            input_names=inputs,
             output_names=["embedding"],
-            dynamic_axes={
-                "input_ids": {0: "batch", 1: "length"},
-                "attention_mask": {0: "batch", 1: "length"},
-                "embedding": {0: "batch"},
-            },
+            dynamic_axes={"embedding": {0: "batch"}} | {name: {0: "batch", 1: "length"} for name in inputs},
         )
     if precision == "int8":
         _quantise(full, out)
+        fuse_attention_in(out, transformer.config.num_attention_heads)
         full.unlink()
 
 
