@@ -312,6 +312,11 @@ def identify_language(text: str, default: Callable[[], str] = lambda: "en") -> s
     return _decided(text, votes, default)
 
 
+def load_language_identifier() -> None:
+    """Takes half a second, which a run over many files has to spare before the first of them is parsed."""
+    _identifier()
+
+
 def _decided(text: str, votes: "_Votes", default: Callable[[], str]) -> str:
     if votes.english != votes.spanish:
         return "en" if votes.english > votes.spanish else "es"

@@ -18,12 +18,12 @@ import threading
 from abc import ABC, abstractmethod
 from array import array
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Literal, Protocol, overload
+from typing import Any, Literal, Protocol, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,7 @@ SLOW_FUSIONS = ["SkipLayerNormFusion"]  # in ONNX Runtime 1.31 many times as slo
 SHIPPED_GRAPH = "model_int8.onnx"  # in an embedder's folder; it reads the weights beside it
 _POOLING_FLAG = "pooling_mode_"
 QUESTIONS_KEPT = 256  # vectors of the last questions; a question is embedded for several parts of an answer
+FEW_LINES = 20
 LINES_KEPT = 8192  # that were last counted; a passage's are, just before it is embedded
 
 Precision = Literal["fp32", "int8"]
@@ -270,11 +271,18 @@ class _Tokens:
         lines = dict.fromkeys(line for part in parts for line in part)
         found = {line: ids for line in lines if (ids := self._kept.get(line)) is not None}
         if missing := [line for line in lines if line not in found]:
-            encoded = self._tokenizer.encode_batch_fast(missing, add_special_tokens=False)
-            new = {line: array("i", encoding.ids) for line, encoding in zip(missing, encoded, strict=True)}
+            new = {
+                line: array("i", encoding.ids) for line, encoding in zip(missing, self._encoded(missing), strict=True)
+            }
             self._keep(new)
             found |= new
         return [_joined([found[line] for line in part]) for part in parts]
+
+    def _encoded(self, lines: list[str]) -> Iterable[Any]:
+        """A few go one by one: the tokenizer's threads would take twice the processor time for them."""
+        if len(lines) > FEW_LINES:
+            return cast("list[Any]", self._tokenizer.encode_batch_fast(lines, add_special_tokens=False))
+        return (self._tokenizer.encode_batch_fast([line], add_special_tokens=False)[0] for line in lines)
 
     def _keep(self, new: Mapping[str, "array[int]"]) -> None:
         with self._lock:

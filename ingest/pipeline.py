@@ -32,6 +32,7 @@ from errors import (
     UnsupportedError,
 )
 from ingest import chunk, memory
+from ingest.analyse import load_language_identifier
 from ingest.catalog import Catalog, NewPassage, NewSource, now
 from ingest.discover import Found, as_found, discover, stat_of, without_nested
 from ingest.discover import sha256_of as _sha256
@@ -57,6 +58,7 @@ PAUSE = 0.3  # seconds between them
 AHEAD, AHEAD_BYTES = 64, 4_000_000  # files that are parsed ahead, unless they are larger than that together
 GROUP = 64  # passages that are embedded together, and stored together, those of a file always
 GROUPS = 2  # embedded at once: while the last texts of one are, the processors have the next
+MANY = 20  # files, of which some need their language identified
 LARGE = 1_000_000  # bytes of files stored together, or by a run, after which memory is given back
 KEEP_UP = 500, 0.1  # passages, and a share of those stored, that are analysed for full text while others are embedded
 
@@ -367,6 +369,8 @@ class _Run:
         stored = 0
         parsers = ThreadPoolExecutor(self.settings.parse.workers, thread_name_prefix="parse")
         embedding = ThreadPoolExecutor(GROUPS, thread_name_prefix="embed-groups")
+        if len(waiting) >= MANY:
+            embedding.submit(load_language_identifier)
         try:
             while stored < len(self.to_read):
                 while waiting and self._has_room(len(parsed), ready, self.to_read[stored : waiting[0][0]]):

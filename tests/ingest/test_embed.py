@@ -119,6 +119,12 @@ def test_a_text_that_was_counted_before_has_the_same_vector(embedder: OnnxEmbedd
     assert tuple(map(list, embedder._special_tokens)) == ([101], [102])  # [CLS] and [SEP]
 
 
+def test_a_few_texts_have_the_tokens_that_they_have_among_many(embedder: OnnxEmbedder) -> None:
+    many = [f"{text} {number}" for number in range(embed.FEW_LINES) for text in TEXTS]
+    together = embed._Tokens(embedder._tokenizer, embedder.window).ids(many)
+    assert [embed._Tokens(embedder._tokenizer, embedder.window).ids([text])[0] for text in many] == together
+
+
 def test_a_text_has_the_tokens_of_its_lines_and_of_the_whole(embedder: OnnxEmbedder) -> None:
     texts = [
         "One\n\ntwo, three.",
