@@ -6,12 +6,14 @@ and in parts, dates and numbered sections in one spelling.
 """
 
 import re
+import threading
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
+from typing import Any
 
 from ingest.stopwords import STOPWORDS
 
@@ -312,6 +314,9 @@ def identify_language(text: str, default: Callable[[], str] = lambda: "en") -> s
     return _decided(text, votes, default)
 
 
+_loading = threading.Lock()
+
+
 def load_language_identifier() -> None:
     """Takes half a second, which a run over many files has to spare before the first of them is parsed."""
     _identifier()
@@ -349,8 +354,13 @@ def _has_letters(text: str) -> bool:
     return any(sum(map(str.isalpha, part)) >= _ENOUGH_LETTERS for part in (text[:100], text))
 
 
+def _identifier() -> Any:  # py3langid has no types
+    with _loading:  # once, whichever thread comes first
+        return _loaded_identifier()
+
+
 @lru_cache(maxsize=1)
-def _identifier():  # type: ignore[no-untyped-def]  # py3langid has no types
+def _loaded_identifier() -> Any:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

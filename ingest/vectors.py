@@ -265,14 +265,16 @@ class LiveIndex:
         self._exact = ExactIndex(self._catalog, self._chroma.seal.number if self._chroma else 0)
 
     def prepare(self, more: int = 0) -> None:
-        """Begins what update() would write by now, or once there are so many `more` vectors, or goes on with it: they
-        are taken in on a thread of its own while an index run makes others. update() or unprepare() ends it."""
+        """Begins what update() would write by now, or goes on with it: vectors are taken in on a thread of its own
+        while an index run makes others, some `more` of which are to come. These may be too many for Chroma; that they
+        would be enough for it is too rough a guess to begin by. update() or unprepare() ends it."""
         with self._updating:
             if self._draft is not None:
                 self._draft.follow()
                 return
             seal = self._own_seal()
-            if SMALL < self._catalog.count_vectors() + more <= MOST and self._lacks(seal):
+            count = self._catalog.count_vectors()
+            if SMALL < count <= MOST - more and self._lacks(seal):
                 self._draft = _GrowingDraft(self._index, self._catalog, self._base(seal))
                 self._draft.follow()
 

@@ -573,6 +573,18 @@ def test_nothing_is_prepared_for_more_vectors_than_chroma_is_given(catalog: Cata
     assert live._draft is None
 
 
+def test_nothing_is_prepared_while_only_a_guess_says_that_there_will_be_enough(
+    catalog: Catalog, live: LiveIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(catalog, [f"many {n}" for n in range(300)])
+    monkeypatch.setattr(vectors, "SMALL", catalog.count_vectors())
+    live.prepare(vectors.SMALL)
+    assert live._draft is None
+    store(catalog, ["one more"], "more.txt")
+    live.prepare()
+    assert live._draft is not None
+
+
 @pytest.mark.parametrize("end", ["unprepare", "close", "update"])
 def test_what_was_prepared_and_not_needed_ends(end: str, index: Path, catalog: Catalog, live: LiveIndex) -> None:
     before = folder_of(index)
