@@ -308,18 +308,10 @@ def identify_language(text: str, default: Callable[[], str] = lambda: "en") -> s
     text = text[:_READ]
     votes = _Votes.of(text)
     if not votes.are_plainly_english(text) and _has_letters(text):
-        language, probability = _identifier().classify(text)
+        language, probability = language_identifier().classify(text)
         if probability >= _SURE and language not in LANGUAGES:
             return str(language)
     return _decided(text, votes, default)
-
-
-_loading = threading.Lock()
-
-
-def load_language_identifier() -> None:
-    """Takes half a second, which a run over many files has to spare before the first of them is parsed."""
-    _identifier()
 
 
 def _decided(text: str, votes: "_Votes", default: Callable[[], str]) -> str:
@@ -328,7 +320,7 @@ def _decided(text: str, votes: "_Votes", default: Callable[[], str]) -> str:
     language = default()
     if votes.words < 4 or language not in LANGUAGES:
         return language
-    return next(str(language) for language, _ in _identifier().rank(text) if language in LANGUAGES)
+    return next(str(language) for language, _ in language_identifier().rank(text) if language in LANGUAGES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,8 +346,13 @@ def _has_letters(text: str) -> bool:
     return any(sum(map(str.isalpha, part)) >= _ENOUGH_LETTERS for part in (text[:100], text))
 
 
-def _identifier() -> Any:  # py3langid has no types
-    with _loading:  # once, whichever thread comes first
+_loading = threading.Lock()
+
+
+def language_identifier() -> Any:  # py3langid has no types
+    """Loaded once, whichever thread comes first. That takes half a second, which a run over many files has to spare
+    before the first of them is parsed."""
+    with _loading:
         return _loaded_identifier()
 
 

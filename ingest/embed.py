@@ -18,12 +18,12 @@ import threading
 from abc import ABC, abstractmethod
 from array import array
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Literal, Protocol, cast, overload
+from typing import Any, Literal, Protocol, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -278,11 +278,11 @@ class _Tokens:
             found |= new
         return [_joined([found[line] for line in part]) for part in parts]
 
-    def _encoded(self, lines: list[str]) -> Iterable[Any]:
+    def _encoded(self, lines: list[str]) -> Iterator[Any]:
         """A few go one by one: the tokenizer's threads would take twice the processor time for them."""
-        if len(lines) > FEW_LINES:
-            return cast("list[Any]", self._tokenizer.encode_batch_fast(lines, add_special_tokens=False))
-        return (self._tokenizer.encode_batch_fast([line], add_special_tokens=False)[0] for line in lines)
+        batches = [lines] if len(lines) > FEW_LINES else [[line] for line in lines]
+        for batch in batches:
+            yield from self._tokenizer.encode_batch_fast(batch, add_special_tokens=False)
 
     def _keep(self, new: Mapping[str, "array[int]"]) -> None:
         with self._lock:
@@ -393,13 +393,12 @@ class OnnxEmbedder(_PrefixedEmbedder):
     def _run(self, batch: list["array[int]"]) -> Vectors:
         length = max(map(len, batch))
         input_ids = np.zeros((len(batch), length), np.int64)
-        mask = np.zeros((len(batch), length), np.int64)
         for row, ids in enumerate(batch):
             input_ids[row, : len(ids)] = ids
-            mask[row, : len(ids)] = 1
-        inputs = {"input_ids": input_ids, "attention_mask": mask}
-        if self.precision == "int8":
-            del inputs["attention_mask"]  # the graph has none: one text is not padded
+        inputs = {"input_ids": input_ids}
+        if self.precision == "fp32":  # a graph in int8 has no mask: one text is not padded
+            lengths = np.array([[len(ids)] for ids in batch])
+            inputs["attention_mask"] = (np.arange(length) < lengths).astype(np.int64)
         vectors: Vectors = self._session.run(None, inputs)[0]
         return vectors
 

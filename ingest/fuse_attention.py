@@ -32,10 +32,7 @@ def fuse_attention(model: "ModelProto", heads: int) -> int:
     graph = _Graph(model)
     fused = [node for softmax in graph.of_type("Softmax") if (node := graph.attention(softmax, heads))]
     for node in fused:
-        end = graph.made_by[node.output[0]]
-        place = list(model.graph.node).index(end)
-        model.graph.node.remove(end)
-        model.graph.node.insert(place, node)
+        graph.made_by[node.output[0]].CopyFrom(node)  # in the place of the last step
     if fused:
         model.opset_import.append(helper.make_opsetid(DOMAIN, 1))
         _drop_unused(model)

@@ -32,7 +32,7 @@ from errors import (
     UnsupportedError,
 )
 from ingest import chunk, memory
-from ingest.analyse import load_language_identifier
+from ingest.analyse import language_identifier
 from ingest.catalog import Catalog, NewPassage, NewSource, now
 from ingest.discover import Found, as_found, discover, stat_of, without_nested
 from ingest.discover import sha256_of as _sha256
@@ -370,7 +370,7 @@ class _Run:
         parsers = ThreadPoolExecutor(self.settings.parse.workers, thread_name_prefix="parse")
         embedding = ThreadPoolExecutor(GROUPS, thread_name_prefix="embed-groups")
         if len(waiting) >= MANY:
-            embedding.submit(load_language_identifier)
+            embedding.submit(language_identifier)
         try:
             while stored < len(self.to_read):
                 while waiting and self._has_room(len(parsed), ready, self.to_read[stored : waiting[0][0]]):

@@ -118,7 +118,7 @@ def test_what_is_not_plainly_english_is_shown_to_the_identifier(
     text: str, language: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert identify_language(text, lambda: pytest.fail("nothing is in doubt")) == language
-    monkeypatch.setattr(analyse, "_identifier", lambda: pytest.fail("it is not needed"))
+    monkeypatch.setattr(analyse, "language_identifier", lambda: pytest.fail("it is not needed"))
     if language == "en":
         assert identify_language(text) == "en"
     else:

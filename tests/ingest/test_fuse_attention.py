@@ -18,11 +18,14 @@ HEADS = 2  # of the tiny embedder, whose only layer it has them in
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """By precision, with attention in steps."""
     folder = tmp_path_factory.mktemp("model") / "tiny"
     write_tiny_embedder(folder, dimensions=64)
     graphs = {precision: folder / f"{precision}.onnx" for precision in ("fp32", "int8")}
-    for precision, graph in graphs.items():
-        export(folder, graph, "mean", precision)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ingest.export_onnx.fuse_attention_in", lambda *_: None)
+        for precision, graph in graphs.items():
+            export(folder, graph, "mean", precision)
     return graphs
 
 
@@ -37,13 +40,8 @@ def kinds(graph: onnx.ModelProto) -> list[str]:
 
 
 @pytest.mark.parametrize("length", [1, 7, 64])
-def test_it_gives_the_vectors_of_the_steps(
-    length: int, exported: dict[str, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("ingest.export_onnx.fuse_attention_in", lambda *_: None)
-    export(exported["int8"].parent, exported["int8"].with_name("steps.onnx"), "mean", "int8")
-    steps = onnx.load(exported["int8"].with_name("steps.onnx"))
-    fused = onnx.ModelProto.FromString(steps.SerializeToString())
+def test_it_gives_the_vectors_of_the_steps(length: int, exported: dict[str, Path]) -> None:
+    steps, fused = (onnx.load(exported["int8"]) for _ in range(2))
     assert fuse_attention(fused, HEADS) == 1
     assert "Softmax" in kinds(steps)
     assert "MultiHeadAttention" in kinds(fused)
@@ -60,7 +58,7 @@ def test_attention_under_a_mask_stays_as_it_is(exported: dict[str, Path]) -> Non
 
 
 @pytest.mark.parametrize(("biased", "fused"), [(False, 1), (True, 0)])
-def test_attention_with_a_bias_for_positions_stays_as_it_is(biased: bool, fused: int) -> None:
+def test_only_attention_with_a_bias_for_positions_stays_as_it_is(biased: bool, fused: int) -> None:
     def node(kind: str, given: list[str], made: str, **settings: object) -> onnx.NodeProto:
         return onnx.helper.make_node(kind, given, [made], **settings)
 
