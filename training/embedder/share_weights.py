@@ -4,39 +4,17 @@ So the folder holds each weight once, in float16. What is quantised is so when t
 out what depends on nothing but weights then (constant folding), which gives the same int8 weights as quantising ahead.
 """
 
-import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
+from ingest.weights import Weight, weights_in
+
 PREFIX = "transformer."  # of weights in the graph that ingest/export_onnx.py makes
 LEAST_BYTES = 4096  # what is smaller stays in the graph
-
-
-@dataclass(frozen=True, slots=True)
-class Weight:
-    """Where a tensor of float16 lies in the file."""
-
-    shape: tuple[int, ...]
-    offset: int
-    length: int
-
-
-def weights_in(path: Path) -> dict[str, Weight]:
-    """By name (https://github.com/huggingface/safetensors#format)."""
-    with path.open("rb") as file:
-        size = int.from_bytes(file.read(8), "little")
-        described = json.loads(file.read(size))
-    found = {}
-    for name, tensor in described.items():
-        if name != "__metadata__" and tensor["dtype"] == "F16":
-            start, end = tensor["data_offsets"]
-            found[name] = Weight(tuple(tensor["shape"]), 8 + size + start, end - start)
-    return found
 
 
 def share_weights(graph: Path, weights: Path, out: Path) -> None:

@@ -8,9 +8,10 @@ import pytest
 from numpy.typing import NDArray
 
 from ingest.export_onnx import export
+from ingest.weights import weights_in
 from tests.tiny_embedder import write_tiny_embedder
 from training.embedder.encoder import read_transformer
-from training.embedder.share_weights import share_weights, weights_in
+from training.embedder.share_weights import share_weights
 
 
 @pytest.fixture(scope="module")
