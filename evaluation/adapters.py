@@ -52,7 +52,7 @@ def squad(name: str, data: Path, asked: str, written: str, titles: bool = False)
             for qa in paragraph["qas"]:
                 gold[qa["id"]] = passage.id
                 answers[qa["id"]] = tuple(dict.fromkeys(answer["text"] for answer in qa["answers"]))
-    groups = _english_titles(data)
+    groups = english_titles(data)
     questions = [
         Question(
             id=qa["id"],
@@ -75,7 +75,7 @@ def _articles(data: Path, file: str) -> list[dict[str, Any]]:
     return articles
 
 
-def _english_titles(data: Path) -> dict[str, str]:
+def english_titles(data: Path) -> dict[str, str]:
     """The article of each question by its English name: a translation is split as its original is."""
     return {
         qa["id"]: article["title"]

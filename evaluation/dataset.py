@@ -6,7 +6,7 @@ The user's own sets are JSON Lines, one question a line: {"question", "answers":
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -63,11 +63,33 @@ class Dataset:
 def halves(dataset: Dataset) -> tuple[Dataset, Dataset]:
     """One half to tune on, one to report, each over all passages. Questions of a group stay together; which half that
     is follows from the group's name alone: the same article is in the same half of every set."""
+    return _divided(dataset, is_to_tune, ("tune", "report"))
+
+
+def quarters(dataset: Dataset) -> tuple[Dataset, Dataset]:
+    """What the reader did not learn from, the half to report, in two: one to fit on how far it is trusted, and one to
+    report."""
+    return _divided(halves(dataset)[1], lambda group: not _byte(group, 2) % 2, ("fit", "rest"))
+
+
+def is_to_tune(group: str) -> bool:
+    """Whether the questions of a group are in the half to tune on."""
+    return not _byte(group, 0) % 2
+
+
+def _byte(group: str, place: int) -> int:
+    return hashlib.sha256(group.encode()).digest()[place]
+
+
+def _divided(dataset: Dataset, is_first: Callable[[str], bool], names: tuple[str, str]) -> tuple[Dataset, Dataset]:
     parts: tuple[list[Question], list[Question]] = ([], [])
     for question in dataset.questions:
-        parts[hashlib.sha256(question.group.encode()).digest()[0] % 2].append(question)
-    tune, report = (replace(dataset, questions=tuple(part)) for part in parts)
-    return replace(tune, name=f"{dataset.name}, tune"), replace(report, name=f"{dataset.name}, report")
+        parts[not is_first(question.group)].append(question)
+    first, second = (
+        replace(dataset, name=f"{dataset.name}, {name}", questions=tuple(part))
+        for name, part in zip(names, parts, strict=True)
+    )
+    return first, second
 
 
 def read_questions(file: Path) -> Dataset:

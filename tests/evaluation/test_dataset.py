@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from errors import UsageError
-from evaluation.dataset import Dataset, Place, Question, halves, parse_questions, read_questions
+from evaluation.dataset import Dataset, Place, Question, halves, is_to_tune, parse_questions, quarters, read_questions
 
 
 def written(folder: Path, *lines: str) -> Path:
@@ -102,6 +102,18 @@ VALUES = st.recursive(
 @given(VALUES)
 def test_whatever_json_comes_it_is_a_set_or_refused(value: object) -> None:
     assert is_set_or_refused(json.dumps(value).encode())
+
+
+def test_quarters_part_what_is_not_tuned_on_and_keep_a_group_together() -> None:
+    questions = tuple(Question(str(n), "Who?", group=f"group{n // 3}") for n in range(300))
+    dataset = Dataset("set", questions)
+    fit, rest = quarters(dataset)
+    left = sorted(question.id for question in (*fit.questions, *rest.questions))
+    assert left == sorted(question.id for question in halves(dataset)[1].questions)
+    groups = [{question.group for question in quarter.questions} for quarter in (fit, rest)]
+    assert not groups[0] & groups[1]
+    assert min(map(len, groups)) > 15
+    assert not any(is_to_tune(group) for group in groups[0] | groups[1])
 
 
 def test_halves_part_the_questions_and_keep_a_group_together() -> None:
