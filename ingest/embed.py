@@ -353,11 +353,11 @@ class OnnxEmbedder(_PrefixedEmbedder):
         if not self.graph.is_file():
             _export(model, self.graph, self.precision)
         try:
-            self._session = _onnx_session(self.graph)
+            self._session = open_session(self.graph)
         except EmbedderError:  # damaged: exported again
             self.graph = exported
             _export(model, self.graph, self.precision)
-            self._session = _onnx_session(self.graph)
+            self._session = open_session(self.graph)
 
     def _embed(self, texts: Sequence[str]) -> Vectors:
         if not texts:
@@ -488,7 +488,8 @@ def read_tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
-def _onnx_session(graph: Path) -> Any:
+def open_session(graph: Path) -> Any:
+    """An ONNX graph, ready to run in the thread that asks for it. Raises EmbedderError."""
     # Official builds since 1.29 report every session to Microsoft; switching it off after the import is too late.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
@@ -502,7 +503,7 @@ def _onnx_session(graph: Path) -> Any:
             str(graph), options, providers=["CPUExecutionProvider"], disabled_optimizers=SLOW_FUSIONS
         )
     except Exception as error:  # onnxruntime's errors share no base class but this
-        raise EmbedderError(f"The embedder's graph {str(graph)!r} cannot be loaded: {error}.") from error
+        raise EmbedderError(f"The graph {str(graph)!r} cannot be loaded: {error}.") from error
     memory.give_back()
     return session
 

@@ -58,7 +58,7 @@ def export(model: Path, out: Path, pooling: str, precision: str) -> None:
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # the tracer's notes on shapes
         if precision == "int8":
-            _even_out(transformer)
+            even_out(transformer)
         torch.onnx.export(
             Encoder(),
             (example,) * len(inputs),
@@ -70,12 +70,12 @@ def export(model: Path, out: Path, pooling: str, precision: str) -> None:
             dynamic_axes={"embedding": {0: "batch"}} | {name: {0: "batch", 1: "length"} for name in inputs},
         )
     if precision == "int8":
-        _quantise(full, out)
+        quantise(full, out)
         fuse_attention_in(out, transformer.config.num_attention_heads)
         full.unlink()
 
 
-def _even_out(transformer: "torch.nn.Module") -> None:
+def even_out(transformer: "torch.nn.Module") -> None:
     """Divides the channels that each linear layer gets by what sets them apart, and multiplies its weights by it."""
     import torch
 
@@ -129,7 +129,8 @@ def _linear_layers(
     ]
 
 
-def _quantise(full: Path, out: Path) -> None:
+def quantise(full: Path, out: Path, *, seven_bits: bool = False) -> None:
+    """`seven_bits`: of weights, so that sums do not overflow on processors without VNNI."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     quantize_dynamic(
@@ -137,6 +138,7 @@ def _quantise(full: Path, out: Path) -> None:
         out,
         op_types_to_quantize=["MatMul"],
         per_channel=True,
+        reduce_range=seven_bits,
         weight_type=QuantType.QInt8,
         extra_options={"MatMulConstBOnly": True},  # not what attention multiplies with each other
     )

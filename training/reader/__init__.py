@@ -1,0 +1,1 @@
+"""Makes the reader (models/reader): training/reader/README.md says how."""

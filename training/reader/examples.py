@@ -1,0 +1,142 @@
+"""Examples for the reader: a question with a window of a passage, and where in it the answer stands, if it does."""
+
+import random
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+
+from ingest.sentences import sentences
+from rag.windows import windows
+from training.reader.changes import a_span, changed, cloze, names
+from training.reader.texts import Asked, Lines, Synonyms, asked_of_qed, asked_of_squad, read_prose
+
+SQUAD_PARAGRAPHS = 0.45  # of the questions made by rule
+ACROSS = 0.25  # of those of parallel text, in the other language than what answers
+LOWER = 0.08  # of people's questions, as they are typed
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """`answer`: characters of the window; None where it does not answer."""
+
+    question: str
+    window: str
+    answer: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Texts:
+    """All that examples are made of."""
+
+    asked: Sequence[Asked]
+    prose: Sequence[Lines]
+    synonyms: Mapping[str, Synonyms]
+
+    @classmethod
+    def read(cls, data: Path) -> "Texts":
+        return cls([*asked_of_squad(data, tune=True), *asked_of_qed(data)], *read_prose(data))
+
+    @cached_property
+    def paragraphs(self) -> Mapping[tuple[str, str], Sequence[str]]:
+        """Of each article in a language."""
+        found: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+        for one in self.asked:
+            found[one.article, one.language][one.paragraph] = None
+        return {article: list(own) for article, own in found.items()}
+
+    @cached_property
+    def all_paragraphs(self) -> Sequence[tuple[str, str]]:
+        """With their language."""
+        return [(text, language) for (_, language), own in self.paragraphs.items() for text in own]
+
+
+def of_people(texts: Texts, chance: random.Random) -> Example | None:
+    """A question of a person: with a window that answers, with another, or changed so that its window does not."""
+    asked = chance.choice(texts.asked)
+    question = asked.question.lower() if chance.random() < LOWER else asked.question
+    if not asked.answers:
+        near = sorted(_windows(asked.paragraph), key=lambda window: -_shared(question, window))
+        return Example(question, near[0] if chance.random() < 0.8 else chance.choice(near))
+    kind = chance.random()
+    if 0.62 <= kind < 0.82:
+        window = _other_window(texts, asked, chance)
+        return Example(question, window) if window else None
+    start, answer = chance.choice(asked.answers)
+    end = start + len(answer)
+    holding = [place for place in windows(asked.paragraph) if place[0] <= start and end <= place[1]]
+    if not holding:
+        return None
+    first, last = chance.choice(holding)
+    window = asked.paragraph[first:last]
+    if kind < 0.62:
+        return Example(question, window, (start - first, end - first))
+    other = changed(chance, question, asked.language, names(asked.paragraph, asked.language))
+    return Example(other, window) if other else None
+
+
+def _windows(text: str) -> list[str]:
+    return [text[start:end] for start, end in windows(text)]
+
+
+def _other_window(texts: Texts, asked: Asked, chance: random.Random) -> str | None:
+    """A window without the answer: of the paragraph, or of those of the article that share most words."""
+    own = [window for window in _windows(asked.paragraph) if not _holds(window, asked)]
+    others = texts.paragraphs[asked.article, asked.language]
+    if not own or chance.random() < 0.5:
+        some = chance.sample(others, min(12, len(others)))
+        more = chain.from_iterable(_windows(text) for text in some if text != asked.paragraph)
+        near = sorted(more, key=lambda window: -_shared(asked.question, window))
+        own = own[:1] + [window for window in near if not _holds(window, asked)][:3]
+    return chance.choice(own) if own else None
+
+
+def _holds(window: str, asked: Asked) -> bool:
+    return any(text.lower() in window.lower() for _, text in asked.answers)
+
+
+def _shared(question: str, window: str) -> float:
+    asked, said = (set(re.findall(r"\w+", text.lower())) for text in (question, window))
+    return len(asked & said) / max(1, len(asked))
+
+
+def by_rule(texts: Texts, chance: random.Random) -> Example | None:
+    """A question made of a sentence: with a window that has the sentence, with one that lacks it, or changed."""
+    if chance.random() < SQUAD_PARAGRAPHS:
+        text, language = chance.choice(texts.all_paragraphs)
+        window = chance.choice(_windows(text))
+        lines = [window[start:end] for start, end in sentences(window)]
+        others: Sequence[str] = ()
+    else:
+        prose = chance.choice(texts.prose)
+        language = chance.choice(("en", "es"))
+        lines, others = list(prose.of(language)), prose.of("es" if language == "en" else "en")
+        window = " ".join(lines)
+    number = chance.randrange(len(lines))
+    span = a_span(chance, lines[number], language)
+    if not span:
+        return None
+    answer, said, asked_in = lines[number][span.start : span.end], lines[number], language
+    if others and chance.random() < ACROSS and answer in others[number]:
+        said, asked_in = others[number], "es" if language == "en" else "en"
+        start = said.index(answer)
+        question = cloze(
+            chance, said, type(span)(start, start + len(answer), span.kind), asked_in, texts.synonyms[asked_in]
+        )
+    else:
+        question = cloze(chance, said, span, language, texts.synonyms[language])
+    if not question:
+        return None
+    kind = chance.random()
+    if kind < 0.5:
+        start = window.index(lines[number]) + span.start
+        return Example(question, window, (start, start + len(answer)))
+    if kind < 0.7:
+        left = " ".join(line for line in lines if line != lines[number])
+        return Example(question, left) if len(left) > 40 and answer not in left else None
+    known = [name for name in names(window, language) if name != answer]
+    other = changed(chance, question, asked_in, known)
+    return Example(other, window) if other and answer not in other else None
