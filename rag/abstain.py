@@ -41,6 +41,7 @@ def answer_signs(ask: Ask, ranked: Ranked) -> Signs:
         "above the next": min(scores[0] - scores[1], 4.0) if len(scores) > 1 else 4.0,
         "above other passages": min(scores[0] - max(elsewhere), 4.0) if elsewhere else 4.0,
         "best cosine": max(one.signs["cosine"] for one in ranked.candidates),
+        "best window": max((one.read.answers for one in ranked.candidates if one.read), default=0.0),
         "unknown words": ask.unknown(),
         "denies": float(ask.negates),
     }

@@ -12,6 +12,7 @@ from rag.answer_signs import Around, Ask, Rated, Signs, kind_sign, rated_values,
 from rag.cell import Cell, is_named, named_cell, names_known
 from rag.fusion import language_match
 from rag.pieces import Piece, pieces
+from rag.reader import Read, read_pieces, read_signs, shipped_reader
 from rag.tables import Table, read_tables, unit_in, with_columns
 from rag.types import Hit
 
@@ -26,7 +27,8 @@ PAGES_BACK = 4  # passages before one that goes on with a table, in which its he
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A piece of the passage that is number `n` (1-based) of the hits. `values` are those of the kind asked for, the
-    likeliest first; `cell` is the one of a table's row that the question names."""
+    likeliest first; `cell` is the one of a table's row that the question names, `read` what the reader saw in the
+    piece, if it looked."""
 
     n: int
     piece: Piece
@@ -34,6 +36,7 @@ class Candidate:
     signs: Signs
     values: tuple[Rated, ...]
     cell: Cell | None = None
+    read: Read | None = None
 
 
 class Gatherer:
@@ -42,6 +45,7 @@ class Gatherer:
     def __init__(self, catalog: Catalog, embedder: Embedder) -> None:
         self._catalog = catalog
         self._embedder = embedder
+        self._reader = shipped_reader()
 
     def gather(self, question: str, language: str, hits: Sequence[Hit]) -> tuple[Ask, list[Candidate]]:
         """The question as it was read, and the pieces worth a thought in the order of the hits."""
@@ -59,6 +63,8 @@ class Gatherer:
         cosines = vectors @ self._embedder.embed_query(question)
         best_score, best_cosine = max(hit.score for hit in hits) or 1.0, float(max(cosines))
         seen = [{one.value.key for one in draft.values} for draft in drafts]
+        places = [(draft.n, draft.piece.start, draft.piece.end) for draft in drafts]
+        read = read_pieces(self._reader, question, [hit.passage.text for hit in hits], places)
         return ask, [
             Candidate(
                 draft.n,
@@ -73,9 +79,11 @@ class Gatherer:
                     "passage's score": max(0.0, hits[draft.n - 1].score / best_score),
                     "passage's rank": 1 / draft.n,
                     "agreement": _agreement(number, drafts, seen),
+                    **read_signs(read[number]),
                 },
                 draft.values,
                 draft.cell,
+                read[number],
             )
             for number, (draft, cosine) in enumerate(zip(drafts, cosines, strict=True))
         ]

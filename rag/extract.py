@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
 from typing import Literal
 
 from ingest.analyse import fold, words
@@ -23,7 +24,7 @@ from rag.answer_weights import Weights, read_weights
 from rag.candidates import Candidate, Gatherer
 from rag.cite import citation
 from rag.conflict import Claim, find_conflict
-from rag.linked import linked
+from rag.linked import leading, linked
 from rag.pieces import whole_list
 from rag.prompt import Prompt
 from rag.tables import Range, cells
@@ -40,6 +41,11 @@ PUT_FIRST: Mapping[Kind, tuple[float, float]] = {
     "person": (0.4, 1.25),
 }
 SHORT = 8  # words of a sentence that needs no value before it
+# What the reader takes for the answer is put first, too, from these log-odds on, where a kind is asked for or none: of
+# 805 answers on articles that nothing was fitted on 28 %, of which 88 % are right.
+READ_OF_KIND, READ_OF_NONE = 3.0, 5.0
+READ_WORDS = 6
+_AROUND = " \t\n.,;:()[]\"'“”«»"
 LED_TO = 2  # pieces of a passage that another leads to
 LED_TO_WORDS = 5  # that such an answer may be longer
 _TOO_ALIKE = 0.8
@@ -174,15 +180,18 @@ class ExtractiveGenerator:
             return Extract(tuple(_quoted(judged.ask, [judged.cell], judged.hits)), judged.probability)
         chosen = choose(judged.ranked, length)
         led_to = self._led_to(judged, chosen[0], length)
-        chosen = _joined(chosen, led_to, LIMITS[length]) if led_to else chosen
+        if led_to:  # what the reader sees in the first step of two is not the answer
+            best = replace(chosen[0], read=None)
+            chosen = _joined([best, *chosen[1:]], led_to, LIMITS[length])
         return Extract(tuple(_quoted(judged.ask, chosen, judged.hits)), judged.probability)
 
     def _led_to(self, judged: Judged, best: Candidate, length: Length) -> list[Candidate]:
-        """A piece of the passage that the best piece's leads to, where it adds to that."""
+        """Pieces of a passage that the best piece's leads to, or that leads to it, where they add to that."""
         if LIMITS[length].sentences == 1 or best.piece.header:
             return []
         found: list[Candidate] = []
-        for n in linked(best.n - 1, judged.ask.question, judged.hits):
+        beside = (best.n - 1, judged.ask.question, judged.hits)
+        for n in chain(linked(*beside), leading(*beside)):
             while len(found) < LED_TO:
                 said = " ".join([best.text, *(one.text for one in found)])
                 one = self._gatherer.adding(judged.ask, n + 1, judged.hits[n], said)
@@ -323,13 +332,31 @@ def put_first(ask: Ask, candidate: Candidate, hit: Hit) -> str:
         return candidate.cell.said
     if piece.header:
         return _cell(ask, hit.passage.text[slice(*piece.header)], candidate.text, hit.passage.language)
-    if not candidate.values or ask.kind not in PUT_FIRST or len(candidate.text.split()) <= SHORT:
+    if len(candidate.text.split()) <= SHORT:
+        return ""
+    value = _read_value(ask, candidate, hit) or _near_value(ask, candidate)
+    return "" if fold(candidate.text).startswith(fold(value)) else value
+
+
+def _read_value(ask: Ask, candidate: Candidate, hit: Hit) -> str:
+    """What the reader takes for the answer, where it is sure enough and that is short."""
+    read = candidate.read
+    if not read or read.odds < (READ_OF_KIND if ask.kind else READ_OF_NONE):
+        return ""
+    value = hit.passage.text[read.start : read.end].strip(_AROUND)
+    return value if 0 < len(value.split()) <= READ_WORDS else ""
+
+
+def _near_value(ask: Ask, candidate: Candidate) -> str:
+    """The value of the kind asked for that stands nearest to the question's words, unless the reader sees another."""
+    if not candidate.values or ask.kind not in PUT_FIRST:
         return ""
     first, *others = candidate.values
     near, clear = PUT_FIRST[ask.kind]
     if first.nearness < near or (others and first.nearness < clear * others[0].nearness):
         return ""
-    if fold(candidate.text).startswith(fold(first.value.text)):
+    start, read = candidate.piece.start, candidate.read
+    if read and not (start + first.value.start < read.end and read.start < start + first.value.end):
         return ""
     return first.value.text
 

@@ -24,6 +24,13 @@ def linked(best: int, question: str, hits: Sequence[Hit]) -> Iterator[int]:
             yield n
 
 
+def leading(best: int, question: str, hits: Sequence[Hit]) -> Iterator[int]:
+    """The hits that lead to the hit `best` so: it is about something that their passage names."""
+    for n in range(len(hits)):
+        if best in linked(n, question, hits):
+            yield n
+
+
 def _names(hit: Hit) -> Iterator[str]:
     """What a passage is about, as its title and heading say it."""
     for said in (hit.title, *hit.passage.headings[-1:]):

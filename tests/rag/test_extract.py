@@ -72,6 +72,21 @@ def test_the_sentence_that_answers_is_quoted_first(
 
 
 @pytest.mark.parametrize(
+    ("question", "value"),
+    [
+        ("How much notice must the tenant give?", "thirty days"),
+        ("When does the router restart?", "four in the morning"),
+        ("How much is the deposit?", ""),  # the sentence is short
+    ],
+)
+def test_what_the_reader_takes_for_the_answer_stands_first(
+    catalog: Catalog, embedder: Embedder, question: str, value: str
+) -> None:
+    said, dash, _ = draft(catalog, embedder, question).partition(" – ")
+    assert value in said if value else not dash
+
+
+@pytest.mark.parametrize(
     ("question", "language"),
     [
         ("Who won the football world cup in 1998?", "en"),

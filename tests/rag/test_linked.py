@@ -9,7 +9,7 @@ from ingest.embed import Embedder
 from ingest.types import Passage, Source
 from ingest.vectors import ExactIndex
 from rag.extract import Extract, ExtractiveGenerator
-from rag.linked import has, linked
+from rag.linked import has, leading, linked
 from rag.prompt import Prompt
 from rag.rerank import LateFeatures
 from rag.retrieve import Retriever
@@ -105,3 +105,9 @@ def test_a_passage_leads_to_those_whose_title_it_names_and_the_question_does_not
     assert list(linked(0, "Who formed it?", [first, *others])) == [1, 2]
     assert list(linked(0, "Who is Yang?", [first, *others])) == [1]
     assert list(linked(0, "Who formed it?", [first, hit("Winner", ".")])) == []
+
+
+def test_a_passage_is_led_to_by_those_that_name_what_it_is_about() -> None:
+    hits = [hit("Newport, Rhode Island", "."), hit("Winner", "Winner is a band from Newport."), hit("Seoul", ".")]
+    assert list(leading(0, "Who formed it?", hits)) == [1]
+    assert list(leading(1, "Who formed it?", hits)) == []
