@@ -2,10 +2,11 @@
 
     python -m benchmarks.answers [--data ../shared/data] [--work FOLDER] [--questions 600] [--set NAME]... [--seed 0]
 
-Each question is asked of all passages of its set, through the real retriever and generator. The weights were fitted on
-one half of the articles (evaluation/answers_train.py); what is shown is the other half, unless it says so. RGB, TAT-QA
-and FinanceBench were not fitted on. Vectors, and the answers to each set, are kept in --work (default: a folder of its
-own, removed in the end), so that the sets can be measured one by one. Writes benchmarks/results/answers.md.
+Each question is asked of all passages of its set, through the real retriever and generator. The reader learnt from one
+half of the articles, the weights were fitted on a quarter (evaluation/answers_train.py); what is shown is the other
+quarter. RGB, TAT-QA and FinanceBench were not fitted on. Vectors, and the answers to each set, are kept in --work
+(default: a folder of its own, removed in the end), so that the sets can be measured one by one. Writes
+benchmarks/results/answers.md.
 """
 
 import argparse
@@ -35,7 +36,7 @@ from evaluation.answers import (
 )
 from evaluation.answers_sets import false_answers, load
 from evaluation.answers_train import ACROSS
-from evaluation.dataset import Dataset, Question, halves
+from evaluation.dataset import Dataset, Question, quarters
 from evaluation.library import CachedEmbedder, build_library
 from evaluation.metrics import contains
 from ingest.embed import open_embedder
@@ -67,8 +68,8 @@ class Measured:
 
 
 def chosen(dataset: Dataset, most: int, seed: int) -> list[Question]:
-    """Of the half that was not tuned on."""
-    questions = list((dataset if dataset.name in WHOLE else halves(dataset)[1]).questions)
+    """Of what neither was fitted on."""
+    questions = list((dataset if dataset.name in WHOLE else quarters(dataset)[1]).questions)
     return random.Random(seed).sample(questions, most) if most and len(questions) > most else questions
 
 
@@ -218,7 +219,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=CODE.parent / "shared" / "data")
     parser.add_argument("--work", type=Path)
-    parser.add_argument("--questions", type=int, default=600, help="sampled from each half; 0: all")
+    parser.add_argument("--questions", type=int, default=600, help="at most of each set; 0: all")
     parser.add_argument("--set", action="append", dest="sets", help="measure only these; the rest as --work has it")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
