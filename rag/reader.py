@@ -52,6 +52,50 @@ class Reading:
         return float(scores[last]), self.offsets[before + first][0], self.offsets[before + last][1]
 
 
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """A question and a window as the reader sees them: the ids of their tokens, `types` 0 for the question and 1 for
+    the window, which begins at `start`, and the characters of the window's tokens."""
+
+    ids: Sequence[int]
+    types: Sequence[int]
+    start: int
+    offsets: Sequence[tuple[int, int]]
+
+
+def lay(tokenizer: Any, question: str, window: str) -> Laid:
+    """[CLS] question [SEP] window [SEP], each cut to what there is room for."""
+    begin, separator = (tokenizer.token_to_id(name) for name in ("[CLS]", "[SEP]"))
+    asked = tokenizer.encode(question, add_special_tokens=False).ids[:QUESTION_TOKENS]
+    read = tokenizer.encode(window, add_special_tokens=False)
+    room = TOKENS - len(asked) - 3
+    ids = [begin, *asked, separator, *read.ids[:room], separator]
+    start = len(asked) + 2
+    return Laid(ids, [0] * start + [1] * (len(ids) - start), start, read.offsets[:room])
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """The vectors of pieces (pieces, D), float16 on the disk; the three heads (3, D) and their bias: of an answer's
+    first token, its last, and of there being one."""
+
+    tokenizer: Any
+    pieces: NDArray[np.float16]
+    heads: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    session: Any
+
+    @classmethod
+    def load(cls, folder: Path) -> "_Model":
+        embedder, weights = locate(BILINGUAL), folder / "model.safetensors"
+        try:
+            pieces = mapped(embedder / "model.safetensors", _PIECES)
+            heads, bias = (mapped(weights, f"heads.{name}").astype(np.float32) for name in ("weight", "bias"))
+        except (OSError, ValueError, KeyError) as error:
+            raise EmbedderError(f"The reader in {str(folder)!r} cannot be read: {error}.", hint=_HINT) from error
+        return cls(read_tokenizer(embedder), pieces, heads, bias, open_session(folder / "model_int8.onnx"))
+
+
 class Reader:
     """Thread-safe; nothing to close. Raises EmbedderError if its files are missing or damaged."""
 
@@ -63,36 +107,20 @@ class Reader:
     def read(self, question: str, texts: Sequence[str]) -> list[Reading]:
         """One for each window; of one that is too long its first tokens are read."""
         with self._loading:
-            self._session  # noqa: B018  # loaded once, whichever thread comes first
+            self._model  # noqa: B018  # loaded once, whichever thread comes first
         return list(self._pool.map(self._read, [question] * len(texts), texts))
 
     def _read_anew(self, question: str, text: str) -> Reading:
-        asked = self._tokenizer.encode(question, add_special_tokens=False).ids[:QUESTION_TOKENS]
-        window = self._tokenizer.encode(text, add_special_tokens=False)
-        room = TOKENS - len(asked) - 3
-        begin, separator = self._special
-        ids = [begin, *asked, separator, *window.ids[:room], separator]
-        before = len(asked) + 2
-        types = np.zeros((1, len(ids)), np.int64)
-        types[0, before:] = 1
-        (hidden,) = self._session.run(None, {"embedded": self._pieces[ids].astype(np.float32)[None], "types": types})
-        scores = hidden[0] @ self._heads.T + self._bias  # (T, 3): first, last, answers
-        own = scores[before:-1]
-        return Reading(float(scores[0, 2]), own[:, 0] - scores[0, 0], own[:, 1] - scores[0, 1], window.offsets[:room])
+        model, laid = self._model, lay(self._model.tokenizer, question, text)
+        embedded = model.pieces[laid.ids].astype(np.float32)[np.newaxis]
+        (hidden,) = model.session.run(None, {"embedded": embedded, "types": np.array([laid.types])})  # (1, T, D)
+        scores = hidden[0] @ model.heads.T + model.bias  # (T, 3)
+        none, own = scores[0], scores[laid.start : -1]
+        return Reading(float(none[2]), own[:, 0] - none[0], own[:, 1] - none[1], laid.offsets)
 
     @cached_property
-    def _session(self) -> Any:
-        weights = self._folder / "model.safetensors"
-        try:
-            self._pieces = mapped(locate(BILINGUAL) / "model.safetensors", _PIECES)
-            self._heads, self._bias = (
-                mapped(weights, f"heads.{name}").astype(np.float32) for name in ("weight", "bias")
-            )
-        except (OSError, ValueError, KeyError) as error:
-            raise EmbedderError(f"The reader in {str(self._folder)!r} cannot be read: {error}.", hint=_HINT) from error
-        self._tokenizer = read_tokenizer(locate(BILINGUAL))
-        self._special = tuple(self._tokenizer.token_to_id(name) for name in ("[CLS]", "[SEP]"))
-        return open_session(self._folder / "model_int8.onnx")
+    def _model(self) -> _Model:
+        return _Model.load(self._folder)
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:

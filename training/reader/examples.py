@@ -4,7 +4,7 @@ import random
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -103,40 +103,55 @@ def _shared(question: str, window: str) -> float:
     return len(asked & said) / max(1, len(asked))
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A window of which a question is made: its lines, and for parallel text the same lines in the other language."""
+
+    window: str
+    lines: Sequence[str]
+    others: Sequence[str]
+    language: str
+
+
 def by_rule(texts: Texts, chance: random.Random) -> Example | None:
     """A question made of a sentence: with a window that has the sentence, with one that lacks it, or changed."""
-    if chance.random() < SQUAD_PARAGRAPHS:
-        text, language = chance.choice(texts.all_paragraphs)
-        window = chance.choice(_windows(text))
-        lines = [window[start:end] for start, end in sentences(window)]
-        others: Sequence[str] = ()
-    else:
-        prose = chance.choice(texts.prose)
-        language = chance.choice(("en", "es"))
-        lines, others = list(prose.of(language)), prose.of("es" if language == "en" else "en")
-        window = " ".join(lines)
-    number = chance.randrange(len(lines))
-    span = a_span(chance, lines[number], language)
+    place = _place(texts, chance)
+    number = chance.randrange(len(place.lines))
+    span = a_span(chance, place.lines[number], place.language)
     if not span:
         return None
-    answer, said, asked_in = lines[number][span.start : span.end], lines[number], language
-    if others and chance.random() < ACROSS and answer in others[number]:
-        said, asked_in = others[number], "es" if language == "en" else "en"
+    answer, language = place.lines[number][span.start : span.end], place.language
+    if place.others and chance.random() < ACROSS and answer in place.others[number]:
+        language, said = _other(language), place.others[number]
         start = said.index(answer)
         question = cloze(
-            chance, said, type(span)(start, start + len(answer), span.kind), asked_in, texts.synonyms[asked_in]
+            chance, said, replace(span, start=start, end=start + len(answer)), language, texts.synonyms[language]
         )
     else:
-        question = cloze(chance, said, span, language, texts.synonyms[language])
+        question = cloze(chance, place.lines[number], span, language, texts.synonyms[language])
     if not question:
         return None
     kind = chance.random()
     if kind < 0.5:
-        start = window.index(lines[number]) + span.start
-        return Example(question, window, (start, start + len(answer)))
+        start = place.window.index(place.lines[number]) + span.start
+        return Example(question, place.window, (start, start + len(answer)))
     if kind < 0.7:
-        left = " ".join(line for line in lines if line != lines[number])
+        left = " ".join(line for line in place.lines if line != place.lines[number])
         return Example(question, left) if len(left) > 40 and answer not in left else None
-    known = [name for name in names(window, language) if name != answer]
-    other = changed(chance, question, asked_in, known)
-    return Example(other, window) if other and answer not in other else None
+    known = [name for name in names(place.window, place.language) if name != answer]
+    other = changed(chance, question, language, known)
+    return Example(other, place.window) if other and answer not in other else None
+
+
+def _place(texts: Texts, chance: random.Random) -> _Place:
+    if chance.random() < SQUAD_PARAGRAPHS:
+        text, language = chance.choice(texts.all_paragraphs)
+        window = chance.choice(_windows(text))
+        return _Place(window, [window[start:end] for start, end in sentences(window)], (), language)
+    prose, language = chance.choice(texts.prose), chance.choice(("en", "es"))
+    lines = prose.of(language)
+    return _Place(" ".join(lines), lines, prose.of(_other(language)), language)
+
+
+def _other(language: str) -> str:
+    return "es" if language == "en" else "en"

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from rag.reader import QUESTION_TOKENS, TOKENS
+from rag.reader import TOKENS, lay
 from training.embedder.encoder import device, read_transformer
 from training.reader.examples import Example
 
@@ -29,18 +29,12 @@ class Tokens:
 
 def tokens_of(tokenizer: Any, example: Example) -> Tokens | None:
     """None if the answer lies after what there is room for."""
-    question = tokenizer.encode(example.question, add_special_tokens=False).ids[:QUESTION_TOKENS]
-    window = tokenizer.encode(example.window, add_special_tokens=False)
-    room = TOKENS - len(question) - 3
-    begin, separator = (tokenizer.token_to_id(name) for name in ("[CLS]", "[SEP]"))
-    ids = [begin, *question, separator, *window.ids[:room], separator]
-    before = len(question) + 2
-    types = [0] * before + [1] * (len(ids) - before)
+    laid = lay(tokenizer, example.question, example.window)
     if not example.answer:
-        return Tokens(ids, types, 0, 0)
+        return Tokens(laid.ids, laid.types, 0, 0)
     start, end = example.answer
-    own = [n for n, (a, b) in enumerate(window.offsets[:room]) if a < end and b > start]
-    return Tokens(ids, types, before + own[0], before + own[-1]) if own else None
+    own = [laid.start + n for n, (a, b) in enumerate(laid.offsets) if a < end and b > start]
+    return Tokens(laid.ids, laid.types, own[0], own[-1]) if own else None
 
 
 @dataclass(frozen=True)
