@@ -343,8 +343,8 @@ def _read_value(ask: Ask, candidate: Candidate, hit: Hit) -> str:
     read = candidate.read
     if not read or read.odds < (READ_OF_KIND if ask.kind else READ_OF_NONE):
         return ""
-    value = hit.passage.text[read.start : read.end].strip(_AROUND)
-    return value if 0 < len(value.split()) <= READ_WORDS else ""
+    said = hit.passage.text[read.start : read.end].strip(_AROUND).split()
+    return " ".join(said) if len(said) <= READ_WORDS else ""
 
 
 def _near_value(ask: Ask, candidate: Candidate) -> str:
