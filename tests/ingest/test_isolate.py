@@ -27,6 +27,7 @@ from ingest.parse import parse
 from settings import Parse
 from tests.conftest import ROOT, shared_data
 from tests.documents import HTML, MARKDOWN, Item, write_docx, write_pdf
+from tests.processes import have_ended
 
 TASKS = "tests.ingest.worker_tasks"
 # Enough for a task that misbehaves to start processes, and to report to the test by a pipe.
@@ -197,15 +198,6 @@ def _hang(isolator: Isolator, file: Path, report: Path, found: list[BaseExceptio
     return thread
 
 
-def _gone(pids: list[int]) -> bool:
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        if not any(psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE for pid in pids):
-            return True
-        time.sleep(0.02)
-    return False
-
-
 def test_a_parser_that_hangs_is_killed_with_all_it_started(loose: Isolator, file: Path, tmp_path: Path) -> None:
     found: list[BaseException] = []
     start = time.monotonic()
@@ -214,7 +206,7 @@ def test_a_parser_that_hangs_is_killed_with_all_it_started(loose: Isolator, file
     thread.join(20)
     assert "took longer than 1 s" in str(found[0])
     assert time.monotonic() - start < 15
-    assert _gone(pids)
+    assert have_ended(pids)
 
 
 def test_closing_ends_what_still_runs(file: Path, tmp_path: Path) -> None:
@@ -225,7 +217,7 @@ def test_closing_ends_what_still_runs(file: Path, tmp_path: Path) -> None:
     isolator.close()
     thread.join(10)
     assert isinstance(found[0], EngineClosedError)  # nothing that is said of the document
-    assert _gone(pids)
+    assert have_ended(pids)
     isolator.close()
 
 
@@ -242,7 +234,7 @@ def test_the_death_of_this_process_ends_helper_and_children(file: Path, tmp_path
     owner.kill()
     owner.wait()
     assert helpers
-    assert _gone([*helpers, *pids])
+    assert have_ended([*helpers, *pids])
 
 
 def test_a_helper_that_dies_is_replaced(loose: Isolator, file: Path, tmp_path: Path) -> None:

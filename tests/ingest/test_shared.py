@@ -4,7 +4,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from ingest.isolate import Isolator
 from ingest.parse import FORMATS, is_pure, parse
 from settings import Parse
 from tests.documents import Item, write_pdf
+from tests.processes import have_ended
 
 TASKS = "tests.ingest.worker_tasks"
 LOOSE = ("namespace", "limits")  # enough for a task that misbehaves to start processes, and to report by a pipe
@@ -151,7 +151,7 @@ def test_a_parser_that_hangs_is_killed_with_all_it_started(file: Path, tmp_path:
         assert pids[0] == first
         thread.join(20)
         assert "took longer than 1 s" in str(found[0])
-        assert _gone(pids)
+        assert have_ended(pids)
         assert process_of(loose, file) != first
 
 
@@ -161,7 +161,7 @@ def test_closing_ends_what_still_runs(file: Path, tmp_path: Path) -> None:
     isolator.close()
     thread.join(10)
     assert isinstance(found[0], EngineClosedError)  # nothing that is said of the document
-    assert _gone(pids)
+    assert have_ended(pids)
 
 
 def test_closing_ends_what_waits_and_leaves_nothing(file: Path, tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_closing_ends_what_waits_and_leaves_nothing(file: Path, tmp_path: Path) 
     assert len(worker_files := list((tmp_path / "tmp").iterdir())) == 1
     assert list(worker_files[0].iterdir()) == []  # its document is gone as soon as it is read
     isolator.close()
-    assert _gone([process])
+    assert have_ended([process])
     assert list((tmp_path / "tmp").iterdir()) == []
     assert psutil.Process().num_fds() == before
 
@@ -179,7 +179,7 @@ def test_closing_ends_what_waits_and_leaves_nothing(file: Path, tmp_path: Path) 
 def test_a_worker_that_was_killed_while_it_waited_costs_nothing(worker: Isolator, file: Path) -> None:
     first = process_of(worker, file)
     os.kill(first, signal.SIGKILL)
-    assert _gone([first])
+    assert have_ended([first])
     assert process_of(worker, file) != first
 
 
@@ -217,12 +217,3 @@ def _hanging(isolator: Isolator, file: Path, report: Path) -> tuple[threading.Th
     thread = threading.Thread(target=run)
     thread.start()
     return thread, found, [int(pid) for pid in report.read_text().split()]
-
-
-def _gone(pids: list[int]) -> bool:
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        if not any(psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE for pid in pids):
-            return True
-        time.sleep(0.02)
-    return False
