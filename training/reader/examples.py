@@ -120,15 +120,13 @@ def by_rule(texts: Texts, chance: random.Random) -> Example | None:
     span = a_span(chance, place.lines[number], place.language)
     if not span:
         return None
-    answer, language = place.lines[number][span.start : span.end], place.language
+    said, language, asked_for = place.lines[number], place.language, span
+    answer = said[span.start : span.end]
     if place.others and chance.random() < ACROSS and answer in place.others[number]:
-        language, said = _other(language), place.others[number]
+        said, language = place.others[number], _other(language)
         start = said.index(answer)
-        question = cloze(
-            chance, said, replace(span, start=start, end=start + len(answer)), language, texts.synonyms[language]
-        )
-    else:
-        question = cloze(chance, place.lines[number], span, language, texts.synonyms[language])
+        asked_for = replace(span, start=start, end=start + len(answer))
+    question = cloze(chance, said, asked_for, language, texts.synonyms[language])
     if not question:
         return None
     kind = chance.random()
