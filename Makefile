@@ -30,6 +30,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV). llama.cpp is compiled once: that takes minutes and shows no progress."
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --config-settings editable_mode=compat -e .
+	$(BIN)/python -m ingest.languages
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed

@@ -6,15 +6,14 @@ and in parts, dates and numbered sections in one spelling.
 """
 
 import re
-import threading
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
-from typing import Any
 
+from ingest.languages import language_identifier
 from ingest.stopwords import STOPWORDS
 
 LANGUAGES = ("en", "es")
@@ -344,20 +343,3 @@ class _Votes:
 
 def _has_letters(text: str) -> bool:
     return any(sum(map(str.isalpha, part)) >= _ENOUGH_LETTERS for part in (text[:100], text))
-
-
-_loading = threading.Lock()
-
-
-def language_identifier() -> Any:  # py3langid has no types
-    """Loaded once, whichever thread comes first. That takes half a second, which a run over many files has to spare
-    before the first of them is parsed."""
-    with _loading:
-        return _loaded_identifier()
-
-
-@lru_cache(maxsize=1)
-def _loaded_identifier() -> Any:
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

@@ -12,6 +12,7 @@ whoever opens it; and its files may hold whatever was in the memory of the proce
 Not covered: files that are changed while they are open.
 """
 
+import gc
 import hashlib
 import json
 import re
@@ -296,8 +297,10 @@ def main() -> None:
     """`python -m ingest.chroma FOLDER`: adds what comes on standard input to the folder, and tries it out."""
     confine.end_with_parent()
     folder = Path(sys.argv[1])
+    gc.disable()  # a fifth of the time that the import takes
     import chromadb  # noqa: F401 - while the parent gathers the vectors, or does something else yet
 
+    gc.enable()
     head = _received(sys.stdin.buffer)  # nothing is written where the parent is gone by now
     samples = []
     client = _client(folder)

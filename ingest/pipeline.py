@@ -32,11 +32,11 @@ from errors import (
     UnsupportedError,
 )
 from ingest import chunk, memory
-from ingest.analyse import language_identifier
 from ingest.catalog import Catalog, NewPassage, NewSource, now
 from ingest.discover import Found, as_found, discover, stat_of, without_nested
 from ingest.discover import sha256_of as _sha256
 from ingest.embed import Embedder, Vectors
+from ingest.languages import language_identifier
 from ingest.names import printable, to_text
 from ingest.parse import FORMATS, SUFFIXES, format_of, is_archive, parser_version
 from ingest.parse.tasks import MAX_CHARACTERS
@@ -57,6 +57,7 @@ ATTEMPTS = 4  # at a file that changes while it is read
 PAUSE = 0.3  # seconds between them
 AHEAD, AHEAD_BYTES = 64, 4_000_000  # files that are parsed ahead, unless they are larger than that together
 GROUP = 64  # passages that are embedded together, and stored together, those of a file always
+FIRST_GROUP = 8  # passages that are enough for the first, each after it may have twice as many: no core waits for more
 GROUPS = 2  # embedded at once: while the last texts of one are, the processors have the next
 MANY = 20  # files, of which some need their language identified
 LARGE = 1_000_000  # bytes of files stored together, or by a run, after which memory is given back
@@ -277,6 +278,7 @@ class _Run:
     not_analysed: int = 0  # passages
     made: dict[str, Vectors] = field(default_factory=dict)  # vectors that are not stored yet
     in_flight: set[str] = field(default_factory=set)  # the keys of these, and of those that are being made
+    group: int = FIRST_GROUP  # passages that are enough for the next one
 
     def start_over_if_embedder_changed(self) -> None:
         """Vectors of two embedders do not compare: another embedder means that everything is embedded anew. The engine
@@ -422,11 +424,12 @@ class _Run:
         passages = 0
         for _ in range(len(parsed)):
             number, outcome = parsed.popleft()
-            if outcome.done() and passages < GROUP:
+            if outcome.done() and passages < self.group:
                 group[number] = self._prepare(outcome.result())
                 passages += len(group[number].passages)
             else:
                 parsed.append((number, outcome))
+        self.group = min(2 * self.group, GROUP)
         return group
 
     def _prepare(self, outcome: _Outcome) -> _Prepared:

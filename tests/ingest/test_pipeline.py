@@ -587,7 +587,7 @@ def test_notes_of_one_passage_are_embedded_together(library: Library, monkeypatc
     embed = library.embedder.embed_passages
     monkeypatch.setattr(library.embedder, "embed_passages", lambda texts: groups.append(len(texts)) or embed(texts))
     assert library.index().embedded == 30
-    assert groups == [30]
+    assert sorted(groups) == [6, 8, 16], "the first is small, for no core to wait; each after it may be twice as large"
 
 
 def test_what_is_parsed_is_stored_while_the_next_file_is_being_parsed(library: Library) -> None:
