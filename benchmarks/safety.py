@@ -91,7 +91,9 @@ def home_in(work: Path, name: str) -> Path:
 
 
 def keep_embedder(home: Path, work: Path) -> None:
-    shutil.copytree(home / "models" / "embedder", work / "embedder", dirs_exist_ok=True)
+    exported = home / "models" / "embedder"
+    if exported.is_dir():  # not where the graph that comes with the model serves
+        shutil.copytree(exported, work / "embedder", dirs_exist_ok=True)
 
 
 def all_attacks(data: Path, target: str) -> list[tuple[str, Attack]]:
