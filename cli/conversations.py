@@ -93,11 +93,11 @@ def show_conversation(context: typer.Context, id: Id, as_json: Json = False) -> 
     """Show a conversation as it was, and what has become of the files that it cites.
 
     JSON: {"id", "title", "started_at", "changed_at", "turns": [{"n", "at", "question", "understood", "state", "answer",
-    "abstained", "citations": [as `cita ask`, and "since", "now"], "sentences", "model", "timings", "voice", "usage",
-    "error", "rating", "reason", "passages": [{"id", "source", "page", "page_to", "section", "text", "sha256", "since",
-    "now"}]}]}. `state` is "answered", "stopped" or "failed"; `rating` "good", "bad" or null; `voice` how it was to be
-    said, null where nothing was. `since` the answer the file is the "same", "edited" (the passage still stands in it),
-    "changed" (it does not), "moved" to the path `now`, or "gone".
+    "abstained", "citations": [as `cita ask`, and "since", "now"], "sentences", "conflict", "model", "timings", "voice",
+    "usage", "error", "rating", "reason", "passages": [{"id", "source", "page", "page_to", "section", "text", "sha256",
+    "since", "now"}]}]}. `state` is "answered", "stopped" or "failed"; `rating` "good", "bad" or null; `voice` how it
+    was to be said, null where nothing was. `since` the answer the file is the "same", "edited" (the passage still
+    stands in it), "changed" (it does not), "moved" to the path `now`, or "gone".
     """
     with opened_engine(context) as engine:
         if as_json:

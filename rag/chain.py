@@ -17,7 +17,7 @@ from models.types import EXTRACTIVE
 from rag.abstain import MOST_MISSING
 from rag.cite import Cited, Citer
 from rag.context import arrange, assemble
-from rag.extract import Extract, ExtractiveGenerator
+from rag.extract import Extract, ExtractiveGenerator, Judged
 from rag.generate import Generator, as_runnable
 from rag.prompt import Prompt, fill_prompt
 from rag.retrieve import Retriever, as_langchain
@@ -102,9 +102,9 @@ def build_chain(
     entailment: EntailmentModel | None = None,
 ) -> "Runnable[Question, Event]":
     """A runnable from Question to events: Retrieved, then Tokens, then Completed. Use `.stream`; closing the stream
-    stops the generator. `judge` says whether a model need be asked at all, and what comes nearest where there is no
-    answer; `similarity` and `entailment` have a word in what is verified. Raises what retrieving, generating and these
-    raise."""
+    stops the generator. `judge` says whether a model need be asked at all, what comes nearest where there is no answer,
+    and where the sources contradict each other; `similarity` and `entailment` have a word in what is verified. Raises
+    what retrieving, generating and these raise."""
     from langchain_core.runnables import RunnableGenerator, RunnableLambda
 
     def understand(question: Question) -> Understood:
@@ -134,15 +134,18 @@ def build_chain(
             if not found.hits:
                 missing = tuple(content_words(found.alone)[:MOST_MISSING])
                 yield from _refused(found, Refusal("nothing", missing=missing), generator.info.name)
-            elif isinstance(generator, ExtractiveGenerator):
+                continue
+            if isinstance(generator, ExtractiveGenerator):
                 yield from _extracted(found, _extract(found, generator), generator.info.name)
-            elif judge and (refusal := judge.refusal(_to_quote(found))):
+                continue
+            judged = judge.judge(_to_quote(found)) if judge else None
+            if judge and judged and (refusal := judge.refusal(judged)):
                 yield from _refused(found, refusal, generator.info.name)
-            else:
-                told.clear()
-                prompt = filled.invoke(found)
-                for event in _answered(found, prompt.hits, writer.stream(prompt), generator.info.name, verified):
-                    yield _with_usage(_with_nearest(event, found, judge), told)
+                continue
+            told.clear()
+            prompt = filled.invoke(found)
+            for event in _answered(found, prompt.hits, writer.stream(prompt), generator.info.name, verified):
+                yield _with_usage(_as_judged(event, judge, judged), told)
 
     return RunnableLambda(understand) | RunnableLambda(retrieve) | RunnableGenerator(answer)
 
@@ -221,11 +224,29 @@ def _refused(found: Found, refusal: Refusal, model: str) -> Iterator[Event]:
     )  # fmt: skip
 
 
-def _with_nearest(event: Event, found: Found, judge: ExtractiveGenerator | None) -> Event:
-    """The event; with what comes nearest where it is a model's abstention."""
-    if judge and isinstance(event, Completed) and event.answer.abstained:
-        return replace(event, answer=replace(event.answer, refusal=judge.nearest(_to_quote(found))))
-    return event
+def _as_judged(event: Event, judge: ExtractiveGenerator | None, judged: Judged | None) -> Event:
+    """The event; where it is a model's abstention, with what comes nearest; where it is its answer, with what the
+    sources give as different ones."""
+    if not judge or not judged or not isinstance(event, Completed):
+        return event
+    if event.answer.abstained:
+        return replace(event, answer=replace(event.answer, refusal=judged.refusal("model")))
+    conflicting = judge.conflict(judged)
+    return replace(event, answer=_with_sides(event.answer, conflicting)) if conflicting else event
+
+
+def _with_sides(answer: Answer, conflicting: Extract) -> Answer:
+    """Each side cites what the answer cites, where that is the same sentence, else a citation behind the answer's."""
+    citations, numbers = list(answer.citations), dict[int, int]()
+    for quoted in conflicting.citations:
+        same = (one for one in citations if one.id == quoted.id and one.start < quoted.end and quoted.start < one.end)
+        cited = next(same, None)
+        if cited is None:
+            cited = replace(quoted, n=max((one.n for one in citations), default=0) + 1)
+            citations.append(cited)
+        numbers[quoted.n] = cited.n
+    sides = tuple(replace(side, citations=tuple(numbers[n] for n in side.citations)) for side in conflicting.conflict)
+    return replace(answer, citations=tuple(citations), conflict=sides)
 
 
 def _with_usage(event: Event, told: Sequence[Usage]) -> Event:

@@ -2,8 +2,8 @@
 
 Found by rules. Two likely pieces of different sources conflict where they are word for word the same but for one thing
 that the question does not name (or but for a denial), or where each has nearly all that the question asks about, in its
-own words, and clearly one value of the kind asked for, and these differ. Not found: contradictions in other words that
-are no date, figure or name.
+own words, and these give different answers: clearly one value each of the kind asked for, or what the reader takes for
+the answer. Not found: contradictions in other words that take more than a few words to say.
 """
 
 import re
@@ -29,6 +29,10 @@ FEWEST = 4  # words in common
 LONGEST = 8  # words of a value in which twins differ
 ABOUT = 0.6  # the share of the question that a piece in other words has, with the one before it
 NEAR = 0.55  # the cosine of such a piece and the question
+# What the reader takes for the answer in one source and, less surely, in another, in log-odds, as it does that the
+# sentences around it answer; the cosine of their pieces and the question.
+READ, READ_ELSEWHERE, READ_ANSWERS, READ_NEAR = 3.0, 1.0, 1.0, 0.5
+READ_WORDS = 6
 COUNTED = ("time", "number", "money", "person", "place")  # kinds of which pieces in other words are held together
 CLEAR = 1.5  # how many times as near to the question's words as the next of its kind a value stands
 
@@ -57,8 +61,10 @@ def find_conflict(ask: Ask, ranked: Ranked, hits: Sequence[Hit], row: Candidate 
     if claims or row:
         return claims
     found = ((other, _counterparts(ask, best, other, hits)) for other, below in others if below <= FURTHEST)
-    claims = _claims(best, found)
-    return claims if len(claims) == 2 else []  # where each says something else, it is no question of a single value
+    for claims in (_claims(best, found), _read_claims(ask, ranked.candidates, hits)):
+        if len(claims) == 2:  # where each says something else, it is no question of a single value
+            return claims
+    return []
 
 
 def _claims(best: Candidate, found: Iterable[tuple[Candidate, tuple[Value, Value] | None]]) -> list[Claim]:
@@ -166,13 +172,13 @@ def _counterparts(ask: Ask, one: Candidate, other: Candidate, hits: Sequence[Hit
     return first, second
 
 
-def _speaks_of(ask: Ask, candidate: Candidate, text: str) -> bool:
+def _speaks_of(ask: Ask, candidate: Candidate, text: str, near: float = NEAR) -> bool:
     """Whether a piece has nearly all that the question asks about, and its passage the names and numbers."""
     signs = candidate.signs
     return (
         signs["names in the passage"] >= 1
         and signs["words with the piece before"] >= ABOUT
-        and signs["cosine"] >= NEAR
+        and signs["cosine"] >= near
         and ask.numbers <= numbers(text)
         and signs["extremes"] >= 1
         and not signs["denial differs"]
@@ -211,14 +217,78 @@ def _same_measure(ask: Ask, one: Value, other: Value) -> bool:
 _YEAR = re.compile(r"\b[12]\d{3}\b")
 
 
+# ------------------------------------------------------------------------------------------ in what the reader sees
+
+
+def _read_claims(ask: Ask, candidates: Sequence[Candidate], hits: Sequence[Hit]) -> list[Claim]:
+    """What the reader takes for the answer in the source where it is surest, and in the others where that differs."""
+    seen: dict[str, tuple[float, Claim]] = {}
+    for candidate in candidates:
+        hit = hits[candidate.n - 1]
+        value = _read_value(ask, candidate, hit)
+        odds = candidate.read.odds if candidate.read else 0.0
+        if value and odds > seen.get(hit.passage.path, (0.0, None))[0]:
+            seen[hit.passage.path] = odds, Claim(value, candidate)
+    surest = sorted(seen.values(), key=lambda one: -one[0])
+    if not surest or surest[0][0] < READ:
+        return []
+    first = surest[0][1]
+    return _claims(first.candidate, ((other.candidate, _as_read(ask, first, other, hits)) for _, other in surest[1:]))
+
+
+def _read_value(ask: Ask, candidate: Candidate, hit: Hit) -> Value | None:
+    """What the reader takes for the answer in a sentence that speaks of all that is asked, if it may be that."""
+    read, text = candidate.read, hit.passage.text
+    if not read or read.odds < READ_ELSEWHERE or read.answers < READ_ANSWERS:
+        return None
+    if candidate.cell or candidate.piece.header or not _speaks_of(ask, candidate, text, READ_NEAR):
+        return None
+    begin, end = read.start - candidate.piece.start, read.end - candidate.piece.start
+    own = [span for span in _spans(candidate.text) if begin <= span[0] and span[1] <= end]
+    if not 0 < len(own) <= READ_WORDS:
+        return None
+    value = _value(candidate.text, own)
+    if not value.key or value.key <= set(words(ask.question)):
+        return None
+    fits = ask.kind not in COUNTED or bool(values(ask.kind, value.text, ask.question))
+    return value if fits and (ask.kind != "person" or _fits(ask, value, "")) else None
+
+
+def _as_read(ask: Ask, one: Claim, other: Claim, hits: Sequence[Hit]) -> tuple[Value, Value] | None:
+    """The values of two sources; None where either has the other's too, or they are one, or not of the same thing."""
+    for claim, beside in ((one, other), (other, one)):
+        text = hits[beside.candidate.n - 1].passage.text
+        if claim.value.key <= set(words(text)) | numbers(text):
+            return None
+    if _compatible(one.value, other.value) or not _same_measure(ask, one.value, other.value):
+        return None
+    return one.value, other.value
+
+
+# ----------------------------------------------------------------------------------------------- the same after all
+
+
 def _compatible(one: Value, other: Value) -> bool:
     """Whether the values are the same, or one is a part of the other ('Smith' of 'John Smith', '2019' of a day in it),
     however written; a denial is not a part."""
     if negates(one.text) != negates(other.text):
         return False
-    if one.key <= other.key or other.key <= one.key:
+    if one.key <= other.key or other.key <= one.key or _spelt_alike(one.text, other.text):
         return True
     a, b = figures(one.text), figures(other.text)
     return bool(a.found and b.found) and (
         all(carries(b, figure) for figure in a.found) or all(carries(a, figure) for figure in b.found)
     )
+
+
+def _spelt_alike(one: str, other: str) -> bool:
+    """Whether two names are the same but for a letter more in a word: 'Cristophe Gans', 'Christophe Gans'."""
+    first, second = one.split(), other.split()
+    return len(first) == len(second) and all(map(_is_one_name, first, second))
+
+
+def _is_one_name(one: str, other: str) -> bool:
+    if one == other or not (one[:1].isupper() and other[:1].isupper()):
+        return one == other
+    short, long = sorted((fold(one), fold(other)), key=len)
+    return any(long[:n] + long[n + 1 :] == short for n in range(len(long)))

@@ -13,7 +13,7 @@ from typing import Any
 from errors import UsageError
 from ingest.analyse import detect_language
 from ingest.names import printable
-from rag.types import Answer, Citation, Conversation, Evidence, Example, ExportForm, KeptTurn, Language, Since
+from rag.types import Answer, Citation, Conversation, Evidence, Example, ExportForm, KeptTurn, Language, Side, Since
 
 CITED = re.compile(r"\s?\[(\d{1,6})\]")
 _MARKS = re.compile(r"([\\`*_{}\[\]<>#|~!])")
@@ -31,6 +31,7 @@ class Words:
     stopped: str
     unsupported: str
     unsupported_sentence: str
+    conflict: str
     since: dict[Since, str]
 
 
@@ -41,6 +42,7 @@ WORDS: dict[Language, Words] = {
         stopped="Stopped: the answer is incomplete, and its citations were not checked.",
         unsupported="The quote does not carry the claim.",
         unsupported_sentence="Not confirmed by a passage: “{text}”",
+        conflict="The sources disagree: {sides}",
         since={
             "edited": "The file has changed since; the passage still stands in it.",
             "changed": "The file has changed since, and the passage no longer stands in it.",
@@ -54,6 +56,7 @@ WORDS: dict[Language, Words] = {
         stopped="Detenida: la respuesta está incompleta y sus citas no se comprobaron.",
         unsupported="La cita no respalda lo que se afirma.",
         unsupported_sentence="Ningún pasaje lo confirma: «{text}»",
+        conflict="Las fuentes no coinciden: {sides}",
         since={
             "edited": "El archivo ha cambiado desde entonces; el pasaje sigue en él.",
             "changed": "El archivo ha cambiado desde entonces y el pasaje ya no está en él.",
@@ -100,6 +103,7 @@ def _turn_json(turn: KeptTurn) -> dict[str, Any]:
         "abstained": answer.get("abstained", False),
         "citations": citations,
         "sentences": answer.get("sentences", []),
+        "conflict": answer.get("conflict", []),
         "model": answer.get("model", ""),
         "timings": answer.get("timings"),
         "voice": answer.get("voice"),
@@ -157,8 +161,16 @@ def _time(at: str) -> str:
 
 
 def doubtful(answer: Answer, words: Words) -> list[str]:
-    """The sentences that no passage confirms, each said so."""
-    return [words.unsupported_sentence.format(text=each.text) for each in answer.sentences if not each.supported]
+    """The sentences that no passage confirms, each said so, and what the sources give as different answers."""
+    doubts = [words.unsupported_sentence.format(text=each.text) for each in answer.sentences if not each.supported]
+    sides = "; ".join(_side(answer, side) for side in answer.conflict)
+    return [*doubts, words.conflict.format(sides=sides)] if sides else doubts
+
+
+def _side(answer: Answer, side: Side) -> str:
+    """'Tampa (minutes.md, 2021-02-07)'."""
+    files = dict.fromkeys(printable(one.source) for one in answer.citations if one.n in side.citations)
+    return f"{side.value} ({', '.join(filter(None, (*files, side.date)))})"
 
 
 # Markdown

@@ -174,8 +174,8 @@ class ExtractiveGenerator:
 
     def quote(self, judged: "Judged", length: Length = "middle") -> Extract:
         """The answer, however unsure; there is a candidate."""
-        if claims := find_conflict(judged.ask, judged.ranked, judged.hits, judged.cell):
-            return self._conflicting(claims, judged.hits, judged.probability)
+        if conflicting := self.conflict(judged):
+            return conflicting
         if judged.cell:
             return Extract(tuple(_quoted(judged.ask, [judged.cell], judged.hits)), judged.probability)
         chosen = choose(judged.ranked, length)
@@ -202,15 +202,15 @@ class ExtractiveGenerator:
                 return found
         return []
 
-    def refusal(self, prompt: Prompt) -> Refusal | None:
+    def refusal(self, judged: "Judged") -> Refusal | None:
         """Why a model need not be asked: what was found hardly holds the answer. None if it is to be asked."""
-        judged = self.judge(prompt)
         enough = is_enough(judged.probability, self._abstain, self._weights, for_model=True)
         return None if enough else judged.refusal("unsure")
 
-    def nearest(self, prompt: Prompt) -> Refusal:
-        """What comes nearest where a model found no answer."""
-        return self.judge(prompt).refusal("model")
+    def conflict(self, judged: "Judged") -> Extract | None:
+        """What the sources give as different answers, side by side; None if they agree."""
+        claims = find_conflict(judged.ask, judged.ranked, judged.hits, judged.cell)
+        return self._conflicting(claims, judged.hits, judged.probability) if claims else None
 
     def _conflicting(self, claims: Sequence[Claim], hits: Sequence[Hit], sure: float) -> Extract:
         quoted, sides = [], []

@@ -29,6 +29,8 @@ TEXTS = {
     "report.md": "The annual meeting of the Falcon club took place in Denver on a rainy Sunday.",
     "agua.txt": "La franquicia de la póliza por daños por agua es de cien euros por siniestro.",
     "mill.txt": "The old mill was built in 1890. It grinds wheat on Thursdays.",
+    "chapel.md": "The roof of the old chapel is covered with copper since the fire.",
+    "visit.md": "Visitors admire the zinc that covers the roof of the old chapel.",
 }
 DAYS = {"minutes.md": {"date": "2021-02-07"}, "report.md": {"modified": "2024-03-01T10:00:00"}}
 
@@ -51,6 +53,18 @@ class Refusing(Generator):
         yield ABSTENTION[prompt.language]
 
     def close(self) -> None: ...
+
+
+class Saying(Refusing):
+    """A model that says the same whatever it reads."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__()
+        self._said = said
+
+    def generate(self, prompt: Prompt) -> Iterator[str]:
+        place = next(n for n, hit in enumerate(prompt.hits, start=1) if hit.passage.path == "minutes.md")
+        yield self._said.format(n=place)
 
 
 @pytest.fixture(scope="module")
@@ -123,8 +137,29 @@ def test_sources_that_contradict_each_other_stand_side_by_side_with_their_days(a
     assert "Denver (2024-03-01) – The annual" in found.answer
 
 
+def test_sources_that_contradict_each_other_in_their_own_words_stand_side_by_side(answer: Ask) -> None:
+    found = answer("What metal is the roof of the old chapel covered with?")
+    assert [side.value for side in found.conflict] == ["copper", "zinc"]
+    assert [citation.source for citation in found.citations] == ["chapel.md", "visit.md"]
+
+
+def test_beside_a_models_answer_stands_what_the_sources_say_against_each_other(answer: Ask) -> None:
+    question = "Where did the annual meeting of the Falcon club take place?"
+    found = answer(question, model=Saying("It took place in Tampa. [{n}]"))
+    assert found.answer == "It took place in Tampa. [1]"
+    sources = {citation.n: citation.source for citation in found.citations}
+    assert sources == {1: "minutes.md", 2: "report.md"}, "what the answer cites is not cited twice"
+    assert {side.value: [sources[n] for n in side.citations] for side in found.conflict} == {
+        "Tampa": ["minutes.md"],
+        "Denver": ["report.md"],
+    }
+    for citation in found.citations:
+        assert TEXTS[citation.source][citation.start : citation.end] == citation.quote
+
+
 def test_sources_that_agree_are_no_conflict(answer: Ask) -> None:
     assert answer("When was the old mill built?").conflict == ()
+    assert answer("When was the old mill built?", model=Refusing()).conflict == ()
 
 
 @pytest.mark.parametrize(

@@ -13,14 +13,21 @@ from rag.candidates import Candidate
 from rag.cell import Cell
 from rag.conflict import find_conflict
 from rag.pieces import Piece
+from rag.reader import Read
 from rag.types import Hit
 
 
 def values(
-    question: str, *texts: str, same_source: bool = False, below: float = 1.0, cells: Sequence[Cell] = ()
+    question: str,
+    *texts: str,
+    same_source: bool = False,
+    below: float = 1.0,
+    cells: Sequence[Cell] = (),
+    read: Sequence[tuple[str, float]] = (),
 ) -> list[str]:
     """What is shown side by side of passages of one piece each, the best first; each `below` the one before it. With
-    `cells` the pieces are rows of tables, and the question names the first's cell."""
+    `cells` the pieces are rows of tables, and the question names the first's cell; `read` is what the reader takes for
+    the answer in each, and how surely (log-odds)."""
     terms = [Term(word, (stem(word, "en"),), 1.0, 1, 1.0) for word in content_words(question)]
     ask = Ask(question, terms, "en")
     candidates, hits = [], []
@@ -31,7 +38,9 @@ def values(
         places = set(ask.places(text, "en")) - {-1}
         signs = word_signs(ask, text, "en", Around(set(), places, set())) | {"cosine": 0.7}
         rated = tuple(rated_values(ask, text, "en"))
-        candidates.append(Candidate(n + 1, Piece(0, len(text)), text, signs, rated, *cells[n : n + 1]))
+        seen = [Read(odds, odds, text.index(said), text.index(said) + len(said)) for said, odds in read[n : n + 1]]
+        cell = cells[n] if n < len(cells) else None
+        candidates.append(Candidate(n + 1, Piece(0, len(text)), text, signs, rated, cell, *seen))
     ranked = Ranked(tuple(candidates), tuple(-below * n for n in range(len(texts))))
     row = candidates[0] if cells else None
     return [claim.value.text for claim in find_conflict(ask, ranked, hits, row)]
@@ -46,6 +55,8 @@ GLEESON = "General Hux, an officer, is played in the film by Domhnall Gleeson."
     [
         ("Where does the club meet?", "The club meets on Friday in Tampa.", "The club meets on Friday in Denver.",
          ["Tampa", "Denver"]),
+        ("Who leads the choir?", "The choir of the town is led by Maria Gil.",
+         "The choir of the town is led by Mario Gil.", ["Maria Gil", "Mario Gil"]),
         ("What is the colour of the gate?", "The gate of the mill is painted green.",
          "The gate of the mill is painted blue.", ["green", "blue"]),
         ("When was the old mill built?", "The old mill was built by monks in May 1890.",
@@ -71,6 +82,8 @@ def test_the_same_words_but_for_one_thing_are_a_conflict(question: str, one: str
          "The mill of the monks was built in May 1890."),
         ("How many days is the notice?", "The notice of the lease is thirty days.",
          "The notice of the lease is 30 days."),
+        ("Who leads the choir?", "The choir of the town is led by Cristophe Gans.",
+         "The choir of the town is led by Christophe Gans."),
     ],
 )  # fmt: skip
 def test_another_thing_or_the_same_written_otherwise_is_none(question: str, one: str, other: str) -> None:
@@ -114,3 +127,53 @@ def test_the_same_row_of_two_tables_but_for_one_cell_is_a_conflict() -> None:
     assert values(question, *rows, cells=named) == ["65 euros", "70 euros"]
     assert values(question, *rows, cells=named[:1]) == []  # the other is of another year, or of no column that is known
     assert values(question, rows[0], "Red room with sea view  90 euros  8", cells=named) == []
+
+
+ROOF = "Which metal covers the roof of the chapel?"
+COPPER, ZINC = (
+    "Since the fire the roof of the chapel is covered with copper.",
+    "A metal, zinc, covers the chapel's roof.",
+)
+
+
+def test_what_the_reader_takes_for_the_answer_in_two_sources_is_a_conflict() -> None:
+    assert values(ROOF, COPPER, ZINC) == []
+    assert values(ROOF, COPPER, ZINC, read=[("copper", 6.0), ("zinc", 1.5)]) == ["copper", "zinc"]
+    assert values(ROOF, COPPER, ZINC, read=[("copper", 1.5), ("zinc", 6.0)]) == ["zinc", "copper"], "the surest first"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "why"),
+    [
+        (("copper", 2.5), ("zinc", 2.5), "of neither it is sure"),
+        (("copper", 6.0), ("zinc", 0.5), "of one it is not"),
+        (("copper", 6.0), ("A metal, zinc, covers the chapel's roof", 6.0), "a whole sentence is no value"),
+        (("copper", 6.0), ("chapel's roof", 6.0), "the question says that itself"),
+    ],
+)
+def test_where_the_reader_is_not_sure_of_two_values_there_is_none(
+    one: tuple[str, float], other: tuple[str, float], why: str
+) -> None:
+    assert values(ROOF, COPPER, ZINC, read=[one, other]) == [], why
+
+
+def test_what_the_reader_sees_in_a_sentence_about_something_else_is_none() -> None:
+    bridge = "Since the flood a bridge is made of zinc."
+    assert values(ROOF, COPPER, bridge, read=[("copper", 6.0), ("zinc", 6.0)]) == []
+
+
+def test_a_source_that_has_what_the_reader_sees_in_the_other_is_none() -> None:
+    both = "The roof of the chapel: copper, which covers what a metal like zinc covered before."
+    assert values(ROOF, both, ZINC, read=[("copper", 6.0), ("zinc", 6.0)]) == []
+
+
+def test_a_name_in_two_spellings_is_one() -> None:
+    texts = ["The film on Hux has one director, Cristophe Gans.", "Christophe Gans is the director of the film on Hux."]
+    read = [("Cristophe Gans", 6.0), ("Christophe Gans", 6.0)]
+    assert values("Who is the director of the film on Hux?", *texts, read=read) == []
+
+
+def test_where_the_reader_sees_three_values_there_is_no_single_one() -> None:
+    lead = "The chapel: its roof lead covers, a metal."
+    read = [("copper", 6.0), ("zinc", 6.0), ("lead", 6.0)]
+    assert values(ROOF, COPPER, ZINC, lead, read=read) == []

@@ -17,7 +17,20 @@ from markdown_it import MarkdownIt
 from errors import UsageError
 from ingest.parse import parse
 from rag.export import WORDS, as_json, export, fine_tuning_set
-from rag.types import Answer, AnswerSentence, Citation, Conversation, Evidence, Example, Hit, KeptTurn, Language, Since
+from rag.types import (
+    Answer,
+    AnswerSentence,
+    Citation,
+    Conversation,
+    Evidence,
+    Example,
+    ExportForm,
+    Hit,
+    KeptTurn,
+    Language,
+    Side,
+    Since,
+)
 from tests.fakes import LEASE
 from tests.rag.test_history import CITATION, TIMINGS, answer
 
@@ -144,6 +157,17 @@ def test_doubt_is_exported_too(form: str) -> None:
                      "The model ended."):  # fmt: skip
         assert expected in text
     assert "[^1-7]" not in text
+
+
+@pytest.mark.parametrize("form", ["md", "docx"])
+def test_what_the_sources_say_against_each_other_is_exported_too(form: ExportForm) -> None:
+    said = replace(answer(), conflict=(Side("thirty days", (1,), "2021-02-07"), Side("sixty days", (1,))))
+    content = export(conversation(turn(answer=said)), form)
+    text = content.decode() if form == "md" else word_text(content)
+    for side in ("thirty days (contracts/lease.pdf, 2021-02-07)", "sixty days (contracts/lease.pdf)"):
+        assert side in text
+    assert "The sources disagree: " in text
+    assert as_json(conversation(turn(answer=said)))["turns"][0]["conflict"][1]["value"] == "sixty days"
 
 
 def test_what_documents_say_is_no_markdown() -> None:
