@@ -305,6 +305,8 @@ SETS: dict[str, Callable[[str, Path], Dataset]] = {
     "xquad-es": _squad("xquad-es"),
     "Spanish question, English passages": _squad("xquad-es", "xquad-en"),
     "English question, Spanish passages": _squad("xquad-en", "xquad-es"),
+    "Spanish question (2.0), English passages": _squad("squad-es-v2.0-small", "squad-v2.0-en"),
+    "English question (2.0), Spanish passages": _squad("squad-v2.0-en", "squad-es-v2.0-small"),
     "scifact": scifact,
     "clapnq": clapnq,
     "hotpotqa-subset": hotpotqa,

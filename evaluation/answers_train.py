@@ -1,12 +1,12 @@
 """Makes rag/answers.toml: how far each sign of an answer is to be trusted, and how sure an answer must be.
 
-    python -m evaluation.answers_train ../shared/data WORK [--questions 700]
+    python -m evaluation.answers_train ../shared/data WORK [--questions 2000]
 
-Two logistic regressions, fitted on a quarter of each set's articles (evaluation.dataset.quarters), of which the reader
-learnt nothing: does a piece of a passage hold the answer, and do the passages found hold it at all? The second is
-fitted on questions that the sets call unanswerable, and on questions whose own article is kept out of the library. Sets
-count alike, and in each of them what is answerable as much as what is not. What is for evaluation only (RGB,
-FinanceBench) is not used.
+Three logistic regressions, fitted on a quarter of each set's articles (evaluation.dataset.quarters), of which the
+reader learnt nothing: does a piece of a passage hold the answer; do the passages found speak of what is asked, as they
+do not where the question's own article is kept out of the library; and do they answer it, as they do not where the set
+calls the question unanswerable, though they speak of it? In each set what is answerable counts as much as what is not.
+What is for evaluation only (RGB, FinanceBench) is not used.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import random
 import re
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -27,17 +27,22 @@ from evaluation.answers import Asked, Asker, right_pieces
 from evaluation.dataset import halves, quarters
 from evaluation.library import CachedEmbedder, build_library
 from ingest.embed import DEFAULT_MODEL, open_embedder
-from rag.abstain import answer_signs, rank
-from rag.answer_weights import WEIGHTS_FILE, Weights, weigh
+from rag.abstain import answer_signs, probability, rank
+from rag.answer_weights import TABLES, WEIGHTS_FILE, Weights
 from rag.types import ABSTAIN, Abstain
 from settings import Settings
 
 Array = NDArray[np.float64]
 
+NEAR_ACROSS = ("Spanish question (2.0), English passages", "English question (2.0), Spanish passages")
 # Across languages less is known of an answer. How sure one must be is not chosen by these sets: it would be less so in
 # one language.
-ACROSS = ("Spanish question, English passages", "English question, Spanish passages")
+ACROSS = ("Spanish question, English passages", "English question, Spanish passages", *NEAR_ACROSS)
+# With questions that passages on the matter do not answer.
+NEAR = ("squad-v2.0-en", "squad-es-v2.0-small", "clapnq", *NEAR_ACROSS)
 SETS = ("squad-v2.0-en", "squad-v1.1-en", "squad-es-v2.0-small", "xquad-es", "clapnq", *ACROSS)
+# How much the questions of a set count. SQuAD 2.0's are there in four ways, CLAP NQ's, which people typed, in one.
+COUNTS = dict.fromkeys(NEAR_ACROSS, 0.5) | {"clapnq": 2.0}
 PENALTY = 10.0
 AGAINST = (
     "heaviest word missing", "heaviest word missing in the passage", "denial differs", "question",
@@ -45,11 +50,7 @@ AGAINST = (
 )  # fmt: skip
 EITHER = ("length", "begins", "another language", "not read")
 WITHOUT = ", without"
-UNKNOWN = Weights({"": 0.0}, {"": 0.0}, {}, {})
-# Their unanswerable questions were written to look answerable. What helps with these, to distrust shared words, harms
-# with others: so they count less.
-ADVERSARIAL, ADVERSARIAL_WEIGHT = ("squad-v2.0-en", "squad-es-v2.0-small"), 1 / 3
-NATURAL = "clapnq"
+UNKNOWN = Weights({"": 0.0}, {"": 0.0}, {"": 0.0}, {}, {})
 # Of the answerable questions, the share that is refused at most: by an extractive answer, before a model is asked.
 # "balanced" and "strict" are by balanced accuracy instead, see least_by_dial().
 LOST_HELPFUL = 0.01
@@ -70,6 +71,18 @@ class Part:
     name: str
     asked: tuple[Asked, ...]
     tune: frozenset[str]  # ids
+
+    @property
+    def set(self) -> str:
+        return self.name.removesuffix(WITHOUT)
+
+    @property
+    def is_without(self) -> bool:
+        return self.name.endswith(WITHOUT)
+
+    @property
+    def counts(self) -> float:
+        return COUNTS.get(self.set, 1.0)
 
 
 def collect(name: str, data: Path, embedder: CachedEmbedder, work: Path, settings: Settings, most: int) -> list[Part]:
@@ -102,12 +115,27 @@ def fit_pieces(parts: Sequence[Part]) -> dict[str, float]:
         for one, found in own:
             rows += [[candidate.signs[name] for name in PIECE_SIGNS] for candidate in one.judged.ranked.candidates]
             right += found
-            weight += [1 / len(own)] * len(found)
+            weight += [part.counts / len(own)] * len(found)
     return _fitted(PIECE_SIGNS, np.array(rows), np.array(right, float), np.array(weight))
 
 
+def fit_about(parts: Sequence[Part], pieces: dict[str, float]) -> dict[str, float]:
+    """Do the passages found speak of what is asked? `pieces` are the weights that the best piece is found by."""
+    return _fit_asked(
+        [
+            replace(part, asked=tuple(one for one in part.asked if part.is_without or not one.unanswerable))
+            for part in parts
+        ],
+        pieces,
+    )
+
+
 def fit_answered(parts: Sequence[Part], pieces: dict[str, float]) -> dict[str, float]:
-    """Do the passages found hold the answer? `pieces` are the weights that the best piece is found by."""
+    """If they do, do they answer it?"""
+    return _fit_asked([part for part in parts if part.name in NEAR], pieces, leave_out="not read")
+
+
+def _fit_asked(parts: Sequence[Part], pieces: dict[str, float], leave_out: str = "") -> dict[str, float]:
     names: tuple[str, ...] = ()
     rows, right, weight = [], [], []
     for part in parts:
@@ -115,16 +143,15 @@ def fit_answered(parts: Sequence[Part], pieces: dict[str, float]) -> dict[str, f
         refused = sum(one.unanswerable for one in own)
         for one in own:
             signs = _signs(one, pieces)
-            names = names or tuple(signs)
+            names = names or tuple(name for name in signs if name != leave_out)
             rows.append([signs[name] for name in names])
             right.append(not one.unanswerable)
-            among = refused if one.unanswerable else len(own) - refused
-            weight.append((ADVERSARIAL_WEIGHT if one.unanswerable and part.name in ADVERSARIAL else 1.0) / among)
+            weight.append(part.counts / (refused if one.unanswerable else len(own) - refused))
     return _fitted(names, np.array(rows), np.array(right, float), np.array(weight))
 
 
 def _signs(asked: Asked, pieces: dict[str, float]) -> dict[str, float]:
-    weights = Weights(pieces, {}, {}, {})
+    weights = Weights(pieces, {}, {}, {}, {})
     ranked = rank(asked.judged.ranked.candidates, weights)
     return dict(answer_signs(asked.judged.ask, ranked))
 
@@ -188,27 +215,27 @@ class Guess:
         return self.tune and self.set not in ACROSS
 
 
-def guesses(parts: Sequence[Part], pieces: dict[str, float], answered: dict[str, float]) -> list[Guess]:
+def guesses(parts: Sequence[Part], weights: Weights) -> list[Guess]:
     found = []
     for part in parts:
         for one in part.asked:
-            odds = weigh(answered, _signs(one, pieces)) if one.judged.ranked.candidates else -50.0
-            sure = float(1 / (1 + np.exp(-odds)))
+            ranked = rank(one.judged.ranked.candidates, weights)
+            sure = probability(one.judged.ask, ranked, weights)
             found.append(Guess(sure, one.unanswerable, one.question.id in part.tune, part.name))
     return found
 
 
 def least_by_dial(found: Sequence[Guess]) -> dict[Abstain, float]:
-    """strict: the best balanced accuracy on SQuAD 2.0, where what is asked is nearly said; balanced: the best on
-    questions whose article is there or not (counted twice) and on questions of people that a passage on the matter does
-    not answer; helpful: refuses hardly any that can be answered."""
+    """strict: the best balanced accuracy on sets with questions that passages on the matter do not answer; balanced: on
+    these together, and on questions whose article is there or not, which count twice as much; helpful: refuses hardly
+    any that can be answered."""
     tuned = [one for one in found if one.decides]
-    adversarial = [one for one in tuned if one.part == "squad-v2.0-en"]
+    by_set = {name: [one for one in tuned if one.part == name] for name in NEAR}
+    near = [own for name, own in by_set.items() for _ in range(int(COUNTS.get(name, 1.0))) if own]
     plain = [one for one in tuned if one.part.endswith(WITHOUT) or not one.unanswerable]
-    natural = [one for one in tuned if one.part == NATURAL]
     return {
-        "strict": _best(adversarial),
-        "balanced": _best(plain, plain, natural),
+        "strict": _best(*near),
+        "balanced": _best(*near, *[plain] * (2 * len(near))),
         "helpful": _losing(plain, LOST_HELPFUL),
     }
 
@@ -238,7 +265,8 @@ def as_toml(found: Sequence[Guess], weights: Weights) -> str:
         *(f"# {line}" for line in report(found, weights)),
         "# These sets are CC BY-SA (SQuAD, XQuAD), CC BY (SQuAD-es) and Apache-2.0 (CLAP NQ).",
     ]
-    for name, table in (("piece", weights.piece), ("answered", weights.answered)):
+    for name in TABLES:
+        table: Mapping[str, float] = getattr(weights, name)
         lines += ["", f"[{name}]", *(f'"{sign}" = {value:.4f}' for sign, value in table.items())]
     for name, least in (("least", weights.least), ("least_for_models", weights.least_for_models)):
         lines += ["", f"[{name}]", *(f"{dial} = {least[dial]}" for dial in ABSTAIN)]
@@ -266,7 +294,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder of the public sets")
     parser.add_argument("work", type=Path, help="folder for vectors and catalogues")
-    parser.add_argument("--questions", type=int, default=700, help="at most so many of each set")
+    parser.add_argument("--questions", type=int, default=2000, help="at most so many of each set")
     options = parser.parse_args()
     settings = Settings.load(options.work / "home")
     embedder = CachedEmbedder(open_embedder(settings), options.work / "vectors")
@@ -274,15 +302,20 @@ def main() -> int:
     for name in SETS:
         parts += collect(name, options.data, embedder, options.work, settings, options.questions)
         print(f"{name}: {len(parts[-2].asked)} questions", file=sys.stderr, flush=True)
-    pieces = fit_pieces(parts)
-    answered = fit_answered(parts, pieces)
-    found = guesses(parts, pieces, answered)
-    plain = [one for one in found if one.decides and not one.unanswerable]
-    models = {dial: _losing(plain, share) if share else 0.0 for dial, share in LOST_FOR_MODELS.items()}
-    weights = Weights(pieces, answered, least_by_dial(found), models)
+    found, weights = fitted(parts)
     WEIGHTS_FILE.write_text(as_toml(found, weights), encoding="utf-8")
     print("\n".join(report(found, weights)))
     return 0
+
+
+def fitted(parts: Sequence[Part]) -> tuple[list[Guess], Weights]:
+    """The weights, and what they make of the questions."""
+    pieces = fit_pieces(parts)
+    weights = Weights(pieces, fit_about(parts, pieces), fit_answered(parts, pieces), {}, {})
+    found = guesses(parts, weights)
+    plain = [one for one in found if one.decides and not one.unanswerable]
+    models = {dial: _losing(plain, share) if share else 0.0 for dial, share in LOST_FOR_MODELS.items()}
+    return found, replace(weights, least=least_by_dial(found), least_for_models=models)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Whether the documents hold an answer: what the best piece lacks, and what the passages found are like.
 
-One logistic regression over signs (rag/answers.toml). How sure it must be is a setting, from strict to helpful.
+Two logistic regressions over signs (rag/answers.toml): do the passages speak of what is asked, and if so, do they
+answer it? How sure it must be of both is a setting, from strict to helpful.
 """
 
 import math
@@ -52,10 +53,12 @@ OF_PIECES_ONLY = ("length", "begins", "passage's score", "passage's rank")
 
 
 def probability(ask: Ask, ranked: Ranked, weights: Weights) -> float:
-    """How likely the documents hold the answer, 0 without a candidate."""
+    """How likely the documents hold the answer: that they speak of what is asked, times that they then answer it; 0
+    without a candidate."""
     if not ranked.candidates:
         return 0.0
-    return 1 / (1 + math.exp(-weigh(weights.answered, answer_signs(ask, ranked))))
+    signs = answer_signs(ask, ranked)
+    return math.prod(1 / (1 + math.exp(-weigh(own, signs))) for own in (weights.about, weights.answered))
 
 
 def is_enough(probability: float, dial: Abstain, weights: Weights, *, for_model: bool = False) -> bool:

@@ -52,6 +52,25 @@ def kind_asked(question: str) -> Kind:
     return next((kind for kind, asks in _ASKS if asks.search(folded)), "")
 
 
+_AUXILIARY = re.compile(
+    r"(?:is|are|was|were|am|do|does|did|has|have|had|can|could|may|might|must|should|shall|will|would)(?:n't)?\b"
+)
+_INTERROGATIVE = re.compile(r"\b(?:qué|cuál(?:es)?|quién(?:es)?|cuándo|dónde|adónde|cómo|cuán(?:t[oa]s?)?)\b")
+_BEGINS_TO_ASK = re.compile(
+    r"(?:(?:a|con|de|desde|en|hasta|para|por|sobre) )?"
+    r"(?:que|cual(?:es)?|quien(?:es)?|cuando|a?donde|como|cuan(?:t[oa]s?)?|cuy[oa]s?)\b"
+)
+
+
+def asks_yes_or_no(question: str, language: str) -> bool:
+    """Whether it is answered by yes or no: it begins with an auxiliary and leaves no choice, or it is a question in
+    Spanish without an interrogative, which one that is typed without its accent begins with."""
+    text = question.lower().lstrip("¿ ")
+    if language != "es":
+        return bool(_AUXILIARY.match(text)) and " or " not in text
+    return "?" in question and not _INTERROGATIVE.search(text) and not _BEGINS_TO_ASK.match(fold(text))
+
+
 @dataclass(frozen=True, slots=True)
 class Value:
     """Characters `start` to `end` of a text: a date, a figure or a name. `key` is the same for values that are the

@@ -10,15 +10,18 @@ from errors import SettingsError
 from rag.types import ABSTAIN, Abstain
 
 WEIGHTS_FILE = Path(__file__).with_name("answers.toml")
+TABLES = ("piece", "about", "answered")
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Logistic regressions over signs by name, '' being the bias. `piece`: does a piece hold the answer? `answered`:
-    does the best piece's passage? `least`: the probability of that from which an extractive answer is given, by how
-    strict abstention is; `least_for_models`: from which a model is asked at all."""
+    """Logistic regressions over signs by name, '' being the bias. `piece`: does a piece hold the answer? `about`: do
+    the passages speak of what is asked? `answered`: do those that do answer it? `least`: how likely it must be that
+    they do both for an extractive answer, by how strict abstention is; `least_for_models`: for a model to be asked at
+    all."""
 
     piece: Mapping[str, float]
+    about: Mapping[str, float]
     answered: Mapping[str, float]
     least: Mapping[Abstain, float]
     least_for_models: Mapping[Abstain, float]
@@ -29,9 +32,13 @@ def read_weights(file: Path = WEIGHTS_FILE) -> Weights:
     """Raises SettingsError if the file is not there or lacks a weight."""
     try:
         found = tomllib.loads(file.read_text(encoding="utf-8"))
+        piece, about, answered = (
+            {str(name): float(weight) for name, weight in found[table].items()} for table in TABLES
+        )
         return Weights(
-            {str(name): float(weight) for name, weight in found["piece"].items()},
-            {str(name): float(weight) for name, weight in found["answered"].items()},
+            piece,
+            about,
+            answered,
             {dial: float(found["least"][dial]) for dial in ABSTAIN},
             {dial: float(found["least_for_models"][dial]) for dial in ABSTAIN},
         )

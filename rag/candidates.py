@@ -9,6 +9,7 @@ from ingest.embed import Embedder
 from ingest.fulltext import known_by
 from ingest.types import Passage
 from rag.answer_signs import Around, Ask, Rated, Signs, kind_sign, rated_values, word_signs
+from rag.answer_type import asks_yes_or_no
 from rag.cell import Cell, is_named, named_cell, names_known
 from rag.fusion import language_match
 from rag.pieces import Piece, pieces
@@ -64,7 +65,10 @@ class Gatherer:
         best_score, best_cosine = max(hit.score for hit in hits) or 1.0, float(max(cosines))
         seen = [{one.value.key for one in draft.values} for draft in drafts]
         places = [(draft.n, draft.piece.start, draft.piece.end) for draft in drafts]
-        read = read_pieces(self._reader, question, [hit.passage.text for hit in hits], places)
+        # The reader looks for a few words that answer, which no text has for such a question.
+        is_read = not asks_yes_or_no(question, language)
+        texts = [hit.passage.text for hit in hits]
+        read = read_pieces(self._reader, question, texts, places) if is_read else [None] * len(places)
         return ask, [
             Candidate(
                 draft.n,
@@ -79,7 +83,7 @@ class Gatherer:
                     "passage's score": max(0.0, hits[draft.n - 1].score / best_score),
                     "passage's rank": 1 / draft.n,
                     "agreement": _agreement(number, drafts, seen),
-                    **read_signs(read[number]),
+                    **read_signs(read[number], is_read=is_read),
                 },
                 draft.values,
                 draft.cell,

@@ -161,12 +161,12 @@ def read_pieces(
     return found
 
 
-def read_signs(read: Read | None) -> dict[str, float]:
-    """What that says for a piece, by name (rag/answer_signs.py)."""
+def read_signs(read: Read | None, *, is_read: bool = True) -> dict[str, float]:
+    """What that says for a piece, by name (rag/answer_signs.py); nothing unless the question `is_read`."""
     return {
         "read as the answer": read.odds if read else 0.0,
         "its window answers": read.answers if read else 0.0,
-        "not read": float(read is None),
+        "not read": float(is_read and read is None),
     }
 
 

@@ -51,7 +51,7 @@ def test_a_sign_that_comes_out_against_its_sense_is_left_out() -> None:
 
 def test_what_speaks_against_an_answer_has_a_weight_below_zero_and_the_rest_above() -> None:
     weights = read_weights()
-    for table in (weights.piece, weights.answered):
+    for table in (weights.piece, weights.about, weights.answered):
         assert {name for name, value in table.items() if name and value * answers_train._sense(name) < 0} == set()
 
 
@@ -68,7 +68,15 @@ def test_weights_add_up_with_their_bias() -> None:
     assert weigh({"": -1.0, "words": 2.0}, {"words": 0.75, "names": 9.0}) == 0.5
 
 
-@pytest.mark.parametrize("text", ["", "[piece]\n'' = 1", WEIGHTS_FILE.read_text("utf-8").replace("strict", "severe")])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[piece]\n'' = 1",
+        WEIGHTS_FILE.read_text("utf-8").replace("[about]", "[above]"),
+        WEIGHTS_FILE.read_text("utf-8").replace("strict", "severe"),
+    ],
+)
 def test_a_weights_file_that_lacks_something_is_a_message(tmp_path: Path, text: str) -> None:
     file = tmp_path / "weights.toml"
     file.write_text(text, encoding="utf-8")
@@ -78,7 +86,7 @@ def test_a_weights_file_that_lacks_something_is_a_message(tmp_path: Path, text: 
 
 def test_the_text_of_the_weights_is_read_as_it_was_written(tmp_path: Path) -> None:
     least = dict.fromkeys(ABSTAIN, 0.5)
-    weights = Weights({"": 1.0, "words": 0.25}, {"": -2.0}, least, least)
+    weights = Weights({"": 1.0, "words": 0.25}, {"": -2.0}, {"": 3.0}, least, least)
     guesses = [answers_train.Guess(0.7, False, False, "a"), answers_train.Guess(0.1, True, False, "a, without")]
     file = tmp_path / "weights.toml"
     file.write_text(answers_train.as_toml(guesses, weights), encoding="utf-8")
@@ -92,7 +100,7 @@ def test_how_sure_an_answer_must_be_is_not_chosen_across_languages() -> None:
         parts = ((part, sure, False), (f"{part}{answers_train.WITHOUT}", sure - 0.1, True))
         return [answers_train.Guess(probability, gone, True, name) for name, probability, gone in parts]
 
-    sets = ("squad-v2.0-en", answers_train.NATURAL)
+    sets = answers_train.NEAR[::2]
     one = [guess for name in sets for guess in (*asked(name, 0.8), answers_train.Guess(0.7, True, True, name))]
     across = [guess for name in answers_train.ACROSS for guess in asked(name, 0.3)]
     least = answers_train.least_by_dial([*one, *across])

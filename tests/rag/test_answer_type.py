@@ -2,7 +2,7 @@
 
 import pytest
 
-from rag.answer_type import Kind, kind_asked, values
+from rag.answer_type import Kind, asks_yes_or_no, kind_asked, values
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,29 @@ def test_the_same_value_written_otherwise_has_the_same_key(kind: Kind, one: str,
 def test_neither_a_year_nor_a_number_in_a_name_is_a_figure() -> None:
     text = "In 1466 the Seven Years' War cost 40 000 men and 1500 horses."
     assert [one.text for one in values("number", text, "")] == ["40 000 men", "1500 horses"]
+
+
+@pytest.mark.parametrize(
+    ("question", "language", "is_so"),
+    [
+        ("Are dogs allowed in the flat?", "en", True),
+        ("Doesn't the policy cover theft?", "en", True),
+        ("May I hang shelves", "en", True),
+        ("Is the deposit one month or two?", "en", False),
+        ("Who is the landlord?", "en", False),
+        ("In which year was the mill built?", "en", False),
+        ("Mayor of Seville", "en", False),
+        ("notice period", "en", False),
+        ("¿Se admiten perros en el piso?", "es", True),
+        ("Se admiten perros en el piso?", "es", True),
+        ("¿Hay que avisar antes?", "es", True),
+        ("¿Cuánto es la fianza?", "es", False),
+        ("cuanto es la fianza?", "es", False),
+        ("¿En qué año se construyó el molino?", "es", False),
+        ("de quien es el piso?", "es", False),
+        ("¿El molino, cuándo se construyó?", "es", False),
+        ("plazo de preaviso", "es", False),
+    ],
+)
+def test_a_question_of_yes_or_no_is_told_from_others(question: str, language: str, is_so: bool) -> None:
+    assert asks_yes_or_no(question, language) == is_so

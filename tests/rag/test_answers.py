@@ -157,6 +157,14 @@ def test_beside_a_models_answer_stands_what_the_sources_say_against_each_other(a
         assert TEXTS[citation.source][citation.start : citation.end] == citation.quote
 
 
+def test_the_reader_has_no_say_in_questions_of_yes_or_no(answer: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rag.candidates.read_pieces", lambda *_: pytest.fail("no text has a few words that answer it"))
+    assert answer("Are dogs allowed in the flat?").citations[0].quote == "Dogs are not allowed in the flat."
+    assert answer("¿Se admiten perros en el piso?").citations[0].quote == "Dogs are not allowed in the flat."
+    with pytest.raises(pytest.fail.Exception):
+        answer("What is not allowed in the flat?")
+
+
 def test_sources_that_agree_are_no_conflict(answer: Ask) -> None:
     assert answer("When was the old mill built?").conflict == ()
     assert answer("When was the old mill built?", model=Refusing()).conflict == ()
