@@ -41,8 +41,8 @@ ACROSS = ("Spanish question, English passages", "English question, Spanish passa
 # With questions that passages on the matter do not answer.
 NEAR = ("squad-v2.0-en", "squad-es-v2.0-small", "clapnq", *NEAR_ACROSS)
 SETS = ("squad-v2.0-en", "squad-v1.1-en", "squad-es-v2.0-small", "xquad-es", "clapnq", *ACROSS)
-# How much the questions of a set count. SQuAD 2.0's are there in four ways, CLAP NQ's, which people typed, in one.
-COUNTS = dict.fromkeys(NEAR_ACROSS, 0.5) | {"clapnq": 2.0}
+# Of NEAR. SQuAD 2.0's questions are there in four ways, CLAP NQ's, which people typed, in one.
+COUNTS = dict.fromkeys(NEAR, 1.0) | dict.fromkeys(NEAR_ACROSS, 0.5) | {"clapnq": 2.0}
 PENALTY = 10.0
 AGAINST = (
     "heaviest word missing", "heaviest word missing in the passage", "denial differs", "question",
@@ -80,10 +80,6 @@ class Part:
     def is_without(self) -> bool:
         return self.name.endswith(WITHOUT)
 
-    @property
-    def counts(self) -> float:
-        return COUNTS.get(self.set, 1.0)
-
 
 def collect(name: str, data: Path, embedder: CachedEmbedder, work: Path, settings: Settings, most: int) -> list[Part]:
     """At most so many questions of the set, asked with their articles and (where they are answerable) without."""
@@ -109,13 +105,13 @@ def collect(name: str, data: Path, embedder: CachedEmbedder, work: Path, setting
 def fit_pieces(parts: Sequence[Part]) -> dict[str, float]:
     """Does a piece hold the answer? Of answerable questions with their articles."""
     rows, right, weight = [], [], []
-    for part in parts:
+    for part in _each_once(parts):
         own = [(one, right_pieces(one)) for one in part.asked if one.question.id in part.tune and not one.unanswerable]
         own = [(one, found) for one, found in own if any(found)]
         for one, found in own:
             rows += [[candidate.signs[name] for name in PIECE_SIGNS] for candidate in one.judged.ranked.candidates]
             right += found
-            weight += [part.counts / len(own)] * len(found)
+            weight += [1 / len(own)] * len(found)
     return _fitted(PIECE_SIGNS, np.array(rows), np.array(right, float), np.array(weight))
 
 
@@ -124,7 +120,7 @@ def fit_about(parts: Sequence[Part], pieces: dict[str, float]) -> dict[str, floa
     return _fit_asked(
         [
             replace(part, asked=tuple(one for one in part.asked if part.is_without or not one.unanswerable))
-            for part in parts
+            for part in _each_once(parts)
         ],
         pieces,
     )
@@ -132,10 +128,17 @@ def fit_about(parts: Sequence[Part], pieces: dict[str, float]) -> dict[str, floa
 
 def fit_answered(parts: Sequence[Part], pieces: dict[str, float]) -> dict[str, float]:
     """If they do, do they answer it?"""
-    return _fit_asked([part for part in parts if part.name in NEAR], pieces, leave_out="not read")
+    return _fit_asked([part for part in parts if part.name in NEAR], pieces, COUNTS, leave_out="not read")
 
 
-def _fit_asked(parts: Sequence[Part], pieces: dict[str, float], leave_out: str = "") -> dict[str, float]:
+def _each_once(parts: Sequence[Part]) -> list[Part]:
+    """Without the questions that are there in their own language."""
+    return [part for part in parts if part.set not in NEAR_ACROSS]
+
+
+def _fit_asked(
+    parts: Sequence[Part], pieces: dict[str, float], counts: Mapping[str, float] | None = None, leave_out: str = ""
+) -> dict[str, float]:
     names: tuple[str, ...] = ()
     rows, right, weight = [], [], []
     for part in parts:
@@ -146,7 +149,8 @@ def _fit_asked(parts: Sequence[Part], pieces: dict[str, float], leave_out: str =
             names = names or tuple(name for name in signs if name != leave_out)
             rows.append([signs[name] for name in names])
             right.append(not one.unanswerable)
-            weight.append(part.counts / (refused if one.unanswerable else len(own) - refused))
+            among = refused if one.unanswerable else len(own) - refused
+            weight.append((counts or {}).get(part.name, 1.0) / among)
     return _fitted(names, np.array(rows), np.array(right, float), np.array(weight))
 
 
@@ -231,7 +235,7 @@ def least_by_dial(found: Sequence[Guess]) -> dict[Abstain, float]:
     any that can be answered."""
     tuned = [one for one in found if one.decides]
     by_set = {name: [one for one in tuned if one.part == name] for name in NEAR}
-    near = [own for name, own in by_set.items() for _ in range(int(COUNTS.get(name, 1.0))) if own]
+    near = [own for name, own in by_set.items() for _ in range(int(COUNTS[name])) if own]
     plain = [one for one in tuned if one.part.endswith(WITHOUT) or not one.unanswerable]
     return {
         "strict": _best(*near),
