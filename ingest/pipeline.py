@@ -424,7 +424,7 @@ class _Run:
         passages = 0
         for _ in range(len(parsed)):
             number, outcome = parsed.popleft()
-            if outcome.done() and passages < self.group:
+            if outcome.done() and passages < min(self.group, GROUP):
                 group[number] = self._prepare(outcome.result())
                 passages += len(group[number].passages)
             else:

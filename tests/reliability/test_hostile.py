@@ -266,6 +266,7 @@ def _run_beside(base: Path, *words: str) -> str:
 
 def main(home: str, folder: str) -> None:
     import ingest.embed
+    import ingest.languages
     from engine import open_engine
     from ingest.analyse import detect_language
     from settings import Settings
@@ -274,6 +275,8 @@ def main(home: str, folder: str) -> None:
     settings = Settings.load(home)
     loaded = ingest.embed.open_embedder(settings)  # its memory counts; its time would be another test's
     loaded.embed_passages(["What an engine at work has in memory. " * 20] * settings.embed.batch)
+    # Unpacked, so that all of it is in memory now: of the mapped one more comes in with each language that is met.
+    ingest.languages.LAID_OUT = Path(home)
     detect_language("lorem ipsum dolor sit amet consectetur")  # loads its model
     ingest.embed.open_embedder = lambda settings: WordEmbedder()
     engine = open_engine(settings)
