@@ -32,7 +32,7 @@ NEAR = 0.55  # the cosine of such a piece and the question
 # What the reader takes for the answer in one source and, less surely, in another, in log-odds, as it does that the
 # sentences around it answer; the cosine of their pieces and the question.
 READ, READ_ELSEWHERE, READ_ANSWERS, READ_NEAR = 3.0, 1.0, 1.0, 0.5
-READ_WORDS = 6
+READ_WORDS = 6  # that the reader's answer may have, to be a value
 COUNTED = ("time", "number", "money", "person", "place")  # kinds of which pieces in other words are held together
 CLEAR = 1.5  # how many times as near to the question's words as the next of its kind a value stands
 
@@ -61,10 +61,10 @@ def find_conflict(ask: Ask, ranked: Ranked, hits: Sequence[Hit], row: Candidate 
     if claims or row:
         return claims
     found = ((other, _counterparts(ask, best, other, hits)) for other, below in others if below <= FURTHEST)
-    for claims in (_claims(best, found), _read_claims(ask, ranked.candidates, hits)):
-        if len(claims) == 2:  # where each says something else, it is no question of a single value
-            return claims
-    return []
+    claims = _claims(best, found)
+    if len(claims) != 2:
+        claims = _read_claims(ask, ranked.candidates, hits)
+    return claims if len(claims) == 2 else []  # where each says something else, it is no question of a single value
 
 
 def _claims(best: Candidate, found: Iterable[tuple[Candidate, tuple[Value, Value] | None]]) -> list[Claim]:

@@ -23,7 +23,7 @@ from rag.answer_type import Kind
 from rag.answer_weights import Weights, read_weights
 from rag.candidates import Candidate, Gatherer
 from rag.cite import citation
-from rag.conflict import Claim, find_conflict
+from rag.conflict import READ_WORDS, Claim, find_conflict
 from rag.linked import leading, linked
 from rag.pieces import whole_list
 from rag.prompt import Prompt
@@ -44,7 +44,6 @@ SHORT = 8  # words of a sentence that needs no value before it
 # What the reader takes for the answer is put first, too, from these log-odds on, where a kind is asked for or none: of
 # 805 answers on articles that nothing was fitted on 28 %, of which 88 % are right.
 READ_OF_KIND, READ_OF_NONE = 3.0, 5.0
-READ_WORDS = 6
 _AROUND = " \t\n.,;:()[]\"'“”«»"
 LED_TO = 2  # pieces of a passage that another leads to
 LED_TO_WORDS = 5  # that such an answer may be longer
