@@ -340,7 +340,8 @@ def memory() -> dict[str, float]:
 # --- the report
 
 
-def report(options: argparse.Namespace, found: Mapping[int, dict[str, Any]], load: float) -> list[str]:
+def report(options: argparse.Namespace, folder: Path, found: Mapping[int, dict[str, Any]], load: float) -> list[str]:
+    """`folder`: where the libraries are."""
     sizes = list(found)
     return [
         "# How search grows with the library",
@@ -373,7 +374,7 @@ def report(options: argparse.Namespace, found: Mapping[int, dict[str, Any]], loa
         "",
         "## The library",
         "",
-        *table(["", *(f"{size:,}" for size in sizes)], about(options.keep, found)),
+        *table(["", *(f"{size:,}" for size in sizes)], about(folder, found)),
         "",
     ]
 
@@ -392,8 +393,8 @@ def steps(found: Mapping[int, dict[str, Any]]) -> list[str]:
     return table(["step", *(f"{size:,}: {name}" for size, name in columns)], rows)
 
 
-def about(keep: Path, found: Mapping[int, dict[str, Any]]) -> Iterator[list[str]]:
-    watches = {size: Stopwatch(keep / f"{size}.json") for size in found}
+def about(folder: Path, found: Mapping[int, dict[str, Any]]) -> Iterator[list[str]]:
+    watches = {size: Stopwatch(folder / f"{size}.json") for size in found}
     yield ["opened, with its first search (s)", *(f"{one['opened']:.2f}" for one in found.values())]
     yield ["the search after it", *(f"{one['again']:.0f}" for one in found.values())]
     yield ["nearest vectors, unfiltered, from", *(one["serves"] for one in found.values())]
@@ -403,7 +404,7 @@ def about(keep: Path, found: Mapping[int, dict[str, Any]]) -> Iterator[list[str]
     yield ["mapped files in memory (MB)", *(f"{one['memory']['RssFile']:.0f}" for one in found.values())]
     yield ["keys of the inverted index", *(f"{one['keys']:,}" for one in found.values())]
     for what in ("catalog.db", "postings-*", "vectors-*", "chroma-*"):
-        yield [f"{what} on disk (MB)", *(f"{on_disk(keep / str(size), what) / 1e6:.0f}" for size in found)]
+        yield [f"{what} on disk (MB)", *(f"{on_disk(folder / str(size), what) / 1e6:.0f}" for size in found)]
     for what in WATCHED:
         spent = {size: watch.spent(what) for size, watch in watches.items()}
         yield [
@@ -472,7 +473,7 @@ def made_and_measured(options: argparse.Namespace) -> int:
         command += ["--keep", str(options.keep), "--measure", str(folder / f"{size}")]
         found[size] = json.loads(subprocess.run(command, cwd=CODE, check=True, stdout=subprocess.PIPE).stdout)
         print(size, json.dumps(found[size]), flush=True)
-    options.out.write_text("\n".join(report(options, found, load)), encoding="utf-8")
+    options.out.write_text("\n".join(report(options, folder, found, load)), encoding="utf-8")
     return 0
 
 
